@@ -1,0 +1,1 @@
+"""The application: what is chained and how a person starts it."""

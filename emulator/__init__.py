@@ -1,0 +1,1 @@
+"""Google's three streaming speech and language APIs on loopback."""

@@ -1,0 +1,1 @@
+"""What stands behind the emulated protocols: replaceable listeners, thinkers and speakers."""

@@ -1,0 +1,1 @@
+"""Frame processors and services; each usable in anybody's Pipecat pipeline."""
