@@ -1,0 +1,101 @@
+"""Every knob of the bot, in one typed place."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# The default instruction asks for what a voice can speak: lists, markup and emoji cannot be heard.
+DEFAULT_INSTRUCTION = (
+    "You are a friendly voice assistant. Everything you say is spoken aloud, so answer in one to three short, "
+    "natural sentences without lists, markup or emoji, in the language the user speaks. "
+    "When a tool can answer, use it."
+)
+
+
+class Backend(StrEnum):
+    """Which servers the bot talks to."""
+
+    AUTO = "auto"
+    GOOGLE = "google"
+    EMULATOR = "emulator"
+
+
+class Settings(BaseSettings):
+    """Settings of one conversation.
+
+    Read from the command line, then the environment (``HALFCASCADE_`` and the name in capitals), then ``.env``.
+    Google's own names (``GOOGLE_API_KEY``, ``GOOGLE_CLOUD_PROJECT``, ``SPEECH_EMULATOR_HOST``, …) are left to Google's
+    libraries; no secret is kept here.
+
+    Parameters:
+        backend: Where to talk to; ``auto`` takes Google when credentials are found, else the emulator.
+        language: Locale of the conversation, such as ``en-US`` or ``ko-KR``.
+        voice: Chirp 3 HD voice, a short name (``Charon``) or a full one (``en-US-Chirp3-HD-Charon``).
+        model: Gemini Live model.
+        instruction: System instruction of the Live session.
+        greeting: Spoken when the conversation begins, or empty to let the user speak first.
+        stt_model: Speech-to-Text v2 model.
+        stt_languages: Locales to listen for; empty for just ``language``, ``auto`` to let ``chirp_3`` detect it.
+        stt_location: Location of Speech-to-Text, or None to take the one that serves the model (facts A3).
+        tts_location: Location of Text-to-Speech, or None for the global endpoint (facts B4).
+        speaking_rate: Speed of the voice, 0.25 to 2.0 (facts B1).
+        tools: Whether the built-in tools (time, timers) are offered to the model.
+        mcp_servers: MCP servers whose tools are offered too: commands or URLs.
+        speculate: Ask the brain before the final transcript when the interim one seems complete.
+        understand_barge_in: Duck first and stop only for real words, rather than stop at any sound.
+        input_device: Microphone, by name or part of it.
+        output_device: Loudspeaker, by name or part of it.
+        echo_cancel: Cancel the bot's own voice in the microphone.
+        noise_suppression: Suppress steady noise in the microphone.
+        user_audio: A WAV file that plays the user's part instead of the microphone.
+        session: Folder for this session's recording and logs; None makes one below ``sessions``.
+        processors: Factories of the user's own processors, ``package.module:function``.
+        llm_path: A GGUF file for the emulator's local mind, or None for the small one it ships with.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HALFCASCADE_", env_file=".env", extra="ignore")
+
+    backend: Backend = Backend.AUTO
+    language: str = "en-US"
+    voice: str = "Charon"
+    model: str = "gemini-3.8-live"
+    instruction: str = DEFAULT_INSTRUCTION
+    greeting: str = ""
+    stt_model: str = "chirp_3"
+    stt_languages: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    stt_location: str | None = None
+    tts_location: str | None = None
+    speaking_rate: float | None = Field(default=None, ge=0.25, le=2.0)
+    tools: bool = True
+    mcp_servers: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    speculate: bool = False
+    understand_barge_in: bool = True
+    input_device: str | None = None
+    output_device: str | None = None
+    echo_cancel: bool = True
+    noise_suppression: bool = False
+    user_audio: Path | None = None
+    session: Path | None = None
+    processors: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    llm_path: Path | None = None
+
+    @field_validator("stt_languages", "mcp_servers", "processors", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Let the environment give lists as ``a, b`` instead of JSON."""
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @property
+    def voice_name(self) -> str:
+        """Full voice name: ``<locale>-Chirp3-HD-<name>`` (facts B1)."""
+        return self.voice if "-Chirp3-HD-" in self.voice else f"{self.language}-Chirp3-HD-{self.voice}"
+
+    @property
+    def listen_for(self) -> list[str]:
+        """Locales the ears listen for."""
+        return self.stt_languages or [self.language]
