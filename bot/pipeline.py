@@ -1,0 +1,123 @@
+"""The whole chain, on one screen."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregator,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.transports.base_transport import BaseTransport
+
+from bot.settings import Settings
+from processors.chirp_tts import ChirpTTSService
+from processors.errors import ConfigurationError
+from processors.gemini_live import GeminiLiveTextProcessor
+from processors.google_stt import GoogleStreamingSTTService
+from processors.turns import user_turn_strategies, vad_analyzer
+
+AUDIO_IN_RATE = 16_000
+AUDIO_OUT_RATE = 24_000
+
+
+@dataclass
+class BotPipeline:
+    """A built pipeline and the parts an application may want to hold.
+
+    Parameters:
+        pipeline: What a ``PipelineWorker`` runs, with ``AUDIO_IN_RATE`` and ``AUDIO_OUT_RATE``.
+        context: The conversation; holds of the bot's words only what was heard.
+        ears: Speech-to-Text.
+        user: User turn aggregator (turn events).
+        brain: The Live session.
+        voice: Text-to-Speech.
+    """
+
+    pipeline: Pipeline
+    context: LLMContext
+    ears: GoogleStreamingSTTService
+    user: LLMUserAggregator
+    brain: GeminiLiveTextProcessor
+    voice: ChirpTTSService
+
+
+def build_pipeline(transport: BaseTransport, settings: Settings) -> BotPipeline:
+    """Chain transport, ears, turns, brain and voice.
+
+    Args:
+        transport: Where audio enters and leaves.
+        settings: What to listen for, who answers, and how it sounds.
+
+    Returns:
+        The pipeline and its parts.
+
+    Raises:
+        ConfigurationError: If settings contradict each other or a user's processor cannot be loaded.
+    """
+    context = LLMContext()
+    ears = GoogleStreamingSTTService(
+        location=settings.stt_location,
+        settings=GoogleStreamingSTTService.Settings(model=settings.stt_model, languages=settings.listen_for),
+    )
+    turns = LLMContextAggregatorPair(
+        context,
+        user_params=LLMUserAggregatorParams(
+            vad_analyzer=vad_analyzer(),
+            user_turn_strategies=user_turn_strategies(language=settings.language),
+        ),
+        realtime_service_mode=False,
+    )
+    brain = GeminiLiveTextProcessor(
+        settings=GeminiLiveTextProcessor.Settings(
+            model=settings.model, system_instruction=settings.instruction, language=settings.language
+        ),
+    )
+    voice = ChirpTTSService(
+        location=settings.tts_location,
+        settings=ChirpTTSService.Settings(
+            voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
+        ),
+    )
+    pipeline = Pipeline(
+        [
+            transport.input(),
+            ears,
+            turns.user(),
+            brain,
+            *(load_processor(path) for path in settings.processors),
+            voice,
+            transport.output(),
+            turns.assistant(),
+        ]
+    )
+    return BotPipeline(pipeline, context, ears, turns.user(), brain, voice)
+
+
+def load_processor(path: str) -> FrameProcessor:
+    """Make one of the user's own processors; it sits between brain and voice, where the reply is text.
+
+    Args:
+        path: ``package.module:factory``; the factory takes no argument and returns a ``FrameProcessor``.
+
+    Returns:
+        The processor.
+
+    Raises:
+        ConfigurationError: If there is no such factory, or it returns something else.
+    """
+    module_name, _, attribute = path.partition(":")
+    try:
+        factory: Callable[[], FrameProcessor] = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"--processor {path} cannot be loaded ({error}): give it as package.module:factory, importable from here."
+        ) from error
+    processor = factory()
+    if not isinstance(processor, FrameProcessor):
+        raise ConfigurationError(f"--processor {path} returned {type(processor).__name__}, not a FrameProcessor.")
+    return processor
