@@ -1,0 +1,68 @@
+import pytest
+from google.auth.exceptions import DefaultCredentialsError
+
+from processors import google_clients
+from processors.errors import ConfigurationError
+
+GOOGLE_NAMES = (
+    "SPEECH_EMULATOR_HOST",
+    "TEXTTOSPEECH_EMULATOR_HOST",
+    "GOOGLE_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    "GOOGLE_GENAI_USE_ENTERPRISE",
+)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    for name in GOOGLE_NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def no_credentials(**kwargs):
+    raise DefaultCredentialsError("none here")
+
+
+async def test_an_emulator_needs_no_credentials(monkeypatch):
+    monkeypatch.setenv("SPEECH_EMULATOR_HOST", "127.0.0.1:1")
+    monkeypatch.setattr(google_clients, "default_credentials", no_credentials)
+    client, project = google_clients.speech_client("us")
+    assert project == "emulator"
+    await client.transport.close()
+
+
+async def test_missing_credentials_are_one_line_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(google_clients, "default_credentials", no_credentials)
+    for make in (google_clients.speech_client, google_clients.texttospeech_client):
+        with pytest.raises(ConfigurationError, match="gcloud auth application-default login") as caught:
+            make()
+        assert "\n" not in str(caught.value)
+
+
+async def test_credentials_without_a_project_are_named(monkeypatch):
+    monkeypatch.setattr(google_clients, "default_credentials", lambda **kwargs: (object(), None))
+    with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
+        google_clients.speech_client()
+
+
+def test_missing_gemini_access_is_one_line_with_the_remedy(monkeypatch):
+    with pytest.raises(ConfigurationError, match="GOOGLE_API_KEY"):
+        google_clients.gemini_client()
+
+
+@pytest.mark.parametrize(
+    ("location", "host"), [("global", "speech.googleapis.com"), ("us", "us-speech.googleapis.com")]
+)
+async def test_host_and_location_agree(monkeypatch, location, host):
+    monkeypatch.setattr(
+        google_clients,
+        "default_credentials",
+        lambda **kwargs: (google_clients.AnonymousCredentials(), "my-project"),
+    )
+    client, project = google_clients.speech_client(location)
+    assert client.transport.host == f"{host}:443"
+    assert project == "my-project"
+    await client.transport.close()
