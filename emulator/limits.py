@@ -1,0 +1,32 @@
+"""Limits of the emulated services, as Google documents them or others met them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SpeechLimits:
+    """Limits of Speech-to-Text v2 streams (facts A1, A2).
+
+    Parameters:
+        audio_bytes: Most bytes of audio in one message (facts A1: the server enforces 25,600).
+        max_duration: Seconds that a stream may be open.
+        idle: Seconds without a client message after which a stream is aborted (facts A2: observed from 5 to over 10).
+    """
+
+    audio_bytes: int = 25_600
+    max_duration: float = 300.0
+    idle: float = 10.0
+
+
+@dataclass(frozen=True)
+class TtsLimits:
+    """Limits of Text-to-Speech (facts B2).
+
+    Parameters:
+        text_bytes: Most bytes of UTF-8 in one input. Whether Google counts an input or a stream is not known;
+            frameworks send whole replies over one stream and nobody reported a refusal, so an input is counted.
+        idle: Seconds without input after which a stream is aborted.
+    """
+
+    text_bytes: int = 5_000
+    idle: float = 5.0

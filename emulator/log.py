@@ -1,0 +1,84 @@
+"""What the emulated services received and sent, for tests and benches to look at."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from emulator.faults import Api
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One thing that happened.
+
+    Parameters:
+        at: ``time.monotonic()`` seconds, on the server's side of the emulated network.
+        api: Where.
+        stream: Number of the stream or call within the emulator, from 1.
+        event: What: ``open``, ``config``, ``audio``, ``text``, ``result``, ``half_close``, ``error``, ``close``, ...
+        data: The event's own fields.
+    """
+
+    at: float
+    api: Api
+    stream: int
+    event: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class UsageLog:
+    """An append-only list of what happened, in order."""
+
+    def __init__(self) -> None:
+        self._entries: list[LogEntry] = []
+        self._streams = 0
+
+    def __iter__(self) -> Iterator[LogEntry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def open_stream(self) -> int:
+        """Number a new stream."""
+        self._streams += 1
+        return self._streams
+
+    def add(self, api: Api, stream: int, event: str, **data: Any) -> None:
+        """Write down one thing.
+
+        Args:
+            api: Where.
+            stream: Number from ``open_stream``.
+            event: What.
+            data: Its fields.
+        """
+        self._entries.append(LogEntry(time.monotonic(), api, stream, event, data))
+
+    def find(self, api: Api | None = None, event: str | None = None, stream: int | None = None) -> list[LogEntry]:
+        """Select entries.
+
+        Args:
+            api: Only of this API.
+            event: Only this event.
+            stream: Only of this stream.
+
+        Returns:
+            What matches, in order.
+        """
+        return [
+            entry
+            for entry in self._entries
+            if (api is None or entry.api == api)
+            and (event is None or entry.event == event)
+            and (stream is None or entry.stream == stream)
+        ]
+
+    def streams(self, api: Api) -> list[int]:
+        """List the numbers of an API's streams and calls, in the order in which they began."""
+        return list(dict.fromkeys(entry.stream for entry in self._entries if entry.api == api))
+
+    def clear(self) -> None:
+        """Forget everything so far; stream numbers go on."""
+        self._entries.clear()

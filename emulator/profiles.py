@@ -1,0 +1,184 @@
+"""Latency profiles: how fast the emulated services are, as data.
+
+A profile is a TOML file with the tables ``network``, ``listener``, ``thinker`` and ``speaker``. Their keys are the
+fields of the classes below; what is left out keeps its default. ``emulator/data/profiles`` holds the named ones:
+
+- ``reference``: the profile on which this project's latency goals are measured.
+- ``instant``: no waiting at all, for tests that are not about time.
+"""
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import EmulatorError
+
+PROFILES = Path(__file__).parent / "data" / "profiles"
+
+
+@dataclass(frozen=True)
+class NetworkProfile:
+    """The way between client and server; the shells apply it in both directions and keep the order.
+
+    Parameters:
+        one_way: Seconds that a message travels.
+    """
+
+    one_way: float = 0.0
+
+
+@dataclass(frozen=True)
+class ListenerProfile:
+    """How fast speech is recognized. Used by the scripted listener; engines of a local mind have their own pace.
+
+    Parameters:
+        interim_interval: Seconds of audio between two interim results.
+        interim_lag: Seconds by which an interim result is behind the audio.
+        endpoint: Seconds of silence (audio time) after which the server closes a portion by itself.
+        final_latency: Seconds from that endpoint to the final result.
+        flush: Seconds from the client's half-close to the final result (facts A6: no public figure).
+    """
+
+    interim_interval: float = 0.0
+    interim_lag: float = 0.0
+    endpoint: float = 0.5
+    final_latency: float = 0.0
+    flush: float = 0.0
+
+
+@dataclass(frozen=True)
+class ThinkerProfile:
+    """How fast the Live session answers.
+
+    Parameters:
+        setup: Seconds from the setup message to setupComplete (facts C10).
+        first_token: Seconds from the end of the user's turn to the first piece of the reply.
+        chars_per_second: Characters of reply text per second after that; 0 = all at once.
+        piece_chars: Characters in one piece, at least; pieces end at word boundaries.
+        transcript_lag: Seconds that the output transcription of a piece comes after the piece was generated.
+        audio_lag: Seconds that the audio of a piece comes after its transcription (facts C6: text leads).
+        audio_speed: Audio is sent this many times faster than real time (facts C6); 0 = as fast as possible.
+        speech_chars_per_second: Characters that one second of the model's own speech says.
+        playback_paced: Whether turnComplete waits for the imagined playback of the audio (facts C3).
+    """
+
+    setup: float = 0.0
+    first_token: float = 0.0
+    chars_per_second: float = 0.0
+    piece_chars: int = 12
+    transcript_lag: float = 0.0
+    audio_lag: float = 0.0
+    audio_speed: float = 0.0
+    speech_chars_per_second: float = 15.0
+    playback_paced: bool = False
+
+
+@dataclass(frozen=True)
+class SpeakerProfile:
+    """How fast speech is synthesized.
+
+    Parameters:
+        first_audio: Seconds from an input to its first audio when nothing else is being spoken.
+        speed: Audio is made this many times faster than real time; 0 = as fast as possible.
+        chunk: Seconds of audio in one response (facts B3).
+    """
+
+    first_audio: float = 0.0
+    speed: float = 0.0
+    chunk: float = 0.24
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All latencies of one emulator.
+
+    Parameters:
+        name: What it is called.
+        network: Travel times.
+        listener: Behind Speech-to-Text.
+        thinker: Behind Gemini Live.
+        speaker: Behind Text-to-Speech.
+    """
+
+    name: str = "instant"
+    network: NetworkProfile = field(default_factory=NetworkProfile)
+    listener: ListenerProfile = field(default_factory=ListenerProfile)
+    thinker: ThinkerProfile = field(default_factory=ThinkerProfile)
+    speaker: SpeakerProfile = field(default_factory=SpeakerProfile)
+
+
+_TABLES: dict[str, type] = {
+    "network": NetworkProfile,
+    "listener": ListenerProfile,
+    "thinker": ThinkerProfile,
+    "speaker": SpeakerProfile,
+}
+
+
+def profile_names() -> list[str]:
+    """Name the profiles that come with the emulator."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def load_profile(name: str | Path) -> Profile:
+    """Load a profile.
+
+    Args:
+        name: A name out of ``profile_names()``, or the path of a TOML file.
+
+    Returns:
+        The profile.
+
+    Raises:
+        EmulatorError: If there is no such profile, or it holds what no profile has.
+    """
+    path = PROFILES / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        raise EmulatorError(
+            f"There is no latency profile {str(name)!r}: use {' or '.join(profile_names())}, or a TOML file's path."
+        )
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise EmulatorError(f"The latency profile {path} is not valid TOML: {error}.") from error
+    return parse_profile(path.stem, tables)
+
+
+def parse_profile(name: str, tables: dict[str, Any]) -> Profile:
+    """Make a profile of its tables.
+
+    Args:
+        name: What to call it.
+        tables: ``{"listener": {"flush": 0.18}, ...}``.
+
+    Returns:
+        The profile.
+
+    Raises:
+        EmulatorError: If a table or key is unknown, or a value is no number of its kind.
+    """
+    if unknown := sorted(set(tables) - set(_TABLES)):
+        raise EmulatorError(f"Profile {name}: unknown table [{unknown[0]}]; there are {', '.join(_TABLES)}.")
+    return Profile(name, **{table: _parse_table(name, table, tables.get(table, {})) for table in _TABLES})
+
+
+def _parse_table(name: str, table: str, values: Any) -> Any:
+    kind = _TABLES[table]
+    known: dict[str, type] = {item.name: type(item.default) for item in fields(kind)}
+    if not isinstance(values, dict):
+        raise EmulatorError(f"Profile {name}: [{table}] must be a table.")
+    checked = {}
+    for key, value in values.items():
+        if key not in known:
+            raise EmulatorError(f"Profile {name}: [{table}] has no key {key!r}; there are {', '.join(known)}.")
+        if known[key] is bool:
+            valid = isinstance(value, bool)
+        else:
+            valid = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if not valid:
+            raise EmulatorError(f"Profile {name}: [{table}] {key} = {value!r} is not valid.")
+        checked[key] = known[key](value)
+    return kind(**checked)
