@@ -22,12 +22,14 @@ class RecognitionRequest:
         model: Model name.
         interim_results: Whether non-final hypotheses are wanted.
         phrases: Phrase hints (adaptation).
+        endpointing: How soon a pause closes a portion (facts A5).
     """
 
     language_codes: Sequence[str]
     model: str
     interim_results: bool = False
     phrases: Sequence[str] = ()
+    endpointing: Literal["standard", "short", "supershort"] = "standard"
 
 
 @dataclass(frozen=True)
