@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import SystemFrame
+from pipecat.frames.frames import ControlFrame, SystemFrame
 
 
 @dataclass
@@ -36,3 +36,48 @@ class DuckFrame(SystemFrame):
 
     gain: float = 1.0
     ramp_secs: float = 0.02
+
+
+@dataclass
+class SpeechOnsetFrame(SystemFrame):
+    """The user may have begun to speak; voice activity detection has not confirmed it yet.
+
+    Followed by a ``VADUserStartedSpeakingFrame`` if it was speech, by a ``SpeechPausedFrame`` if it was not.
+
+    Parameters:
+        secs: How long it has sounded like speech, in seconds.
+    """
+
+    secs: float = 0.0
+
+
+@dataclass
+class SpeechPausedFrame(SystemFrame):
+    """The user has fallen silent for a moment; whether speech has ended is still open.
+
+    Followed by a ``VADUserStoppedSpeakingFrame`` if it has, by a ``SpeechResumedFrame`` if it goes on.
+
+    Parameters:
+        secs: How long it has been silent, in seconds.
+    """
+
+    secs: float = 0.0
+
+
+@dataclass
+class SpeechResumedFrame(SystemFrame):
+    """The user goes on speaking after a ``SpeechPausedFrame``.
+
+    Parameters:
+        secs: How long speech has been heard again, in seconds.
+    """
+
+    secs: float = 0.0
+
+
+@dataclass
+class SpeechCoveredFrame(ControlFrame):
+    """All that the user has said so far is in transcriptions already pushed; the newest sound held no words.
+
+    Takes the place of a finalized ``TranscriptionFrame`` that would have no text.
+    """
