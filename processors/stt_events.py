@@ -1,0 +1,114 @@
+"""What the ears' stream machine is told, and what it asks of its shell."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StreamParams:
+    """When streams begin and end.
+
+    Parameters:
+        preroll_secs: Audio kept from before speech was noticed and sent first.
+        continuous: Send silence too, rather than only speech.
+        max_stream_secs: Age at which a stream is replaced in the next silence. Google ends streams at 5 minutes (facts
+            A2).
+        rollover_grace_secs: How much older it may grow until it is replaced in mid-speech.
+        overlap_secs: How far back the stream that replaces another in mid-speech may begin; the quietest moment in
+            that time is taken.
+        flush_timeout_secs: How long a half-closed stream may take to end before it counts as dropped.
+        give_up_secs: How long after the end of a part its words are still worth a retry.
+    """
+
+    preroll_secs: float = 0.5
+    continuous: bool = False
+    max_stream_secs: float = 240.0
+    rollover_grace_secs: float = 45.0
+    overlap_secs: float = 1.5
+    flush_timeout_secs: float = 4.0
+    give_up_secs: float = 20.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result of a response.
+
+    Parameters:
+        text: Transcript of the portion.
+        is_final: Whether the portion is closed.
+        end: Where the portion ends, in seconds of audio since the stream began; 0.0 if the server does not say.
+        language: Language code the server detected, or "".
+    """
+
+    text: str
+    is_final: bool
+    end: float = 0.0
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class OpenStream:
+    """A stream must be opened; its audio is fetched with ``take``."""
+
+    stream: int
+
+
+@dataclass(frozen=True)
+class AbortStream:
+    """A stream is of no use any more and must be cancelled."""
+
+    stream: int
+
+
+@dataclass(frozen=True)
+class InterimText:
+    """All words heard since the last ``FinalText``, not yet certain."""
+
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
+class FinalText:
+    """Certain words.
+
+    Parameters:
+        text: The words.
+        language: Their language code, or "".
+        finalized: Whether nothing said so far is still to come.
+    """
+
+    text: str
+    language: str
+    finalized: bool
+
+
+@dataclass(frozen=True)
+class SpeechCovered:
+    """Everything said so far has been delivered, and the newest speech brought no words."""
+
+
+@dataclass(frozen=True)
+class LikelyComplete:
+    """Silence has begun, and uncertain words already cover all speech.
+
+    Parameters:
+        text: All words since the last ``FinalText``.
+        language: Their language code, or "".
+    """
+
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
+class WordsLost:
+    """Audio had to be given up; words in it are lost.
+
+    Parameters:
+        secs: How much audio.
+    """
+
+    secs: float
+
+
+Event = OpenStream | AbortStream | InterimText | FinalText | SpeechCovered | LikelyComplete | WordsLost

@@ -1,0 +1,91 @@
+"""Joining recognized text: parts of one turn, and parts whose audio overlapped."""
+
+import re
+import unicodedata
+
+# Scripts written without spaces between words: Thai, Lao, Myanmar, Khmer, kana, CJK ideographs. Hangul has spaces.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff]")
+_NOT_WORD = re.compile(r"[^\w]", re.UNICODE)
+# Words (or characters, in unspaced scripts) around a seam in which the overlap is looked for. Two seconds of fast
+# speech hold about ten words and sixteen characters.
+_SEAM_UNITS = 24
+# Units that a cut in mid-word may have garbled on either side of what both parts heard alike.
+_GARBLED_UNITS = 2
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether text is in a script written without spaces, judged by its last letter or sign."""
+    letters = _NOT_WORD.sub("", text)
+    return bool(letters) and bool(_UNSPACED.match(letters[-1]))
+
+
+def join_text(head: str, tail: str) -> str:
+    """Join two consecutive pieces of one transcript.
+
+    Args:
+        head: What came first.
+        tail: What follows.
+
+    Returns:
+        Both, with one space between them unless the script is written without.
+    """
+    head, tail = head.rstrip(), tail.lstrip()
+    if not head or not tail:
+        return head or tail
+    unspaced = _UNSPACED.match(head[-1]) or _UNSPACED.match(tail[0])
+    return head + tail if unspaced else f"{head} {tail}"
+
+
+def merge_overlap(head: str, tail: str) -> tuple[str, str]:
+    """Cut two transcripts of overlapping audio so that, joined, they say each word once.
+
+    Both ends of the overlap may fall into a word, so the last word of the head and the first of the tail cannot be
+    trusted. What both heard alike is the anchor: the head is kept up to its end, the tail from there on.
+
+    Args:
+        head: Transcript of the earlier audio; its end overlaps.
+        tail: Transcript of the later audio; its beginning overlaps.
+
+    Returns:
+        What to keep of the head and of the tail. Unchanged if nothing was heard alike.
+    """
+    head_units, tail_units = _units(head), _units(tail)
+    offset = max(0, len(head_units) - _SEAM_UNITS)
+    left = [_normalized(unit) for unit in head_units[offset:]]
+    right = [_normalized(unit) for unit in tail_units[:_SEAM_UNITS]]
+    anchor = _find_anchor(left, right)
+    if anchor is None:
+        if left and right and right[0] != left[-1] and left[-1] and right[0].startswith(left[-1]):
+            return _text(head_units[:-1], head), tail  # The head ends in the first half of the tail's first word.
+        return head, tail
+    head_end, tail_start = anchor
+    return _text(head_units[: offset + head_end], head), _text(tail_units[tail_start:], tail)
+
+
+def _find_anchor(left: list[str], right: list[str]) -> tuple[int, int] | None:
+    """Find the longest run both hold, near the head's end and the tail's beginning; (end in left, end in right)."""
+    best: tuple[int, int, int, int] | None = None
+    for i in range(len(left)):
+        for j in range(min(len(right), _GARBLED_UNITS + 1)):
+            length = 0
+            while i + length < len(left) and j + length < len(right) and left[i + length] == right[j + length]:
+                length += 1
+            rest = len(left) - i - length
+            if length == 0 or rest > _GARBLED_UNITS:
+                continue
+            rank = (length, -rest - j, i + length, j + length)
+            if best is None or rank[:2] > best[:2]:
+                best = rank
+    return best and (best[2], best[3])
+
+
+def _units(text: str) -> list[str]:
+    return list(text.replace(" ", "")) if is_unspaced(text) else text.split()
+
+
+def _text(units: list[str], model: str) -> str:
+    return ("" if is_unspaced(model) else " ").join(units)
+
+
+def _normalized(unit: str) -> str:
+    return _NOT_WORD.sub("", unicodedata.normalize("NFKC", unit).casefold())
