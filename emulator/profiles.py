@@ -61,6 +61,8 @@ class ThinkerProfile:
         audio_speed: Audio is sent this many times faster than real time (facts C6); 0 = as fast as possible.
         speech_chars_per_second: Characters that one second of the model's own speech says.
         playback_paced: Whether turnComplete waits for the imagined playback of the audio (facts C3).
+        interrupt: Seconds from a message that interrupts to ``interrupted`` (facts C5).
+        interrupt_end: Seconds from there to the interrupted turn's turnComplete (facts C5).
     """
 
     setup: float = 0.0
@@ -72,6 +74,8 @@ class ThinkerProfile:
     audio_speed: float = 0.0
     speech_chars_per_second: float = 15.0
     playback_paced: bool = False
+    interrupt: float = 0.0
+    interrupt_end: float = 0.0
 
 
 @dataclass(frozen=True)
