@@ -13,6 +13,13 @@ LISTENER_RATE = 16_000
 SPEAKER_RATE = 24_000
 
 
+class MindError(Exception):
+    """A mind cannot do what a request asks for, such as hear a language it does not know.
+
+    Raised when a stream begins, or by its results. The message is one line for a person: cause, then remedy.
+    """
+
+
 @dataclass(frozen=True)
 class RecognitionRequest:
     """How a stream wants to be recognized.
@@ -90,7 +97,11 @@ class Listener(Protocol):
     """Turns speech into text."""
 
     def recognize(self, request: RecognitionRequest) -> Recognition:
-        """Begin a stream."""
+        """Begin a stream.
+
+        Raises:
+            MindError: None of the languages can be heard.
+        """
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,11 @@ class Speaker(Protocol):
     """Turns text into speech."""
 
     def synthesize(self, request: SynthesisRequest) -> Synthesis:
-        """Begin a stream."""
+        """Begin a stream.
+
+        Raises:
+            MindError: The language cannot be spoken.
+        """
 
 
 @dataclass(frozen=True)
