@@ -1,0 +1,278 @@
+"""One connection of the Live API as a state machine without I/O.
+
+It is fed the client's frames, the thinker's pieces and clock readings, and returns actions: messages to send,
+generations to start and stop, a close. Times are seconds on any one clock that all connections of a ``SessionStore``
+share.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from emulator.live.actions import Action
+from emulator.live.agenda import Agenda
+from emulator.live.errors import Refusal, deadline, invalid
+from emulator.live.faults import FaultScript, GoAway
+from emulator.live.models import Surface
+from emulator.live.output import Output
+from emulator.live.schema import normalize
+from emulator.live.session import Session, SessionStore
+from emulator.live.setup import parse_setup
+from emulator.live.turns import Turns
+from emulator.minds.base import FunctionCall
+from emulator.profiles import ThinkerProfile
+
+_KINDS = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpdate")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things last, in seconds (facts C8).
+
+    Parameters:
+        connection: A connection.
+        notice: goAway comes this long before a connection's end.
+        uncompressed_session: A session without context window compression, over all its connections.
+        session: A session with it: the 58-minute close.
+        handle: A handle, after its connection ended.
+    """
+
+    connection: float = 600.0
+    notice: float = 50.0
+    uncompressed_session: float = 900.0
+    session: float = 58 * 60.0
+    handle: float = 7200.0
+
+    def scaled(self, clock_scale: float) -> "Limits":
+        """Give the same limits on a clock that runs faster.
+
+        Args:
+            clock_scale: Seconds of the limits' clock in one second of everything else.
+        """
+        return Limits(**{item.name: getattr(self, item.name) / clock_scale for item in fields(self)})
+
+
+class LiveMachine:
+    """The server's side of one connection."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        profile: ThinkerProfile,
+        script: FaultScript | None = None,
+        *,
+        surface: Surface = "developer",
+        version: str = "v1beta",
+        limits: Limits | None = None,
+    ) -> None:
+        """Wait for a client's setup.
+
+        Args:
+            store: Sessions, shared by all connections of a server.
+            profile: Latencies.
+            script: Faults, shared likewise.
+            surface: Which API was called.
+            version: API version of the path.
+            limits: How long things last.
+        """
+        self._store = store
+        self._profile = profile
+        self._script = script or FaultScript()
+        self._surface = surface
+        self._version = version
+        self._limits = limits or Limits()
+        self._agenda = Agenda()
+        self._output = Output(self._script)
+        self._turns: Turns | None = None
+        self._ready = False
+        self._gone = False
+        self._announced_resumable = False
+        self._early: list[tuple[str, dict[str, Any]]] = []
+        self._messages = 0
+        self.session: Session | None = None
+
+    @property
+    def next_at(self) -> float | None:
+        """When ``advance`` has something to do next, or None."""
+        return None if self.closed else self._agenda.next_at
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is over, or is to be closed by an action."""
+        return self._gone or self._output.closed
+
+    @property
+    def audio_bytes(self) -> int:
+        """Bytes of realtime audio that the client sent."""
+        return self._turns.audio_bytes if self._turns else 0
+
+    def take_actions(self) -> list[Action]:
+        """Take what is to be done now, in order."""
+        return self._output.take()
+
+    def receive(self, data: str | bytes, now: float) -> None:
+        """Take a frame from the client.
+
+        Args:
+            data: JSON, in a text or binary frame.
+            now: Clock reading.
+        """
+        self._step(now, lambda: self._receive(data, now))
+
+    def thought(self, reply: int, piece: str | FunctionCall, now: float) -> None:
+        """Take a piece of a reply from the thinker; those of a cancelled reply are ignored."""
+        self._step(now, lambda: self._live_turns.thought(reply, piece, now))
+
+    def thought_all(self, reply: int, now: float) -> None:
+        """Note that the thinker has said everything."""
+        self._step(now, lambda: self._live_turns.thought_all(reply, now))
+
+    def thought_failed(self, reply: int, now: float) -> None:
+        """Note that the thinker broke: the connection closes as the service does on its own faults."""
+        self._step(now, lambda: self._live_turns.thought_failed(reply))
+
+    def advance(self, now: float) -> None:
+        """Do what is due."""
+        self._step(now, lambda: None)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Close for a reason that the shell found."""
+        self._output.close(refusal.code, refusal.reason)
+
+    def disconnected(self, now: float) -> None:
+        """Note that the connection is gone."""
+        if not self._gone and self.session is not None:
+            self._store.release(self.session, now, self._script.faults.forget_closed_after)
+        self._gone = True
+
+    def _step(self, now: float, action: Callable[[], None]) -> None:
+        if self.closed:
+            return
+        try:
+            self._agenda.run(now)
+            if not self.closed:
+                action()
+                self._agenda.run(now)
+            self._announce_resumption()
+        except Refusal as refusal:
+            self._output.close(refusal.code, refusal.reason)
+
+    @property
+    def _live_turns(self) -> Turns:
+        assert self._turns is not None, "there is no reply before setup"  # noqa: S101
+        return self._turns
+
+    def _receive(self, data: str | bytes, now: float) -> None:
+        kind, body = self._parse(data)
+        if (kind == "setup") == (self._turns is not None):
+            raise invalid("setup must be the first message and only the first")
+        if kind == "setup":
+            self._setup(body, now)
+            return
+        config = self._live_turns.config
+        if config.affective_dialog and config.model.affective_dialog == "close":
+            # 3.8 takes it at setup and closes on the first message (facts C4).
+            raise invalid()
+        self._messages += 1
+        if self._ready:
+            self._live_turns.handle(kind, body, now)
+        else:
+            # Clients should wait for setupComplete (facts C2); one that does not is served in order.
+            self._early.append((kind, body))
+
+    def _parse(self, data: str | bytes) -> tuple[str, dict[str, Any]]:
+        try:
+            parsed = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise invalid("Invalid JSON payload received.") from error
+        message = normalize(parsed, self._version, self._surface)
+        kinds = [kind for kind in _KINDS if kind in message]
+        if len(kinds) > 1:
+            raise invalid(f"Invalid value (oneof), oneof field 'message_type' is already set. Cannot set '{kinds[1]}'")
+        if not kinds:
+            raise invalid()
+        return kinds[0], message[kinds[0]]
+
+    def _setup(self, body: dict[str, Any], now: float) -> None:
+        config = parse_setup(body, self._surface, self._version)
+        if refusal := self._script.refuse_setup(resuming=bool(config.handle)):
+            raise refusal
+        if config.handle:
+            self.session = self._store.resume(config, now)
+            if self._script.faults.keep_instruction:
+                config = replace(config, system_instruction=self.session.instruction)
+        else:
+            self.session = self._store.create(config, now)
+        self._output.packs = config.model.packs_fields
+        self._turns = Turns(
+            config,
+            self.session,
+            output=self._output,
+            agenda=self._agenda,
+            script=self._script,
+            profile=self._profile,
+            surface=self._surface,
+            on_go_away=self._go_away,
+        )
+        self._agenda.add(now + self._profile.setup, self._setup_complete)
+
+    def _setup_complete(self, now: float) -> None:
+        assert self.session is not None  # noqa: S101
+        self._ready = True
+        # Vertex adds an id (facts C2).
+        complete = {"sessionId": f"emulated-{self.session.id}"} if self._surface == "vertex" else {}
+        self._output.send({"setupComplete": complete})
+        self._live_turns.idle_changed = True
+        self._limit(now, self.session)
+        for kind, body in self._early:
+            self._live_turns.handle(kind, body, now)
+        self._early.clear()
+
+    def _limit(self, now: float, session: Session) -> None:
+        limits = self._limits
+        notice = GoAway(time_left=limits.notice, close_after=limits.notice)
+        self._agenda.add(now + limits.connection - limits.notice, functools.partial(self._go_away, notice))
+        compressed = self._live_turns.config.compression is not None
+        lasts = limits.session if compressed else limits.uncompressed_session
+        self._agenda.add(
+            max(now, session.started + lasts), lambda at: self._end_session(session, compressed=compressed)
+        )
+        for fault in self._script.begin_connection():
+            self._agenda.add(now + (fault.at or 0.0), functools.partial(self._go_away, fault))
+
+    def _end_session(self, session: Session, *, compressed: bool) -> None:
+        # After the 58-minute close a handle worked once more (facts C8); without compression the session is spent.
+        session.over = not compressed
+        session.started = float("inf")
+        raise deadline()
+
+    def _go_away(self, announcement: GoAway, now: float) -> None:
+        self._output.send({"goAway": {"timeLeft": f"{announcement.time_left:g}s"}})
+        self._output.muted = announcement.mute
+        after = announcement.time_left if announcement.close_after is None else announcement.close_after
+        self._agenda.add(now + after, lambda _: self._close_at_deadline())
+
+    def _close_at_deadline(self) -> None:
+        # Facts C9: Vertex says it otherwise.
+        raise Refusal(1000, "The operation was cancelled.") if self._surface == "vertex" else deadline()
+
+    def _announce_resumption(self) -> None:
+        """Give out a handle, or say that there is none just now, if updates were asked for (facts C8)."""
+        turns, session = self._turns, self.session
+        if turns is None or session is None or not self._ready or not turns.idle_changed:
+            return
+        turns.idle_changed = False
+        if not turns.config.resumption:
+            return
+        if turns.resumable:
+            update: dict[str, Any] = {"newHandle": self._store.issue_handle(session, turns.config), "resumable": True}
+        elif self._announced_resumable:
+            update = {"resumable": False}
+        else:
+            return
+        if turns.config.transparent:
+            update["lastConsumedClientMessageIndex"] = str(self._messages)
+        self._announced_resumable = turns.resumable
+        self._output.send({"sessionResumptionUpdate": update})

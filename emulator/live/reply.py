@@ -1,0 +1,187 @@
+"""One reply of the model: when which part of it goes out (facts C3, C5, C6)."""
+
+import base64
+import functools
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from emulator.live.usage import AUDIO_TOKENS_PER_SECOND, speech_seconds, text_tokens
+from emulator.minds.base import SPEAKER_RATE, FunctionCall, Message
+
+_CHUNK_SECONDS = 0.2
+_AUDIO_MIME = f"audio/pcm;rate={SPEAKER_RATE}"
+
+PartKind = Literal["thought", "text", "transcript", "audio"]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a reply's parts follow each other, in seconds.
+
+    Parameters:
+        transcribe: Whether output transcriptions are sent.
+        voice: Whether audio is sent.
+        transcript_delay: From a piece's generation to its transcription.
+        audio_delay: From a piece's transcription to its audio.
+        transcript_lag: From a piece's audio to its transcription, negative = before it; overrides the two delays.
+        audio_speed: How much faster than real time audio is sent; 0 = at once.
+        chars_per_second: How fast the model's voice speaks.
+        playback_paced: Whether the end of the turn waits for the imagined playback.
+    """
+
+    transcribe: bool = True
+    voice: bool = True
+    transcript_delay: float = 0.0
+    audio_delay: float = 0.0
+    transcript_lag: float | None = None
+    audio_speed: float = 0.0
+    chars_per_second: float = 15.0
+    playback_paced: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a reply that goes out by itself.
+
+    Parameters:
+        at: When.
+        kind: What.
+        content: Its ``serverContent`` fields.
+        covers: How many characters of the reply the client has been sent once this part is out.
+        seconds: Of audio.
+    """
+
+    at: float
+    kind: PartKind
+    content: dict[str, Any]
+    covers: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Reply:
+    """A reply under way.
+
+    Parameters:
+        number: Unique within the connection.
+        pace: How its parts follow each other.
+        not_before: When its first part may go out.
+        message: What of it is in the history: as much as was sent, never more (facts C5).
+        calls: Functions it calls.
+    """
+
+    number: int
+    pace: Pace
+    not_before: float = 0.0
+    message: Message = field(default_factory=lambda: Message("model"))
+    calls: list[FunctionCall] = field(default_factory=list)
+    text: str = ""
+    sent_seconds: float = 0.0
+    transcript: str = ""
+    pieces_sent: int = 0
+    anything_sent: bool = False
+    _covered: int = 0
+    _audio_end: float = 0.0
+    _last_part: float = 0.0
+    _playback_start: float | None = None
+    _spoken_seconds: float = 0.0
+
+    def feed(self, piece: str, now: float) -> list[Part]:
+        """Take a piece of text from the model.
+
+        Args:
+            piece: Text, with whatever spacing.
+            now: When it was generated.
+
+        Returns:
+            The parts that carry it, with their times.
+        """
+        self.text += piece
+        pace = self.pace
+        now = max(now, self.not_before)
+        if not pace.voice:
+            at = self._in_order(now + pace.transcript_delay)
+            if not pace.transcribe:
+                return [Part(at, "text", {"modelTurn": _turn({"text": piece})}, len(self.text))]
+            return [self._transcript(at, piece)]
+        transcript_at = now + pace.transcript_delay
+        audio_at = max(self._audio_end, transcript_at + pace.audio_delay)
+        if pace.transcript_lag is not None:
+            audio_at = max(self._audio_end, now + max(0.0, -pace.transcript_lag))
+            transcript_at = audio_at + pace.transcript_lag
+        parts = [self._transcript(max(transcript_at, now), piece)] if pace.transcribe else []
+        parts += self._audio(audio_at, speech_seconds(piece, pace.chars_per_second))
+        return sorted(parts, key=lambda part: part.at)
+
+    def end(self, now: float) -> tuple[float, float]:
+        """Note that the model has generated everything.
+
+        Args:
+            now: When.
+
+        Returns:
+            When generationComplete and when turnComplete is due.
+        """
+        complete = max(now, self.not_before, self._audio_end, self._last_part)
+        playback_end = (self._playback_start or 0.0) + self._spoken_seconds
+        return complete, max(complete, playback_end) if self.pace.playback_paced else complete
+
+    def sent(self, part: Part) -> None:
+        """Note that a part went out, so that the history holds it."""
+        self.anything_sent = True
+        self.sent_seconds += part.seconds
+        if part.kind in ("text", "transcript"):
+            self.pieces_sent += 1
+        if part.kind == "transcript":
+            self.transcript += part.content["outputTranscription"]["text"]
+        self.keep(part.covers)
+
+    def keep(self, covered: int | None = None) -> None:
+        """Let the history hold the first characters of the text, or all of it."""
+        self._covered = len(self.text) if covered is None else max(self._covered, covered)
+        kept = self.text[: self._covered]
+        others = [part for part in self.message.parts if not isinstance(part, str)]
+        self.message.parts = [*([kept] if kept else []), *others]
+
+    def tokens(self) -> dict[str, int]:
+        """Count what was sent, by modality (facts C3, C10)."""
+        if not self.pace.voice:
+            return {"TEXT": text_tokens(self.message.text)}
+        return {"TEXT": text_tokens(self.transcript), "AUDIO": round(self.sent_seconds * AUDIO_TOKENS_PER_SECOND)}
+
+    def _transcript(self, at: float, piece: str) -> Part:
+        if self.pace.transcript_lag is None or self.pace.transcript_lag <= 0:
+            at = self._in_order(at)
+        return Part(at, "transcript", {"outputTranscription": {"text": piece}}, len(self.text))
+
+    def _audio(self, at: float, seconds: float) -> list[Part]:
+        parts = []
+        if self._playback_start is None:
+            self._playback_start = at
+        self._spoken_seconds += seconds
+        while seconds > 0:
+            chunk = min(seconds, _CHUNK_SECONDS)
+            seconds -= chunk
+            content = {"modelTurn": _turn({"inlineData": {"mimeType": _AUDIO_MIME, "data": silence(chunk)}})}
+            parts.append(Part(at, "audio", content, 0 if seconds > 0 else len(self.text), chunk))
+            at += chunk / self.pace.audio_speed if self.pace.audio_speed else 0.0
+        self._audio_end = at
+        return parts
+
+    def _in_order(self, at: float) -> float:
+        self._last_part = max(self._last_part, at)
+        return self._last_part
+
+
+def _turn(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"parts": list(parts)}
+
+
+def silence(seconds: float) -> str:
+    """Give silent 16-bit mono PCM at 24 kHz, in base64."""
+    return _silence(round(seconds * SPEAKER_RATE))
+
+
+@functools.lru_cache(maxsize=4096)
+def _silence(samples: int) -> str:
+    return base64.b64encode(bytes(2 * samples)).decode()

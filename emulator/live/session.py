@@ -1,0 +1,144 @@
+"""A Live session: the conversation the server holds, and the handles that bring it back (facts C8)."""
+
+import copy
+import itertools
+import math
+from dataclasses import dataclass, field
+
+from emulator.live.errors import Refusal, invalid
+from emulator.live.setup import Compression, SessionConfig
+from emulator.live.usage import message_tokens
+from emulator.minds.base import Message
+
+HANDLE_LIFETIME = 2 * 3600.0
+"""Seconds that a handle is good for after its session's connection ended (facts C8)."""
+
+# Named in public code as what a dead or unknown handle gives.
+_UNKNOWN_HANDLE = "Invalid session handle"
+_EXPIRED_HANDLE = "BidiGenerateContent session not found"
+
+
+@dataclass
+class Session:
+    """One conversation, which may outlive connections.
+
+    Parameters:
+        id: Number in the store.
+        messages: History, exactly as the server holds it.
+        started: When it began, in machine seconds.
+        open_until: Until when a connection holds it.
+        ended: When the last connection ended.
+        over: Whether its time is up for good.
+        instruction: System instruction of the first setup.
+    """
+
+    id: int
+    messages: list[Message] = field(default_factory=list)
+    started: float = 0.0
+    open_until: float = math.inf
+    ended: float = 0.0
+    over: bool = False
+    instruction: str = ""
+
+    def tokens(self, config: SessionConfig) -> dict[str, int]:
+        """Count the context's tokens by modality."""
+        counts = {"TEXT": message_tokens(config.system_instruction), "AUDIO": 0}
+        for message in self.messages:
+            modality = "AUDIO" if message.role == "model" and config.audio else "TEXT"
+            counts[modality] += message_tokens(message.text, audio=modality == "AUDIO")
+        return counts
+
+    def compress(self, config: SessionConfig, compression: Compression) -> bool:
+        """Slide the context window: cut whole turns off the front, at a user's turn (facts C8).
+
+        Returns:
+            Whether anything was cut.
+        """
+        if sum(self.tokens(config).values()) < compression.trigger_tokens:
+            return False
+        cut = False
+        while sum(self.tokens(config).values()) > compression.target_tokens:
+            users = [index for index, message in enumerate(self.messages) if index and message.role == "user"]
+            if not users:
+                break
+            del self.messages[: users[0]]
+            cut = True
+        return cut
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a handle stands for."""
+
+    session: Session
+    model_name: str
+    messages: tuple[Message, ...]
+
+
+class SessionStore:
+    """The sessions of one server, shared by its connections."""
+
+    def __init__(self, handle_lifetime: float = HANDLE_LIFETIME) -> None:
+        """Make an empty store.
+
+        Args:
+            handle_lifetime: Seconds that a handle is good for after its connection ended.
+        """
+        self._handle_lifetime = handle_lifetime
+        self._snapshots: dict[str, _Snapshot] = {}
+        self._ids = itertools.count(1)
+        self.sessions: list[Session] = []
+
+    def create(self, config: SessionConfig, now: float) -> Session:
+        """Begin a session."""
+        session = Session(next(self._ids), started=now, instruction=config.system_instruction)
+        self.sessions.append(session)
+        return session
+
+    def issue_handle(self, session: Session, config: SessionConfig) -> str:
+        """Give out a handle for the conversation as it stands."""
+        handle = f"emulated-session-{session.id}-state-{len(self._snapshots) + 1}"
+        self._snapshots[handle] = _Snapshot(session, config.model_name, tuple(copy.deepcopy(session.messages)))
+        return handle
+
+    def resume(self, config: SessionConfig, now: float) -> Session:
+        """Bring a session back to the state that the setup's handle stands for.
+
+        Args:
+            config: The new connection's setup.
+            now: Machine seconds.
+
+        Returns:
+            The session, connected. What happened after the handle was given out is lost (genai types:
+            LiveServerSessionResumptionUpdate.resumable), also a reply that was under way.
+
+        Raises:
+            Refusal: 1007 or 1008 for a handle that is unknown or too old, 1007 for another model, 1011 while another
+                connection holds the session (facts C8).
+        """
+        snapshot = self._snapshots.get(config.handle)
+        if snapshot is None:
+            raise invalid(_UNKNOWN_HANDLE)
+        session = snapshot.session
+        if now < session.open_until:
+            raise Refusal(1011, "Internal error encountered.")
+        if session.over or now > session.ended + self._handle_lifetime:
+            raise Refusal(1008, _EXPIRED_HANDLE)
+        if snapshot.model_name != config.model_name:
+            # The model is the one thing that may not change on resumption (facts C2).
+            raise invalid()
+        session.messages = list(copy.deepcopy(snapshot.messages))
+        session.open_until = math.inf
+        session.started = min(session.started, now)
+        return session
+
+    def release(self, session: Session, now: float, notice_after: float = 0.0) -> None:
+        """Note that a session's connection ended.
+
+        Args:
+            session: Whose.
+            now: When.
+            notice_after: Seconds after which the store notices.
+        """
+        session.open_until = now + notice_after
+        session.ended = now
