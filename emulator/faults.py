@@ -5,18 +5,20 @@ A ``Fault`` says to which API it happens, what happens, when, and to how many st
     Faults([
         Fault("speech", "drop", after_bytes=64_000),                     # the stream breaks once
         Fault("tts", "error", code="RESOURCE_EXHAUSTED", times=2),       # two streams are refused
-        Fault("live", "close", at=1.0, code="1011", skip=1),             # the second connection closes after 1 s
     ])
 
-The shells ask ``Faults.take(api)`` once per stream for what shall happen to it. Faults may be added while the emulator
-runs.
+The gRPC shells ask ``Faults.take(api)`` once per stream for what shall happen to it. Live's connections carry many turns,
+so their faults name turns and phases: ``Faults(live=LiveFaults(...))``, see ``emulator.live.faults``. Faults may be added
+while the emulator runs.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emulator.live.faults import LiveFaults
+
 Api = Literal["speech", "tts", "live"]
-FaultKind = Literal["drop", "error", "stall", "mute", "goaway", "close"]
+FaultKind = Literal["drop", "error", "stall", "mute"]
 
 
 @dataclass
@@ -24,18 +26,17 @@ class Fault:
     """One thing that goes wrong.
 
     Parameters:
-        api: Where.
-        kind: ``drop``: the connection breaks (gRPC UNAVAILABLE, websocket 1006 without a close frame). ``error``: the
-            API answers with ``code`` and ``message``. ``stall``: nothing is sent for ``seconds``, then all goes on.
-            ``mute``: nothing more is ever sent, the stream stays open. ``goaway`` and ``close`` are Live's: an
-            announced end, and a close frame with ``code`` and ``message``.
+        api: Where; ``live`` has its own faults.
+        kind: ``drop``: the connection breaks (gRPC UNAVAILABLE). ``error``: the API answers with ``code`` and
+            ``message``. ``stall``: nothing is sent for ``seconds``, then all goes on. ``mute``: nothing more is ever
+            sent, the stream stays open.
         at: Seconds after the stream began; None = not by time.
-        after_bytes: Once the client has sent (speech) or been sent (tts, live) so many bytes of audio; None = not by
+        after_bytes: Once the client has sent (speech) or been sent (tts) so many bytes of audio; None = not by
             bytes. With neither ``at`` nor ``after_bytes`` it happens at once.
-        after_text: Once the client has sent so many inputs (tts) or turns (live); None = not by that.
-        code: gRPC status name such as ``UNAVAILABLE``, or a websocket close code.
-        message: Error text or close reason; empty = what the real service says for that code.
-        seconds: How long a stall lasts, or the time left of a ``goaway``.
+        after_text: Once the client has sent so many inputs (tts); None = not by that.
+        code: gRPC status name such as ``UNAVAILABLE``.
+        message: Error text; empty = what the real service says for that code.
+        seconds: How long a stall lasts.
         times: How many streams it happens to; -1 = every one.
         skip: How many streams of the API are left alone first.
     """
@@ -79,10 +80,12 @@ class Faults:
     """The faults that are still to happen.
 
     Parameters:
-        pending: In the order in which they are considered.
+        pending: Of the gRPC APIs, in the order in which they are considered.
+        live: Of Gemini Live.
     """
 
     pending: list[Fault] = field(default_factory=list)
+    live: LiveFaults = field(default_factory=LiveFaults)
 
     def add(self, fault: Fault) -> None:
         """Let one more thing go wrong, from the next stream on."""

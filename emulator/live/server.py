@@ -43,7 +43,6 @@ class LiveServer:
         host: str = "127.0.0.1",
         port: int = 0,
         faults: Faults | None = None,
-        live_faults: LiveFaults | None = None,
         log: UsageLog | None = None,
         clock_scale: float = 1.0,
         api_key: str | None = None,
@@ -56,16 +55,14 @@ class LiveServer:
             ssl_context: TLS; None = plaintext, which google-genai does not speak.
             host: Address to listen on.
             port: Port, 0 = any.
-            faults: Faults of all APIs, of which Live's are obeyed.
-            live_faults: Faults by turn and phase.
+            faults: Faults of all APIs; those in its ``live`` are obeyed.
             log: Where everything received and sent is noted; API keys and audio are not.
             clock_scale: How much faster the clock of limits runs (connection, session and handle lifetimes): 600 turns
                 the 10 minutes of a connection into one second. Latencies and audio stay as they are.
             api_key: The one key that is accepted; None = any.
         """
         self.profile = profile or Profile()
-        self.script = FaultScript(live_faults)
-        self.faults = faults or Faults()
+        self.script = FaultScript((faults or Faults()).live)
         self.log = log if log is not None else UsageLog()
         limits = Limits().scaled(clock_scale)
         self.store = SessionStore(limits.handle)
