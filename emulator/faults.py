@@ -7,9 +7,9 @@ A ``Fault`` says to which API it happens, what happens, when, and to how many st
         Fault("tts", "error", code="RESOURCE_EXHAUSTED", times=2),       # two streams are refused
     ])
 
-The gRPC shells ask ``Faults.take(api)`` once per stream for what shall happen to it. Live's connections carry many turns,
-so their faults name turns and phases: ``Faults(live=LiveFaults(...))``, see ``emulator.live.faults``. Faults may be added
-while the emulator runs.
+The gRPC shells ask ``Faults.take(api)`` once per stream for what shall happen to it. Live's connections carry many
+turns, so their faults name turns and phases: ``Faults(live=LiveFaults(...))``, see ``emulator.live.faults``. Faults may
+be added while the emulator runs.
 """
 
 from dataclasses import dataclass, field
