@@ -269,7 +269,8 @@ class LiveMachine:
         if turns.resumable:
             update: dict[str, Any] = {"newHandle": self._store.issue_handle(session, turns.config), "resumable": True}
         elif self._announced_resumable:
-            update = {"resumable": False}
+            # False and empty are not written on the wire.
+            update = {}
         else:
             return
         if turns.config.transparent:

@@ -174,7 +174,7 @@ class Reply:
 
 
 def _turn(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"parts": list(parts)}
+    return {"parts": list(parts), "role": "model"}
 
 
 def silence(seconds: float) -> str:

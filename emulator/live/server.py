@@ -27,8 +27,6 @@ from emulator.profiles import Profile
 
 # Seeded histories can be long; the real service takes messages of many megabytes.
 _MAX_MESSAGE = 64 * 2**20
-# One connection's log keeps what was sent, but audio only by its size: it is megabytes a minute.
-_AUDIO_FIELDS = ("data",)
 
 
 class LiveServer:
@@ -56,14 +54,15 @@ class LiveServer:
             host: Address to listen on.
             port: Port, 0 = any.
             faults: Faults of all APIs; those in its ``live`` are obeyed.
-            log: Where everything received and sent is noted; API keys and audio are not.
+            log: Where all that is received and sent is noted, but no API keys, and of audio only the size;
+                None = nowhere.
             clock_scale: How much faster the clock of limits runs (connection, session and handle lifetimes): 600 turns
                 the 10 minutes of a connection into one second. Latencies and audio stay as they are.
             api_key: The one key that is accepted; None = any.
         """
         self.profile = profile or Profile()
         self.script = FaultScript((faults or Faults()).live)
-        self.log = log if log is not None else UsageLog()
+        self.log = log
         limits = Limits().scaled(clock_scale)
         self.store = SessionStore(limits.handle)
         self._limits = limits
@@ -134,14 +133,31 @@ class LiveServer:
             version=where.version,
             limits=self._limits,
         )
-        stream = self.log.open_stream()
-        self.log.add("live", stream, "open", surface=where.surface, version=where.version)
+        note = _Note(self.log)
+        note("open", surface=where.surface, version=where.version)
         if refusal := check_caller(request, where, self._api_key):
             machine.refuse(refusal)
-        connection = _Connection(
-            websocket, machine, self._thinker, one_way=self.profile.network.one_way, log=self.log, stream=stream
-        )
+        connection = _Connection(websocket, machine, self._thinker, one_way=self.profile.network.one_way, note=note)
         await connection.run()
+
+
+class _Note:
+    """Writes down what happens on one connection, if anybody wants to know."""
+
+    def __init__(self, log: UsageLog | None) -> None:
+        self._log = log
+        self._stream = log.open_stream() if log is not None else 0
+
+    def __call__(self, event: str, **data: Any) -> None:
+        if self._log is None:
+            return
+        message = data.get("message")
+        if isinstance(message, str | bytes):
+            with contextlib.suppress(ValueError, RecursionError):
+                message = json.loads(message)
+        if message is not None:
+            data["message"] = _without_audio(message)
+        self._log.add("live", self._stream, event, **data)
 
 
 class _Connection:
@@ -154,15 +170,13 @@ class _Connection:
         thinker: Thinker,
         *,
         one_way: float,
-        log: UsageLog,
-        stream: int,
+        note: "_Note",
     ) -> None:
         self._websocket = websocket
         self._machine = machine
         self._thinker = thinker
         self._one_way = one_way
-        self._log = log
-        self._stream = stream
+        self._note = note
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         # What arrived, with the time at which it has travelled to the server; None = the client is gone.
@@ -176,14 +190,15 @@ class _Connection:
         writer = asyncio.create_task(self._write())
         try:
             await self._drive()
-            await writer if self._machine.closed and not reader.done() else None
+            if self._machine.closed:
+                await writer
         finally:
             self._machine.disconnected(self._loop.time())
             tasks = [reader, writer, *self._thinking.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._log.add("live", self._stream, "end")
+            self._note("end", audio_bytes=self._machine.audio_bytes)
 
     async def _read(self) -> None:
         try:
@@ -204,7 +219,7 @@ class _Connection:
                 _, message = self._arrived.popleft()
                 if message is None:
                     return
-                self._log.add("live", self._stream, "received", message=_readable(message))
+                self._note("received", message=message)
                 self._machine.receive(message, now)
                 self._act()
             self._machine.advance(now)
@@ -216,7 +231,8 @@ class _Connection:
             ]
             timeout = max(0.0, min(due) - self._loop.time()) if due else None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
 
     def _act(self) -> None:
         for action in self._machine.take_actions():
@@ -257,13 +273,13 @@ class _Connection:
             await asyncio.sleep(max(0.0, at - self._loop.time()))
             try:
                 if isinstance(action, Send):
-                    self._log.add("live", self._stream, "sent", message=_without_audio(action.message))
+                    self._note("sent", message=action.message)
                     # Google sends JSON in binary frames.
                     await self._websocket.send(json.dumps(action.message, ensure_ascii=False).encode())
                     continue
             except ConnectionClosed:
                 return
-            self._log.add("live", self._stream, "close", code=action.code, reason=action.reason)
+            self._note("close", code=action.code, reason=action.reason)
             if action.code is None:
                 self._websocket.transport.abort()
             else:
@@ -291,20 +307,11 @@ def _delay_pongs(connection: ServerConnection, faults: LiveFaults) -> None:
     protocol.send_frame = send_later  # type: ignore[method-assign]
 
 
-def _readable(message: str | bytes) -> Any:
-    try:
-        return _without_audio(json.loads(message))
-    except (ValueError, RecursionError):
-        return message
-
-
 def _without_audio(value: Any) -> Any:
     """Copy JSON, with base64 data replaced by its length."""
     if isinstance(value, dict):
         return {
-            key: f"<{len(item)} base64 characters>"
-            if key in _AUDIO_FIELDS and isinstance(item, str)
-            else _without_audio(item)
+            key: f"<{len(item)} base64 characters>" if key == "data" and isinstance(item, str) else _without_audio(item)
             for key, item in value.items()
         }
     if isinstance(value, list):

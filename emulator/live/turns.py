@@ -185,31 +185,32 @@ class Turns:
         return bool(self._session.messages) and self._session.messages[-1].role == "user"
 
     def _tool_response(self, body: dict[str, Any], now: float) -> None:
-        results = []
+        results, scheduling = [], set()
         for response in body.get("functionResponses", []):
             if response.get("scheduling") and not self.config.model.scheduling:
                 raise invalid("Function response scheduling is not supported for this model")
             call = self._answered_call(response)
             if call is not None:
                 results.append(FunctionResult(call.name, response.get("response", {}), call.id))
+                scheduling.add(response.get("scheduling", "WHEN_IDLE"))
         if not results:
             # An unknown id is ignored, not refused (facts C4).
             return
         self._session.messages.append(Message("user", list(results)))
-        answered = {result.id for result in results}
+        self.idle_changed = True
         turn = self._turn
         if turn is not None and turn.blocked_by:
-            turn.blocked_by -= answered
+            turn.blocked_by -= {result.id for result in results}
             if not turn.blocked_by:
                 self._continue_turn(turn)
-        elif turn is None:
-            self._begin_turn(now, counted=False)
-        elif turn.complete:
+        elif scheduling != {"SILENT"}:
+            # Results of functions that ran beside the conversation are spoken when it is idle, unless said otherwise
+            # (genai types: FunctionResponseScheduling).
             self._unspoken_results = True
-            self._agenda.cancel(turn.reply.number)
-            self._end_turn(turn, now)
-        else:
-            self._unspoken_results = True
+            if turn is None:
+                self._go_on(now)
+            elif "INTERRUPT" in scheduling:
+                self._interrupt(turn, now, [])
 
     def _answered_call(self, response: dict[str, Any]) -> FunctionCall | None:
         if (identity := response.get("id")) is not None:
@@ -245,6 +246,8 @@ class Turns:
         if plan.fault.refusal is not None:
             raise plan.fault.refusal
         self._make_room()
+        # Whatever is answered now, it is answered knowing the results.
+        self._unspoken_results = False
         if plan.go_away is not None:
             self._on_go_away(plan.go_away, now)
         if not plan.fault.silent:
@@ -260,15 +263,20 @@ class Turns:
     def _start_turn(self, plan: TurnPlan) -> Turn:
         turn = self._turn = Turn(plan, self._new_reply(plan), self._session.tokens(self.config))
         self.idle_changed = True
-        if self._output.packs:
-            # 3.x sends an empty frame before a reply (facts C3).
-            self._output.content({})
+        self._announce_reply()
         return turn
+
+    def _announce_reply(self) -> None:
+        """Send the empty frames that come before a reply of 3.x (facts C3)."""
+        if self._output.packs:
+            self._output.send({})
+            self._output.content({})
 
     def _continue_turn(self, turn: Turn) -> None:
         """Go on after the calls that blocked a turn were answered."""
-        turn.response = _sum(turn.response, turn.reply.tokens())
+        turn.response = _sum(turn.response, self._response_tokens(turn.reply))
         turn.reply = self._new_reply(turn.plan)
+        self._announce_reply()
         self._think(turn)
 
     def _new_reply(self, plan: TurnPlan) -> Reply:
@@ -395,10 +403,8 @@ class Turns:
         self._output.content({"generationComplete": True})
         if self._drops(turn, "generation_complete"):
             return
-        if self._queued or self._unspoken_results:
-            self._end_turn(turn, now)
-        else:
-            self._agenda.add(end_at, functools.partial(self._end_turn, turn), reply.number)
+        # Whoever spoke meanwhile is not kept waiting for the playback.
+        self._agenda.add(now if self._queued else end_at, functools.partial(self._end_turn, turn), reply.number)
 
     def _end_turn(self, turn: Turn, now: float) -> None:
         if self._drops(turn, "turn_complete"):
@@ -409,12 +415,8 @@ class Turns:
         if turn.held is not None:
             held = turn.held.content
             self._agenda.add(now + _LATE, lambda _: self._output.content(held))
-        if self._drops(turn, "after"):
-            return
-        if self._unspoken_results:
-            self._unspoken_results = False
-            self._begin_turn(now, counted=False)
-        self._handle_queued(now)
+        if not self._drops(turn, "after"):
+            self._go_on(now)
 
     def _send_turn_complete(self, turn: Turn, now: float) -> None:
         fields: dict[str, Any] = {"turnComplete": True}
@@ -422,11 +424,18 @@ class Turns:
             fields["interactionStatus"] = "IN_PROGRESS" if self._calls else "IDLE"
         usage = usage_metadata(
             turn.prompt,
-            _sum(turn.response, turn.reply.tokens()),
+            _sum(turn.response, self._response_tokens(turn.reply)),
             self.config.model.thoughts,
             vertex=self._surface == "vertex",
         )
         self._output.content(fields, usageMetadata=usage)
+
+    def _response_tokens(self, reply: Reply) -> dict[str, int]:
+        tokens = reply.tokens()
+        if self._output.packs and reply.pace.voice:
+            # 3.x counts a spoken reply's audio alone, 2.5 its transcript too (CASS).
+            del tokens["TEXT"]
+        return tokens
 
     def _drops(self, turn: Turn, phase: DropPhase) -> bool:
         drop = turn.plan.drop
@@ -452,7 +461,7 @@ class Turns:
             self._turn = None
             self._close_interrupted(turn, now)
         self.idle_changed = True
-        self._handle_queued(now)
+        self._go_on(now)
 
     def _close_interrupted(self, turn: Turn, now: float) -> None:
         """Send interrupted, then turnComplete, never generationComplete (facts C3)."""
@@ -479,10 +488,13 @@ class Turns:
         self._session.messages[:] = [message for message in self._session.messages if message.parts]
         self._output.send({"toolCallCancellation": {"ids": ids}})
 
-    def _handle_queued(self, now: float) -> None:
+    def _go_on(self, now: float) -> None:
+        """Take up what came while there was no time for it."""
         queued, self._queued = self._queued, []
         for kind, body in queued:
             self.handle(kind, body, now)
+        if self._turn is None and not self._interrupting and self._unspoken_results:
+            self._begin_turn(now, counted=False)
 
 
 def _sum(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:

@@ -43,7 +43,7 @@ def usage_metadata(prompt: dict[str, int], response: dict[str, int], thoughts: i
     Args:
         prompt: Tokens of the whole context, by modality: it is counted again each turn (facts C3).
         response: Tokens of the reply, by modality.
-        thoughts: Tokens thought; outside the response count (facts C3).
+        thoughts: Tokens thought; outside the response count and, on the wire, outside the total (facts C3, CASS).
         vertex: Whether to use Vertex's field names.
 
     Returns:
@@ -55,7 +55,7 @@ def usage_metadata(prompt: dict[str, int], response: dict[str, int], thoughts: i
         "promptTokenCount": asked,
         f"{prefix}TokenCount": said,
         "thoughtsTokenCount": thoughts,
-        "totalTokenCount": asked + said + thoughts,
+        "totalTokenCount": asked + said,
         "promptTokensDetails": _details(prompt),
         details: _details(response),
     }
