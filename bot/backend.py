@@ -1,0 +1,186 @@
+"""Which servers a conversation talks to, and the embedded ones if it is them."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.settings import Backend
+from processors.errors import ConfigurationError
+
+EMULATOR_LOG = "emulator.log"
+_ROOT = Path(__file__).parents[1]
+_HOSTS = ("SPEECH_EMULATOR_HOST", "TEXTTOSPEECH_EMULATOR_HOST", "GOOGLE_GEMINI_BASE_URL")
+# The local mind loads three models from disk; a slow disk takes its time.
+_READY_SECS = 120.0
+_END_SECS = 5.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backend and why it was taken.
+
+    Parameters:
+        backend: ``google`` or ``emulator``.
+        reason: Completes the sentence "... because".
+    """
+
+    backend: Backend
+    reason: str
+
+
+def choose_backend(wanted: Backend, environ: Mapping[str, str] | None = None) -> Choice:
+    """Decide where to talk to.
+
+    Args:
+        wanted: What the user asked for.
+        environ: Environment variables; None means this process's.
+
+    Returns:
+        The decision.
+    """
+    variables = os.environ if environ is None else environ
+    if wanted is not Backend.AUTO:
+        return Choice(wanted, "you asked for it")
+    missing = []
+    if not (variables.get("GOOGLE_API_KEY") or variables.get("GEMINI_API_KEY") or _wants_vertex(variables)):
+        missing.append("no GOOGLE_API_KEY is set")
+    if all(variables.get(host) for host in _HOSTS) and not missing:
+        return Choice(Backend.GOOGLE, "the environment names servers for all three services")
+    if not _has_cloud_credentials():
+        missing.append("no Google Cloud credentials were found")
+    if missing:
+        return Choice(Backend.EMULATOR, " and ".join(missing))
+    return Choice(Backend.GOOGLE, "Google credentials were found")
+
+
+def check_google_access() -> None:
+    """Make sure, without asking the network, that there is something to authenticate all three services with.
+
+    Raises:
+        ConfigurationError: If there is not.
+    """
+    from processors.google_clients import SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST, cloud_access, gemini_client
+
+    gemini_client()
+    for host in (SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST):
+        cloud_access(host)
+
+
+def _wants_vertex(variables: Mapping[str, str]) -> bool:
+    return variables.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower() in ("1", "true")
+
+
+def _has_cloud_credentials() -> bool:
+    from google.auth import default
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        default()
+    except GoogleAuthError:
+        return False
+    return True
+
+
+class Emulator:
+    """The embedded servers, as a process of their own.
+
+    Args:
+        folder: Where its log goes.
+        llm_path: A GGUF file for its mind, or None for the one it ships with.
+        mind: What stands behind the protocols.
+    """
+
+    def __init__(self, folder: Path, *, llm_path: Path | None = None, mind: str = "local"):
+        self._log = folder / EMULATOR_LOG
+        self._llm_path = llm_path
+        self._mind = mind
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> dict[str, str]:
+        """Start it and wait until it serves.
+
+        Returns:
+            The environment that leads Google's clients to it.
+
+        Raises:
+            ConfigurationError: If it does not come up.
+        """
+        with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
+            ready = Path(folder) / "ready.json"
+            command = [sys.executable, "-m", "emulator", "--mind", self._mind, "--ready-file", str(ready)]
+            command.append("--exit-with-parent")
+            if self._llm_path:
+                command += ["--llm", str(self._llm_path)]
+            paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
+            with self._log.open("wb") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                    # Ctrl-C is for the bot alone, which then ends the servers in order.
+                    start_new_session=True,
+                )
+            return await self._environment(ready, self._process)
+
+    async def died(self) -> str:
+        """Wait until it has ended.
+
+        Returns:
+            One line that says so.
+        """
+        if self._process is None:
+            raise RuntimeError("The emulator has not been started.")
+        code = await self._process.wait()
+        return f"The emulator ended unexpectedly ({_how(code)}): see {self._log}, then start again."
+
+    @property
+    def has_died(self) -> bool:
+        """Whether it was started and has ended."""
+        return self._process is not None and self._process.returncode is not None
+
+    async def stop(self) -> None:
+        """End it."""
+        if not self._process or self._process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), _END_SECS)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _environment(self, ready: Path, process: asyncio.subprocess.Process) -> dict[str, str]:
+        deadline = asyncio.get_running_loop().time() + _READY_SECS
+        while asyncio.get_running_loop().time() < deadline:
+            if environment := _read(ready):
+                return environment
+            if process.returncode is not None:
+                raise ConfigurationError(self._why_not(process.returncode))
+            await asyncio.sleep(0.05)
+        await self.stop()
+        raise ConfigurationError(f"The emulator was not ready after {_READY_SECS:.0f} s: see {self._log}.")
+
+    def _why_not(self, code: int) -> str:
+        # The emulator says in one line of its own what is wrong; it is the last one.
+        lines = [line.strip() for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        last = next((line for line in reversed(lines) if line), "")
+        told = last.removeprefix("error:").strip()
+        return told if told else f"The emulator did not start ({_how(code)}): see {self._log}."
+
+
+def _read(ready: Path) -> dict[str, str] | None:
+    return dict(json.loads(ready.read_text(encoding="utf-8"))["environment"]) if ready.exists() else None
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,93 @@
+"""When a conversation with a recorded user is over: a state machine fed events and clock readings, without I/O."""
+
+from bot.session.events import Event
+
+# The bot says nothing more for this long once nothing is under way.
+SETTLE_SECS = 1.5
+# Nothing moves for this long although something is under way: the bot will not answer any more.
+PATIENCE_SECS = 25.0
+
+
+class EndOfConversation:
+    """Tells when the user audio is over and the bot has finished.
+
+    Args:
+        settle_secs: How long nothing may be under way before the conversation is over.
+        patience_secs: How long something may be under way without anything happening.
+    """
+
+    def __init__(self, settle_secs: float = SETTLE_SECS, patience_secs: float = PATIENCE_SECS):
+        self._settle = settle_secs
+        self._patience = patience_secs
+        self._audio_over = False
+        self._under_way: set[str] = set()
+        self._last_change = 0.0
+        self.understood = False
+        self.spoken = False
+
+    def apply(self, event: Event, now: float) -> None:
+        """Take an event.
+
+        Args:
+            event: Any event.
+            now: Reading of a monotonic clock, in seconds.
+        """
+        begun, ended = self._changes(event)
+        if not (begun or ended or event.type in _MOVES):
+            return
+        self._audio_over = self._audio_over or event.type == "user_audio_finished"
+        self.spoken = self.spoken or event.type == "user_started"
+        self.understood = self.understood or event.type == "turn_sent"
+        self._under_way -= ended
+        self._under_way |= begun
+        self._last_change = now
+
+    def over(self, now: float) -> bool:
+        """Whether nothing more will come.
+
+        Args:
+            now: Reading of the same clock, in seconds.
+        """
+        quiet = now - self._last_change
+        return self._audio_over and quiet >= (self._patience if self._under_way else self._settle)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether something was still under way."""
+        return bool(self._under_way)
+
+    def _changes(self, event: Event) -> tuple[set[str], set[str]]:
+        """What is under way from this event on, and what no longer is."""
+        if event.type.startswith("tool_"):
+            tool = f"tool {event.fields['id']}"
+            if event.type == "tool_call":
+                return {tool}, set()
+            return {"thinking"} if event.type == "tool_result" else set(), {tool}
+        begun = _BEGINS.get(event.type, set())
+        nothing_said = "text" in event.fields and not event.fields["text"].strip()
+        if nothing_said or (begun == {"voice"} and "speaking" in self._under_way):
+            begun = set()
+        return begun, _ENDS.get(event.type, set())
+
+
+_BEGINS = {
+    "user_started": {"user speaks"},
+    "turn_started": {"turn"},
+    "final": {"words not sent"},
+    "turn_sent": {"thinking"},
+    "reply_started": {"reply"},
+    "reply_text": {"voice"},
+    "speaking_started": {"speaking"},
+}
+_ENDS = {
+    "user_stopped": {"user speaks"},
+    "turn_ended": {"turn"},
+    "backchannel": {"words not sent"},
+    "turn_sent": {"words not sent"},
+    "reply_started": {"thinking"},
+    "reply_ended": {"reply"},
+    "interrupted": {"thinking", "reply", "voice"},
+    "speaking_started": {"voice"},
+    "speaking_stopped": {"speaking"},
+}
+_MOVES = {"heard", "interim", "user_audio_finished"}

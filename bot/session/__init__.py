@@ -1,0 +1,1 @@
+"""The session folder: recording, events, transcript and metrics of one conversation."""

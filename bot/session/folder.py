@@ -1,0 +1,211 @@
+"""The session folder: everything about one conversation, on disk as it happens."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from pipecat.clocks.base_clock import BaseClock
+
+from bot.session.clock import SessionClock
+from bot.session.events import Event, EventLog
+from bot.session.metrics import Metrics
+from bot.session.observer import SessionObserver
+from bot.session.recorder import Recorder
+from bot.session.redaction import Redactor
+from bot.session.sound import SoundEdges
+from bot.session.transcript import Transcript, render
+from processors.errors import ConfigurationError
+
+RECORDING = "conversation.wav"
+EVENTS = "events.jsonl"
+TRANSCRIPT = "transcript.md"
+METRICS = "metrics.json"
+
+_SAVE_SECS = 0.5
+# Fields that hold ``time.monotonic()`` seconds until they are written.
+_TIMES = ("speech_at",)
+
+Listener = Callable[[Event], None]
+
+
+class Session:
+    """One conversation's folder, and the audio tap that fills its recording.
+
+    ``conversation.wav`` and ``events.jsonl`` grow as things happen; ``transcript.md`` and ``metrics.json`` are replaced
+    whole, at most twice a second. A crash loses no more than that.
+
+    Args:
+        folder: The folder; made if missing. Files of an earlier session in it are replaced.
+        redactor: Keeps secrets out.
+
+    Raises:
+        ConfigurationError: If the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, redactor: Redactor):
+        self.folder = folder
+        self.clock = SessionClock()
+        self.metrics = Metrics()
+        self.transcript = Transcript()
+        self._redactor = redactor
+        self._title: dict[str, Any] = {}
+        self._transport_stats: Callable[[], Mapping[str, Any]] = dict
+        self._listeners: list[Listener] = []
+        self._edges = SoundEdges()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._saver: asyncio.Task[None] | None = None
+        self._dirty = True
+        self._closed = False
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._log = EventLog(folder / EVENTS)
+            self._recorder = Recorder(folder / RECORDING, self.clock, on_error=self._recorder_failed)
+            self._save()
+        except OSError as error:
+            raise ConfigurationError(
+                f"The session folder {folder} cannot be written ({error.strerror}): name another one with --session."
+            ) from error
+
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody else about events too.
+
+        Args:
+            listener: Called on the event loop with each event, free of secrets.
+        """
+        self._listeners.append(listener)
+
+    def start(self, title: Mapping[str, Any]) -> None:
+        """Begin to save regularly. Must be called with the event loop running.
+
+        Args:
+            title: What the session was set up with.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._title = dict(self._redactor.value(title))
+        self._saver = asyncio.create_task(self._save_regularly(), name="session saver")
+        self.emit("session_started", started=datetime.now().astimezone().isoformat(timespec="seconds"), **title)
+
+    def observer(self, clock: BaseClock) -> SessionObserver:
+        """Make the observer that feeds this session.
+
+        Args:
+            clock: The clock given to the pipeline's worker.
+
+        Returns:
+            The observer.
+        """
+        return SessionObserver(self._take, clock)
+
+    def emit(self, type_: str, **fields: Any) -> None:
+        """Write down something that happens now. Call it on the event loop.
+
+        Args:
+            type_: The event's type.
+            fields: Its fields.
+        """
+        self._take(type_, None, fields)
+
+    def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
+        """Take one captured block (see ``AudioTap``).
+
+        Args:
+            audio: 16-bit mono PCM.
+            sample_rate: Samples per second.
+            at: ``time.monotonic()`` seconds of the first sample.
+        """
+        self._recorder.captured(audio, sample_rate, at)
+
+    def played(self, audio: bytes, sample_rate: int, at: float) -> None:
+        """Take one played block (see ``AudioTap``).
+
+        Args:
+            audio: 16-bit mono PCM.
+            sample_rate: Samples per second.
+            at: ``time.monotonic()`` seconds at which the first sample is heard.
+        """
+        self._recorder.played(audio, sample_rate, at)
+        for kind, edge in self._edges.feed(audio, sample_rate, at):
+            self._call_on_loop(self._take, kind, edge, {})
+
+    def watch_transport(self, stats: Callable[[], Mapping[str, Any]]) -> None:
+        """Add the transport's own counters to the metrics.
+
+        Args:
+            stats: Gives counters by name; called whenever the metrics are saved.
+        """
+        self._transport_stats = stats
+
+    async def close(self, reason: str) -> None:
+        """Complete all files.
+
+        Args:
+            reason: Why the session ended.
+        """
+        if self._closed:
+            return
+        if self._saver:
+            self._saver.cancel()
+            await asyncio.gather(self._saver, return_exceptions=True)
+        self.emit("session_ended", reason=reason)
+        self._closed = True
+        await asyncio.to_thread(self._recorder.close)
+        self._log.close()
+        try:
+            self._save()
+        except OSError as error:
+            logger.error(f"The session folder is incomplete: {error}.")
+
+    def _take(self, type_: str, at: float | None, fields: dict[str, Any]) -> None:
+        if self._closed:
+            return
+        fields = {
+            name: self.clock.seconds(value) if name in _TIMES else self._redactor.value(value)
+            for name, value in fields.items()
+        }
+        event = Event(self.clock.seconds(time.monotonic() if at is None else at), type_, fields)
+        try:
+            self._log.write(event)
+        except OSError as error:
+            logger.error(f"The events cannot be written any more: {error}.")
+        changed = [reducer.apply(event) for reducer in (self.transcript, self.metrics)]
+        self._dirty = self._dirty or any(changed)
+        for listener in self._listeners:
+            listener(event)
+
+    def _recorder_failed(self, message: str) -> None:
+        self._call_on_loop(self._take, "error", None, {"message": message, "source": "recorder", "permanent": False})
+
+    def _call_on_loop(self, callback: Callable[..., None], *args: Any) -> None:
+        # The loop may have been closed while a device thread was still at work.
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, *args)
+
+    async def _save_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_SECS)
+            if self._dirty:
+                self._dirty = False
+                transcript, metrics = self._documents()
+                try:
+                    await asyncio.to_thread(self._write_documents, transcript, metrics)
+                except OSError as error:
+                    logger.error(f"Transcript and metrics cannot be written: {error}.")
+
+    def _save(self) -> None:
+        self._write_documents(*self._documents())
+
+    def _documents(self) -> tuple[str, str]:
+        metrics = {"session": self._title, **self.metrics.as_dict(), "transport": dict(self._transport_stats())}
+        return render(self.transcript, self._title), json.dumps(metrics, ensure_ascii=False, indent=1, default=str)
+
+    def _write_documents(self, transcript: str, metrics: str) -> None:
+        for name, text in ((TRANSCRIPT, transcript), (METRICS, metrics)):
+            # Replaced at once, so that a reader or a crash never meets half a file.
+            new = self.folder / f".{name}.new"
+            new.write_text(text + "\n", encoding="utf-8")
+            new.replace(self.folder / name)

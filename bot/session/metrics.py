@@ -1,0 +1,219 @@
+"""How long each stage of each turn took and what was used: a reducer of events without I/O."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.session.events import Event
+
+# The stages of a turn in the order in which they are passed. Each is reported in milliseconds since the last sound of
+# the user's speech, so that the last one is the latency a person notices.
+STAGES = ("end_of_speech", "final", "turn_ended", "turn_sent", "first_text", "first_audio", "speaking_started", "heard")
+
+
+@dataclass
+class Turn:
+    """One user turn and the reply to it.
+
+    Parameters:
+        number: From 1.
+        text: What was sent to the brain.
+        at: When each stage was passed, in seconds on the recording's clock.
+        interrupted: Whether the reply was cut short.
+        tools: Names of the tools called.
+        usage: What was used: tokens, characters, seconds.
+    """
+
+    number: int
+    text: str = ""
+    at: dict[str, float] = field(default_factory=dict)
+    interrupted: bool = False
+    tools: list[str] = field(default_factory=list)
+    usage: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def latency_ms(self) -> int | None:
+        """From the user's last sound to the bot's first, in milliseconds; None if there was no reply."""
+        return self._since_speech("heard")
+
+    def stages_ms(self) -> dict[str, int]:
+        """When each stage was passed, in milliseconds since the user's last sound; negative if before it."""
+        return {stage: ms for stage in STAGES if (ms := self._since_speech(stage)) is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The turn as JSON."""
+        return {
+            "turn": self.number,
+            "text": self.text,
+            "latency_ms": self.latency_ms,
+            "stages_ms": self.stages_ms(),
+            "at": {stage: self.at[stage] for stage in STAGES if stage in self.at},
+            "interrupted": self.interrupted,
+            "tools": self.tools,
+            "usage": _rounded(self.usage),
+        }
+
+    def _since_speech(self, stage: str) -> int | None:
+        if stage not in self.at or "end_of_speech" not in self.at:
+            return None
+        return round(1000 * (self.at[stage] - self.at["end_of_speech"]))
+
+
+@dataclass
+class _Interruption:
+    """The user spoke over the bot: when the speech began, when the bot was told, when it fell silent."""
+
+    speech_at: float
+    interrupted: float
+    silent: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        silent_ms = None if self.silent is None else round(1000 * (self.silent - self.speech_at))
+        return {"speech_at": self.speech_at, "interrupted": self.interrupted, "silent": self.silent, "ms": silent_ms}
+
+
+class Metrics:
+    """The measurements of a session as it grows, fed with events."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.errors = 0
+        self._interruptions: list[_Interruption] = []
+        self._usage: Counter[str] = Counter()
+        # Stages of the turn that is being spoken and has not been sent.
+        self._pending: dict[str, float] = {}
+        self._speech_began = 0.0
+        self._audible = False
+        self._duration = 0.0
+
+    def apply(self, event: Event) -> bool:
+        """Take an event.
+
+        Args:
+            event: Any event.
+
+        Returns:
+            Whether anything changed that a reader of ``as_dict`` would see.
+        """
+        self._duration = max(self._duration, event.t)
+        handler = getattr(self, f"_on_{event.type}", None)
+        if handler is None:
+            return False
+        handler(event.t, event.fields)
+        return True
+
+    def as_dict(self) -> dict[str, Any]:
+        """All measurements as JSON."""
+        latencies = [turn.latency_ms for turn in self.turns if turn.latency_ms is not None]
+        return {
+            "duration_secs": round(self._duration, 3),
+            "turns": [turn.as_dict() for turn in self.turns],
+            "latency_ms": summary(latencies),
+            "stages_ms": {
+                stage: summary([ms for turn in self.turns if (ms := turn.stages_ms().get(stage)) is not None])
+                for stage in STAGES[1:]
+            },
+            "interruptions": [interruption.as_dict() for interruption in self._interruptions],
+            "usage": _rounded(self._usage),
+            "errors": self.errors,
+        }
+
+    def _on_user_started(self, t: float, fields: dict[str, Any]) -> None:
+        self._speech_began = fields.get("speech_at", t)
+
+    def _on_user_stopped(self, t: float, fields: dict[str, Any]) -> None:
+        self._mark_speech("end_of_speech", fields.get("speech_at", t))
+
+    def _on_final(self, t: float, fields: dict[str, Any]) -> None:
+        self._mark_speech("final", t)
+
+    def _on_turn_ended(self, t: float, fields: dict[str, Any]) -> None:
+        self._mark_speech("turn_ended", t)
+
+    def _on_turn_sent(self, t: float, fields: dict[str, Any]) -> None:
+        if fields.get("attempt", 1) > 1 and self.turns:
+            return
+        self.turns.append(Turn(len(self.turns) + 1, fields["text"], {**self._pending, "turn_sent": t}))
+        self._pending = {}
+
+    def _on_reply_text(self, t: float, fields: dict[str, Any]) -> None:
+        if fields["text"].strip():
+            self._mark_reply("first_text", t)
+
+    def _on_first_audio(self, t: float, fields: dict[str, Any]) -> None:
+        self._mark_reply("first_audio", t)
+
+    def _on_speaking_started(self, t: float, fields: dict[str, Any]) -> None:
+        self._mark_reply("speaking_started", t)
+        if self._audible:
+            # The speech before went over into this one without a pause.
+            self._mark_reply("heard", t)
+
+    def _on_sound_began(self, t: float, fields: dict[str, Any]) -> None:
+        self._audible = True
+        if self.turns and t >= self.turns[-1].at["turn_sent"]:
+            self._mark_reply("heard", t)
+
+    def _on_sound_ended(self, t: float, fields: dict[str, Any]) -> None:
+        self._audible = False
+        if self._interruptions and self._interruptions[-1].silent is None:
+            self._interruptions[-1].silent = t
+
+    def _on_interrupted(self, t: float, fields: dict[str, Any]) -> None:
+        if self.turns:
+            self.turns[-1].interrupted = True
+        if self._audible:
+            self._interruptions.append(_Interruption(self._speech_began, t))
+
+    def _on_tool_call(self, t: float, fields: dict[str, Any]) -> None:
+        if self.turns:
+            self.turns[-1].tools.append(fields["name"])
+
+    def _on_usage(self, t: float, fields: dict[str, Any]) -> None:
+        used: dict[str, float] = {
+            f"{fields['kind']}_{name}": value for name, value in fields.items() if isinstance(value, int | float)
+        }
+        self._usage.update(used)
+        if self.turns:
+            self.turns[-1].usage.update(used)
+
+    def _on_error(self, t: float, fields: dict[str, Any]) -> None:
+        self.errors += 1
+
+    def _mark_speech(self, stage: str, t: float) -> None:
+        # A turn may be sent while it is still being spoken (speculation); until it is answered, later is truer.
+        turn = self.turns[-1] if self.turns else None
+        if turn and "turn_ended" not in turn.at and "first_audio" not in turn.at and not self._pending:
+            turn.at[stage] = t
+        else:
+            self._pending[stage] = t
+
+    def _mark_reply(self, stage: str, t: float) -> None:
+        if self.turns:
+            self.turns[-1].at.setdefault(stage, t)
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Summarize measurements.
+
+    Args:
+        values: Any number of them.
+
+    Returns:
+        ``n``, and if there are any ``median``, ``p90`` and ``max``.
+    """
+    if not values:
+        return {"n": 0}
+    ordered = sorted(values)
+    return {
+        "n": len(ordered),
+        "median": statistics.median(ordered),
+        "p90": ordered[min(len(ordered) - 1, round(0.9 * (len(ordered) - 1)))],
+        "max": ordered[-1],
+    }
+
+
+def _rounded(usage: Counter[str]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in sorted(usage.items())}

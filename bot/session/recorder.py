@@ -1,0 +1,116 @@
+"""Writes what the microphone gave and the loudspeaker played to a stereo WAV file, as it happens."""
+
+import queue
+import struct
+import threading
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from loguru import logger
+
+from bot.session.clock import SessionClock
+from bot.session.tracks import StereoMixer
+
+RECORDING_RATE = 24_000
+_WRITE_SECS = 0.2
+
+_Side = Literal["left", "right"]
+
+
+class Recorder:
+    """An ``AudioTap`` that writes 16-bit stereo: left what the microphone gave, right what the loudspeaker played.
+
+    A thread of its own writes several times a second and corrects the file's header each time, so that the file is
+    whole at any moment, also after a crash.
+
+    Args:
+        path: The WAV file.
+        clock: Started by the first block.
+        sample_rate: Samples per second of the file.
+        on_error: Called from the writing thread, once, with one line when the file can no longer be written.
+
+    Raises:
+        OSError: If the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: SessionClock,
+        *,
+        sample_rate: int = RECORDING_RATE,
+        on_error: Callable[[str], None] = logger.error,
+    ):
+        self._path = path
+        self._clock = clock
+        self._mixer = StereoMixer(sample_rate)
+        self._on_error = on_error
+        self._blocks: queue.SimpleQueue[tuple[_Side, bytes, int, float] | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        # Unbuffered: a block that was written is in the file, whatever happens to this process next.
+        self._file = path.open("wb", buffering=0)
+        self._wave = wave.open(self._file, "wb")  # noqa: SIM115 closed by the thread
+        self._wave.setnchannels(2)
+        self._wave.setsampwidth(2)
+        self._wave.setframerate(sample_rate)
+        self._wave.writeframes(b"")
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
+        """Take one captured block (see ``AudioTap``).
+
+        Args:
+            audio: 16-bit mono PCM.
+            sample_rate: Samples per second.
+            at: ``time.monotonic()`` seconds of the first sample.
+        """
+        self._put("left", audio, sample_rate, at)
+
+    def played(self, audio: bytes, sample_rate: int, at: float) -> None:
+        """Take one played block (see ``AudioTap``).
+
+        Args:
+            audio: 16-bit mono PCM.
+            sample_rate: Samples per second.
+            at: ``time.monotonic()`` seconds at which the first sample is heard.
+        """
+        self._put("right", audio, sample_rate, at)
+
+    def close(self) -> None:
+        """Write what is left and close the file. Waits for the disk: call it off the event loop."""
+        self._stop.set()
+        self._blocks.put(None)
+        self._thread.join()
+
+    def _put(self, side: _Side, audio: bytes, sample_rate: int, at: float) -> None:
+        if not self._stop.is_set():
+            self._blocks.put((side, audio, sample_rate, at - self._clock.start(at)))
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(_WRITE_SECS):
+                self._drain()
+                self._wave.writeframes(self._mixer.take())
+            self._drain()
+            self._wave.writeframes(self._mixer.finish())
+            self._wave.close()
+        except (OSError, wave.Error, struct.error) as error:
+            self._stop.set()
+            self._on_error(f"The recording {self._path} ends here, it cannot be written any more: {error}.")
+        finally:
+            self._file.close()
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                block = self._blocks.get_nowait()
+            except queue.Empty:
+                return
+            if block:
+                side, audio, sample_rate, at = block
+                track = self._mixer.left if side == "left" else self._mixer.right
+                track.feed(np.frombuffer(audio, dtype="<i2"), sample_rate, at)

@@ -1,0 +1,289 @@
+"""Who said what, as Markdown: a reducer of events and a renderer, both without I/O."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.session.events import Event
+
+
+@dataclass
+class UserSaid:
+    """What the user said in one turn.
+
+    Parameters:
+        t: When the speech began, in seconds.
+        text: The words understood.
+        open: Whether more words may come.
+        backchannel: Whether it took no turn.
+    """
+
+    t: float
+    text: str = ""
+    open: bool = True
+    backchannel: bool = False
+
+
+@dataclass
+class BotSaid:
+    """One reply.
+
+    Parameters:
+        t: When its text began to come, in seconds.
+        text: All of it, as given to the voice.
+        heard: What of it was heard, as the voice reported it.
+        ended: Whether the text is complete.
+        spoken: Whether its speech ended by itself.
+        interrupted: Whether the user cut it short.
+    """
+
+    t: float
+    text: str = ""
+    heard: str = ""
+    ended: bool = False
+    spoken: bool = False
+    interrupted: bool = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more of it can be heard."""
+        return self.spoken or self.interrupted
+
+    def split(self) -> tuple[str, str]:
+        """Divide the text.
+
+        Returns:
+            What was heard, and what was not. A reply whose speech ended by itself was heard whole.
+        """
+        if self.spoken:
+            return self.text, ""
+        cut = heard_length(self.text, self.heard)
+        return self.text[:cut], self.text[cut:]
+
+
+@dataclass
+class ToolUsed:
+    """One tool call.
+
+    Parameters:
+        t: When it was made, in seconds.
+        name: The tool.
+        id: Of the call.
+        arguments: What it was called with.
+        result: What it returned, or None as long as it runs.
+    """
+
+    t: float
+    name: str
+    id: str
+    arguments: Any = None
+    result: Any = None
+
+
+@dataclass
+class Problem:
+    """One error.
+
+    Parameters:
+        t: When, in seconds.
+        message: One line.
+        permanent: Whether the conversation cannot go on.
+    """
+
+    t: float
+    message: str
+    permanent: bool = False
+
+
+@dataclass
+class Transcript:
+    """A conversation as it grows, fed with events.
+
+    Parameters:
+        entries: Everything said and done, in the order in which it began.
+    """
+
+    entries: list[UserSaid | BotSaid | ToolUsed | Problem] = field(default_factory=list)
+    _speech_began: float | None = None
+
+    def apply(self, event: Event) -> bool:
+        """Take an event.
+
+        Args:
+            event: Any event.
+
+        Returns:
+            Whether the transcript changed.
+        """
+        handler = getattr(self, f"_on_{event.type}", None)
+        if handler is None:
+            return False
+        handler(event.t, event.fields)
+        return True
+
+    def _on_user_started(self, t: float, fields: Mapping[str, Any]) -> None:
+        if not self._open_user():
+            self._speech_began = fields.get("speech_at", t)
+
+    def _on_final(self, t: float, fields: Mapping[str, Any]) -> None:
+        if not fields["text"]:
+            return
+        user = self._open_user() or self._new_user(t)
+        user.text = f"{user.text} {fields['text']}".strip()
+
+    def _on_turn_sent(self, t: float, fields: Mapping[str, Any]) -> None:
+        user = self._open_user()
+        if fields.get("attempt", 1) > 1 and not user:
+            return
+        user = user or self._new_user(t)
+        user.text = fields["text"] or user.text
+        user.open = False
+
+    def _on_backchannel(self, t: float, fields: Mapping[str, Any]) -> None:
+        user = self._open_user() or self._new_user(t)
+        user.text = user.text or fields["text"]
+        user.backchannel = True
+        user.open = False
+
+    def _on_reply_started(self, t: float, fields: Mapping[str, Any]) -> None:
+        self._end_text()
+        self.entries.append(BotSaid(t))
+
+    def _on_reply_text(self, t: float, fields: Mapping[str, Any]) -> None:
+        reply = next((r for r in self._replies() if not r.ended and not r.interrupted), None)
+        if not reply:
+            reply = BotSaid(t)
+            self.entries.append(reply)
+        reply.text += fields["text"]
+
+    def _on_reply_ended(self, t: float, fields: Mapping[str, Any]) -> None:
+        self._end_text()
+
+    def _on_heard(self, t: float, fields: Mapping[str, Any]) -> None:
+        waiting = [r for r in self._replies() if not r.closed and r.text.strip()]
+        if not waiting:
+            return
+        # Speech lags behind text, and a second reply (after a tool) may be waiting behind the first.
+        reply = next((r for r in waiting if not r.ended or len(_key(r.heard)) < len(_key(r.text))), waiting[-1])
+        reply.heard += fields["text"]
+
+    def _on_speaking_stopped(self, t: float, fields: Mapping[str, Any]) -> None:
+        for reply in self._replies():
+            if reply.ended and reply.heard and not reply.closed:
+                reply.spoken = True
+
+    def _on_interrupted(self, t: float, fields: Mapping[str, Any]) -> None:
+        for reply in self._replies():
+            if not reply.closed:
+                reply.interrupted = reply.ended = True
+
+    def _on_tool_call(self, t: float, fields: Mapping[str, Any]) -> None:
+        self.entries.append(ToolUsed(t, fields["name"], fields["id"], fields["arguments"]))
+
+    def _on_tool_result(self, t: float, fields: Mapping[str, Any]) -> None:
+        for entry in self.entries:
+            if isinstance(entry, ToolUsed) and entry.id == fields["id"]:
+                entry.result = fields["result"]
+
+    def _on_error(self, t: float, fields: Mapping[str, Any]) -> None:
+        self.entries.append(Problem(t, fields["message"], fields.get("permanent", False)))
+
+    def _replies(self) -> Iterator[BotSaid]:
+        return (entry for entry in self.entries if isinstance(entry, BotSaid))
+
+    def _end_text(self) -> None:
+        for reply in self._replies():
+            reply.ended = True
+
+    def _open_user(self) -> UserSaid | None:
+        return next((e for e in reversed(self.entries) if isinstance(e, UserSaid) and e.open), None)
+
+    def _new_user(self, t: float) -> UserSaid:
+        user = UserSaid(t if self._speech_began is None else self._speech_began)
+        self._speech_began = None
+        self.entries.append(user)
+        return user
+
+
+def heard_length(text: str, heard: str) -> int:
+    """Find how far into a text its speech was heard.
+
+    The voice reports words as it spoke them, which may differ from the text in case, punctuation and spacing, or
+    where numbers and symbols were written out.
+
+    Args:
+        text: The reply.
+        heard: The words reported.
+
+    Returns:
+        Number of the text's characters heard, punctuation that closes the last word included.
+    """
+    wanted, key = _key(heard), _key(text)
+    if not wanted:
+        return 0
+    if key.startswith(wanted):
+        count = len(wanted)
+    else:
+        blocks = difflib.SequenceMatcher(None, key, wanted, autojunk=False).get_matching_blocks()
+        # A block of a letter or two at the far end is chance; the last real one says how far the speech came.
+        count = max((block.a + block.size for block in blocks if block.size > 2), default=0)
+    seen = 0
+    for index, character in enumerate(text):
+        if seen == count:
+            if character.isalnum() or character.isspace():
+                return index if count else 0
+        elif character.isalnum():
+            seen += 1
+    return len(text)
+
+
+def _key(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def render(transcript: Transcript, title: Mapping[str, Any]) -> str:
+    """Write a transcript as Markdown.
+
+    Args:
+        transcript: The conversation.
+        title: Facts for the head, such as backend, model and voice.
+
+    Returns:
+        The document.
+    """
+    lines = ["# Conversation", "", ", ".join(f"{key} {value}" for key, value in title.items() if value), ""]
+    for entry in transcript.entries:
+        if line := _line(entry):
+            lines += [line, ""]
+    return "\n".join(lines)
+
+
+def _line(entry: UserSaid | BotSaid | ToolUsed | Problem) -> str:
+    if isinstance(entry, UserSaid):
+        aside = " *(in passing)*" if entry.backchannel else ""
+        return f"**User** ({_time(entry.t)}): {_flat(entry.text)}{aside}"
+    if isinstance(entry, BotSaid):
+        if not entry.text.strip():
+            return ""
+        heard, rest = (_flat(part) for part in entry.split())
+        parts = [heard] if heard else []
+        if rest:
+            parts.append(f"~~{rest}~~")
+        if entry.interrupted and rest:
+            parts.append("*(interrupted)*")
+        return f"**Bot** ({_time(entry.t)}): {' '.join(parts)}"
+    if isinstance(entry, ToolUsed):
+        result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
+        arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
+        return f"> ({_time(entry.t)}) tool `{entry.name}` {arguments} → {result}"
+    return f"> ({_time(entry.t)}) error: {entry.message}"
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _time(t: float) -> str:
+    return f"{int(t // 60):02d}:{t % 60:04.1f}"

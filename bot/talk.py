@@ -1,0 +1,360 @@
+"""One conversation from start to end: servers, devices, pipeline, session folder."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from bot.backend import Choice, Emulator, check_google_access, choose_backend
+from bot.finish import EndOfConversation
+from bot.logs import LOG_FILE, set_up_logs
+from bot.session.events import Event
+from bot.session.redaction import Redactor
+from bot.settings import Backend, Settings
+from bot.terminal import Terminal
+from processors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipecat.pipeline.worker import PipelineWorker
+    from pipecat.transports.base_transport import BaseTransport
+
+    from bot.session.folder import Session
+    from transports.tap import AudioTap
+
+# Ending in order flushes what is queued; a service that hangs shall not keep a person waiting longer than this.
+_END_SECS = 15.0
+# When services fail, their server may have died: how long to wait for the news before blaming the service.
+_DEATH_SECS = 1.0
+
+
+@dataclass
+class Outcome:
+    """How a conversation ended.
+
+    Parameters:
+        failure: Why it failed, or None.
+        signal: Number of the signal that ended it, or None.
+        reason: For the session's last event.
+    """
+
+    failure: str | None = None
+    signal: int | None = None
+    reason: str = "finished"
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def fail(self, message: str) -> None:
+        """End the conversation because something does not work.
+
+        Args:
+            message: One line.
+        """
+        if not self.over.is_set():
+            self.failure, self.reason = message, "failed"
+            self.over.set()
+
+    def end(self, reason: str, signal_number: int | None = None) -> None:
+        """End the conversation in order.
+
+        Args:
+            reason: For the session's last event.
+            signal_number: The signal that asked for it.
+        """
+        if not self.over.is_set():
+            self.reason, self.signal = reason, signal_number
+            self.over.set()
+
+    @property
+    def exit_code(self) -> int:
+        """0 when it ended as it should, Ctrl-C included."""
+        if self.failure:
+            return 1
+        return 0 if self.signal in (None, signal.SIGINT) else 128 + int(self.signal)
+
+
+def run_conversation(
+    settings: Settings, *, terminal: Terminal, verbose: bool = False, mirror: bool = False, mind: str = "local"
+) -> int:
+    """Hold one conversation.
+
+    Args:
+        settings: Everything that can be chosen.
+        terminal: Where to show it.
+        verbose: Whether log lines are shown too.
+        mirror: Whether the conversation of a recorded user is heard on the loudspeaker, if there is one.
+        mind: What stands behind the embedded servers.
+
+    Returns:
+        The process's exit code.
+    """
+    folder = settings.session or Path("sessions") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    try:
+        return asyncio.run(_hold(settings, folder, terminal, verbose=verbose, mirror=mirror, mind=mind))
+    except ConfigurationError as error:  # before there was a session to write it to
+        terminal.fail(str(error))
+    except KeyboardInterrupt:
+        terminal.say("Ended before the conversation began.")
+        return 0
+    return 1
+
+
+async def _hold(settings: Settings, folder: Path, terminal: Terminal, *, verbose: bool, mirror: bool, mind: str) -> int:
+    redactor = Redactor.from_environment()
+    outcome = Outcome()
+    with _signals(outcome):
+        with terminal.working("Starting"):
+            from bot.session.folder import Session
+
+            session = Session(folder, redactor)
+            set_up_logs(folder, redactor, verbose=verbose)
+            session.start(_title(settings))
+        try:
+            await _Conversation(settings, session, terminal, outcome, mirror=mirror, mind=mind).run()
+        except ConfigurationError as error:
+            session.emit("error", message=str(error), source="bot", permanent=True)
+            outcome.fail(str(error))
+        except Exception as error:  # whatever it is, a person gets one line and the log the rest
+            logger.exception("The conversation failed.")
+            message = f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more."
+            session.emit("error", message=message, source="bot", permanent=True)
+            outcome.fail(message)
+        finally:
+            await session.close(outcome.reason)
+    if outcome.failure:
+        terminal.fail(redactor.text(outcome.failure))
+    terminal.say(f"Session folder: {folder}")
+    return outcome.exit_code
+
+
+def _title(settings: Settings) -> dict[str, Any]:
+    return {
+        "language": settings.language,
+        "model": settings.model,
+        "voice": settings.voice_name,
+        "user audio": str(settings.user_audio or ""),
+    }
+
+
+@contextmanager
+def _signals(outcome: Outcome) -> Iterator[None]:
+    """End in order on Ctrl-C and SIGTERM; a second Ctrl-C ends at once (all files are on disk already)."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if outcome.over.is_set():
+            os._exit(128 + signal.SIGINT)
+        outcome.end("Ctrl-C", signal.SIGINT)
+
+    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: lambda: outcome.end("SIGTERM", signal.SIGTERM)}
+    try:
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+    except NotImplementedError:  # Windows: Ctrl-C then raises KeyboardInterrupt
+        handlers = {}
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
+
+
+class _Taps:
+    """Several taps as one."""
+
+    def __init__(self, *taps: "AudioTap"):
+        self._taps = taps
+
+    def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
+        for tap in self._taps:
+            tap.captured(audio, sample_rate, at)
+
+    def played(self, audio: bytes, sample_rate: int, at: float) -> None:
+        for tap in self._taps:
+            tap.played(audio, sample_rate, at)
+
+
+class _Conversation:
+    """What runs between the first and the last line of a session."""
+
+    def __init__(
+        self, settings: Settings, session: "Session", terminal: Terminal, outcome: Outcome, *, mirror: bool, mind: str
+    ):
+        self._settings = settings
+        self._session = session
+        self._terminal = terminal
+        self._outcome = outcome
+        self._mirror = mirror
+        self._emulator = Emulator(session.folder, llm_path=settings.llm_path, mind=mind)
+        self._finish = EndOfConversation()
+        self._worker: PipelineWorker | None = None
+        self._watchers: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Hold the conversation until it is over.
+
+        Raises:
+            ConfigurationError: If it cannot begin.
+        """
+        talking = asyncio.create_task(self._talk(), name="conversation")
+        over = asyncio.create_task(self._outcome.over.wait(), name="over")
+        try:
+            await asyncio.wait({talking, over}, return_when=asyncio.FIRST_COMPLETED)
+            if not talking.done():
+                await self._end(talking)
+            if not talking.cancelled():
+                await talking
+        finally:
+            for task in (over, talking, *self._watchers):
+                task.cancel()
+            await asyncio.gather(over, talking, *self._watchers, return_exceptions=True)
+            await self._emulator.stop()
+
+    async def _end(self, talking: asyncio.Task[None]) -> None:
+        if not self._worker:
+            talking.cancel()
+        elif self._outcome.reason == "finished":
+            await self._worker.stop_when_done()
+        else:
+            await self._worker.cancel(reason=self._outcome.reason)
+        await asyncio.wait({talking}, timeout=_END_SECS)
+        if not talking.done():
+            logger.error("The pipeline did not end in time.")
+            talking.cancel()
+
+    async def _talk(self) -> None:
+        settings = self._settings
+        if settings.user_audio:
+            from transports.wav import check_wav
+
+            check_wav(settings.user_audio)
+        choice = await asyncio.to_thread(choose_backend, settings.backend)
+        self._session.emit("backend", backend=choice.backend.value, reason=choice.reason)
+        self._terminal.say(f"Talking to {_NAMES[choice.backend]}, because {choice.reason}.", "dim")
+        await self._prepare(choice)
+        from pipecat.workers.runner import WorkerRunner
+
+        self._worker = self._make_worker()
+        runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
+        await runner.add_workers(self._worker)
+        with self._terminal.showing(self._session):
+            await runner.run()
+        if not self._outcome.over.is_set():
+            self._outcome.fail("The pipeline ended by itself; the log tells more.")
+
+    async def _prepare(self, choice: Choice) -> None:
+        """Load what is heavy while the servers start."""
+        loading = asyncio.create_task(asyncio.to_thread(_import_pipeline))
+        try:
+            if choice.backend is Backend.EMULATOR:
+                with self._terminal.working("Loading the embedded speech and language models"):
+                    environment = await self._emulator.start()
+                os.environ.update(environment)
+                os.environ.pop("GOOGLE_GENAI_USE_VERTEXAI", None)
+                self._watch(self._watch_emulator())
+            else:
+                with self._terminal.working("Looking for credentials"):
+                    await asyncio.to_thread(check_google_access)
+        finally:
+            with self._terminal.working("Loading"):
+                await loading
+
+    def _make_worker(self) -> "PipelineWorker":
+        from pipecat.clocks.system_clock import SystemClock
+        from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
+
+        from bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, build_pipeline
+
+        transport = self._make_transport()
+        if stats := getattr(transport, "stats", None):
+            self._session.watch_transport(stats)
+        clock = SystemClock()
+        worker = PipelineWorker(
+            build_pipeline(transport, self._settings).pipeline,
+            params=PipelineParams(
+                audio_in_sample_rate=AUDIO_IN_RATE,
+                audio_out_sample_rate=AUDIO_OUT_RATE,
+                enable_metrics=True,
+                enable_usage_metrics=True,
+            ),
+            clock=clock,
+            observers=[self._session.observer(clock)],
+            # A bot without ears, brain or voice would be silently deaf or mute.
+            processor_unusable_policy=ProcessorUnusablePolicy.CONTINUE,
+            enable_rtvi=False,
+            enable_turn_tracking=False,
+            idle_timeout_secs=None,
+        )
+        self._session.listen(self._on_event)
+        worker.add_event_handler("on_pipeline_started", self._on_started)
+        worker.add_event_handler("on_setup_timeout", self._on_timeout)
+        worker.add_event_handler("on_pipeline_timeout", self._on_timeout)
+        return worker
+
+    def _make_transport(self) -> "BaseTransport":
+        settings = self._settings
+        if settings.user_audio:
+            from transports.wav import WavTransport
+
+            transport = WavTransport(user_audio=settings.user_audio, tap=self._session)
+            transport.add_event_handler("on_user_audio_finished", self._on_user_audio_finished)
+            return transport
+        raise ConfigurationError("No local audio yet: use --user-audio.")
+
+    def _on_event(self, event: Event) -> None:
+        self._finish.apply(event, time.monotonic())
+        if event.type == "error" and event.fields["permanent"]:
+            self._watch(self._fail(event.fields["message"]))
+
+    async def _fail(self, message: str) -> None:
+        # Services of a server that has died complain too, perhaps before the news of its death.
+        await asyncio.sleep(_DEATH_SECS if not self._emulator.has_died else 0)
+        if not self._emulator.has_died:
+            self._outcome.fail(message)
+
+    async def _on_started(self, worker: Any, frame: Any) -> None:
+        recorded = self._settings.user_audio
+        self._terminal.say("The recorded user talks." if recorded else "Talk now; Ctrl-C ends.", "dim")
+        if recorded:
+            self._watch(self._watch_finish())
+
+    async def _on_timeout(self, worker: Any, *frame: Any) -> None:
+        self._outcome.fail("The pipeline did not start in time: is the network slow, or a server not answering?")
+
+    async def _on_user_audio_finished(self, transport: Any) -> None:
+        self._session.emit("user_audio_finished")
+
+    async def _watch_finish(self) -> None:
+        while not self._finish.over(time.monotonic()):  # noqa: ASYNC110 silence is no event
+            await asyncio.sleep(0.1)
+        if self._finish.unanswered:
+            self._outcome.fail("The bot did not answer any more; the session folder's log tells more.")
+        elif self._finish.spoken and not self._finish.understood:
+            self._outcome.fail("The user was heard but no words were understood: is --language right?")
+        else:
+            self._outcome.end("finished")
+
+    async def _watch_emulator(self) -> None:
+        message = await self._emulator.died()
+        if not self._outcome.over.is_set():
+            self._session.emit("error", message=message, source="emulator", permanent=False)
+            self._outcome.fail(message)
+
+    def _watch(self, watching: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(watching)
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+
+_NAMES = {Backend.GOOGLE: "Google", Backend.EMULATOR: "the embedded emulator"}
+
+
+def _import_pipeline() -> None:
+
+    import bot.pipeline  # noqa: F401

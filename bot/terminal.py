@@ -1,0 +1,176 @@
+"""What a person sees while talking: live where there is a terminal, plain lines where there is none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from bot.session.events import Event
+from bot.session.metrics import Turn
+from bot.session.transcript import BotSaid, Problem, ToolUsed, UserSaid
+
+if TYPE_CHECKING:
+    from bot.session.folder import Session
+
+_USER, _BOT, _OTHER = "you  ", "bot  ", "     "
+_STAGE_NAMES = {
+    "final": "understood",
+    "turn_sent": "sent",
+    "first_text": "first text",
+    "first_audio": "first sound",
+    "heard": "heard",
+}
+
+
+class Terminal:
+    """Prints a conversation as it happens.
+
+    What is settled is printed once, line by line. On a terminal, what is still changing (the words being understood,
+    the reply being spoken) stands below it and is replaced as it grows.
+
+    Args:
+        console: Where to print.
+    """
+
+    def __init__(self, console: Console | None = None):
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._session: Session | None = None
+        self._live: Live | None = None
+        self._printed: set[int] = set()
+        self._timed: set[int] = set()
+        self._interim = ""
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line.
+
+        Args:
+            text: One line, free of secrets.
+            style: A rich style.
+        """
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def fail(self, text: str) -> None:
+        """Print why something does not work.
+
+        Args:
+            text: One line: cause and remedy.
+        """
+        self.say(f"error: {text}", "bold red")
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show that something takes its time.
+
+        Args:
+            text: What it is.
+
+        Yields:
+            Nothing; the display ends with the block.
+        """
+        if self.console.is_terminal:
+            with self.console.status(f"{text} …", spinner="dots"):
+                yield
+        else:
+            self.say(f"{text} …", "dim")
+            yield
+
+    @contextmanager
+    def showing(self, session: "Session") -> Iterator[None]:
+        """Show a conversation while the block runs.
+
+        Args:
+            session: Whose events to show.
+
+        Yields:
+            Nothing.
+        """
+        self._session = session
+        session.listen(self._on_event)
+        if not self.console.is_terminal:
+            yield
+            self._print_settled(over=True)
+            return
+        self._live = Live(console=self.console, transient=True, auto_refresh=False)
+        try:
+            with self._live:
+                yield
+        finally:
+            self._live = None
+            self._print_settled(over=True)
+
+    def _on_event(self, event: Event) -> None:
+        if event.type == "interim":
+            self._interim = event.fields["text"]
+        elif event.type in ("final", "turn_sent", "backchannel"):
+            self._interim = ""
+        self._print_settled()
+        if self._live:
+            self._live.update(Group(*self._changing()), refresh=True)
+
+    def _print_settled(self, *, over: bool = False) -> None:
+        if not self._session:
+            return
+        for index, entry in enumerate(self._session.transcript.entries):
+            if index in self._printed:
+                continue
+            if isinstance(entry, UserSaid) and (over or not entry.open):
+                self._print(index, Text.assemble((_USER, "bold cyan"), entry.text, _aside(entry)))
+            elif isinstance(entry, BotSaid) and (over or entry.closed):
+                if entry.text.strip():
+                    self._print(index, _reply(entry))
+                    self._print_latency(self._session.metrics.turns)
+            elif isinstance(entry, ToolUsed) and (over or entry.result is not None):
+                self._print(
+                    index, Text(f"{_OTHER}{entry.name}({_inline(entry.arguments)}) → {entry.result}", "magenta")
+                )
+            elif isinstance(entry, Problem):
+                # What ends the conversation is printed last, where it is seen.
+                self._printed.add(index)
+                if not entry.permanent:
+                    self.say(f"warning: {entry.message}", "yellow")
+
+    def _print(self, index: int, line: Text) -> None:
+        self._printed.add(index)
+        self.console.print(line, soft_wrap=True)
+
+    def _print_latency(self, turns: list[Turn]) -> None:
+        turn = next((turn for turn in reversed(turns) if turn.number not in self._timed and turn.latency_ms), None)
+        if turn:
+            self._timed.add(turn.number)
+            stages = turn.stages_ms()
+            told = ", ".join(f"{name} {stages[key] / 1000:.2f}" for key, name in _STAGE_NAMES.items() if key in stages)
+            self.say(f"{_OTHER}{told} s after your last word", "dim")
+
+    def _changing(self) -> Iterator[Text]:
+        if not self._session:
+            return
+        for entry in self._session.transcript.entries[-4:]:
+            if isinstance(entry, BotSaid) and not entry.closed and entry.heard:
+                yield Text.assemble((_BOT, "bold green"), entry.heard)
+        said = next((e.text for e in self._session.transcript.entries[-3:] if isinstance(e, UserSaid) and e.open), "")
+        if said or self._interim:
+            yield Text.assemble((_USER, "bold cyan"), f"{said} " if said else "", (self._interim, "grey50"))
+
+
+def _aside(entry: UserSaid) -> tuple[str, str]:
+    return ("  (in passing)" if entry.backchannel else "", "dim")
+
+
+def _reply(entry: BotSaid) -> Text:
+    heard, rest = (" ".join(part.split()) for part in entry.split())
+    gap = " " if heard and rest else ""
+    return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike"), _why(entry, rest))
+
+
+def _why(entry: BotSaid, rest: str) -> tuple[str, str]:
+    # Without colours nobody sees what is struck through, so it is said.
+    return ("  (the rest was interrupted)" if entry.interrupted and rest else "", "dim italic")
+
+
+def _inline(arguments: object) -> str:
+    if isinstance(arguments, dict):
+        return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    return "" if arguments is None else str(arguments)
