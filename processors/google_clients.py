@@ -6,6 +6,7 @@ credentials, after the custom of Google's own emulators. ``GOOGLE_GEMINI_BASE_UR
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from google import genai
@@ -16,6 +17,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import speech_v2, texttospeech_v1
 from google.cloud.speech_v2.services.speech.transports import SpeechGrpcAsyncIOTransport
 from google.cloud.texttospeech_v1.services.text_to_speech.transports import TextToSpeechGrpcAsyncIOTransport
+from google.genai import types
 
 from processors.errors import ConfigurationError
 
@@ -31,6 +33,16 @@ _CREDENTIALS_REMEDY = (
 )
 # gRPC's own default caps messages at 4 MiB; a minute of 24 kHz audio is 2.9 MB, so the cap is lifted.
 _CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000)]
+
+LIVE_SOCKET_OPTIONS: dict[str, Any] = {
+    # Live servers answer pings up to 30 s late; the websocket library would hang up after 20 s (facts C1).
+    "ping_interval": 30.0,
+    "ping_timeout": 60.0,
+    # A hand-over waits for the old socket to be closed (facts C8), so a server that never says goodbye must not hold it.
+    "close_timeout": 1.0,
+    "max_size": 16 * 1024 * 1024,
+}
+"""Settings of the Live websocket; google-genai hands them from its HTTP options to ``websockets.connect``."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ def gemini_client() -> genai.Client:
         ConfigurationError: If neither is set up.
     """
     try:
-        return genai.Client()
+        return genai.Client(http_options=types.HttpOptions(async_client_args=dict(LIVE_SOCKET_OPTIONS)))
     except (ValueError, GoogleAuthError) as error:
         raise ConfigurationError(
             "No Gemini access was found: set GOOGLE_API_KEY, or GOOGLE_GENAI_USE_VERTEXAI=true with "
