@@ -5,6 +5,7 @@ import struct
 import threading
 import wave
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -97,11 +98,12 @@ class Recorder:
                 self._wave.writeframes(self._mixer.take())
             self._drain()
             self._wave.writeframes(self._mixer.finish())
-            self._wave.close()
         except (OSError, wave.Error, struct.error) as error:
             self._stop.set()
             self._on_error(f"The recording {self._path} ends here, it cannot be written any more: {error}.")
         finally:
+            with suppress(OSError, struct.error):
+                self._wave.close()
             self._file.close()
 
     def _drain(self) -> None:

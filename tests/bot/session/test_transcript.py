@@ -1,0 +1,113 @@
+import pytest
+
+from bot.session.events import Event
+from bot.session.transcript import Transcript, heard_length, render
+
+
+def told(*events) -> str:
+    transcript = Transcript()
+    for number, (type_, fields) in enumerate(events):
+        transcript.apply(Event(float(number), type_, fields))
+    lines = render(transcript, {"model": "m"}).splitlines()
+    return "\n".join(line for line in lines[3:] if line)
+
+
+def user(text):
+    return [
+        ("user_started", {"speech_at": 0.0}),
+        ("interim", {"text": text[:3]}),
+        ("final", {"text": text, "language": "en-US"}),
+        ("turn_sent", {"text": text, "turn": 1, "attempt": 1}),
+    ]
+
+
+def reply(*pieces):
+    return [("reply_started", {}), *(("reply_text", {"text": piece}) for piece in pieces), ("reply_ended", {})]
+
+
+def heard(*words):
+    return [("speaking_started", {}), *(("heard", {"text": word}) for word in words)]
+
+
+STOPPED = ("speaking_stopped", {})
+INTERRUPTED = ("interrupted", {})
+
+
+def test_a_turn_and_its_reply():
+    text = told(*user("Hello there."), *reply("Hi, ", "how are you?"), *heard("Hi,", " how are you?"), STOPPED)
+    assert text == "**User** (00:00.0): Hello there.\n**Bot** (00:04.0): Hi, how are you?"
+
+
+def test_of_an_interrupted_reply_only_what_was_heard_stays():
+    text = told(
+        *user("Tell me."),
+        *reply("Once upon a time, there was a king. He had a cat."),
+        *heard("Once", " upon", " a", " time,"),
+        INTERRUPTED,
+        STOPPED,
+        *user("Stop."),
+    )
+    assert "Once upon a time, ~~there was a king. He had a cat.~~ *(interrupted)*" in text
+    assert text.endswith("Stop.")
+
+
+def test_a_reply_interrupted_before_its_first_sound_is_struck_out():
+    assert "): ~~All of it.~~ *(interrupted)*" in told(*user("A"), *reply("All of it."), INTERRUPTED)
+
+
+def test_words_that_arrive_after_the_interruption_do_not_belong_to_the_dead_reply():
+    text = told(*reply("One two three."), *heard("One"), INTERRUPTED, STOPPED, *reply("New."), *heard("New."), STOPPED)
+    assert "One ~~two three.~~" in text
+    assert text.endswith("New.")
+
+
+def test_a_session_that_breaks_off_claims_no_more_than_was_heard():
+    assert "One two ~~three four.~~" in told(*reply("One two three four."), *heard("One", " two"))
+
+
+def test_the_reply_before_a_tool_and_the_one_after_it_are_told_apart():
+    text = told(
+        *user("What time is it?"),
+        *reply("One moment."),
+        ("tool_call", {"name": "time", "id": "1", "arguments": {"zone": "Asia/Seoul"}}),
+        ("tool_result", {"name": "time", "id": "1", "result": {"time": "five"}}),
+        *reply("It is five."),
+        *heard("One", " moment.", " It", " is"),
+        INTERRUPTED,
+    )
+    assert "One moment.\n" in text
+    assert '> (00:07.0) tool `time` {"zone": "Asia/Seoul"} → {"time": "five"}' in text
+    assert "It is ~~five.~~" in text
+
+
+def test_a_resent_turn_is_told_once():
+    text = told(*user("Hello."), ("turn_sent", {"text": "Hello.", "turn": 1, "attempt": 2}))
+    assert text.count("Hello.") == 1
+
+
+def test_a_backchannel_takes_no_turn():
+    text = told(("final", {"text": "mhm"}), ("backchannel", {"text": "mhm"}), *user("And then?"))
+    assert "mhm *(in passing)*" in text
+    assert "(00:02.0): And then?" in text or "And then?" in text
+
+
+def test_errors_are_part_of_the_story():
+    assert told(("error", {"message": "The network is gone.", "permanent": True})).endswith(
+        "error: The network is gone."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("Hello, world. More.", "", ""),
+        ("Hello, world. More.", "hello", "Hello,"),
+        ("Hello, world. More.", "Hello, world.", "Hello, world."),
+        ("Hello, world. More.", "Hello, world. More.", "Hello, world. More."),
+        ("It costs $5 today. Buy two.", "It costs five dollars today.", "It costs $5 today."),
+        ("안녕하세요, 반갑습니다.", "안녕하세요,", "안녕하세요,"),
+        ("**Bold** words here.", "Bold words", "**Bold** words"),
+    ],
+)
+def test_heard_words_are_found_in_the_text(text, words, expected):
+    assert text[: heard_length(text, words)].strip() == expected

@@ -1,0 +1,72 @@
+import pytest
+
+from bot.finish import PATIENCE_SECS, SETTLE_SECS, EndOfConversation
+from bot.session.events import Event
+
+
+def after(*types, fields=None):
+    finish = EndOfConversation()
+    for type_ in types:
+        name, _, text = type_.partition(":")
+        given = {"text": text or "words"} if name in ("final", "reply_text", "turn_sent", "interim", "heard") else {}
+        given |= {"id": "1"} if name.startswith("tool_") else {}
+        finish.apply(Event(0.0, name, given), now=100.0)
+    return finish
+
+
+TURN = ["user_started", "turn_started", "user_stopped", "final", "turn_ended"]
+OVER = "user_audio_finished"
+
+
+def test_it_does_not_end_while_the_recording_plays():
+    assert not after(*TURN).over(100.0 + 1000)
+
+
+@pytest.mark.parametrize(
+    "under_way",
+    [
+        [*TURN],
+        ["user_started"],
+        [*TURN, "turn_sent"],
+        [*TURN, "turn_sent", "reply_started"],
+        [*TURN, "turn_sent", "reply_started", "reply_text", "reply_ended"],
+        [*TURN, "turn_sent", "reply_started", "reply_text", "reply_ended", "speaking_started"],
+        [*TURN, "turn_sent", "reply_started", "reply_ended", "tool_call"],
+        [*TURN, "turn_sent", "reply_started", "tool_call", "reply_ended", "tool_result"],
+    ],
+)
+def test_it_waits_for_what_is_under_way_but_not_for_ever(under_way):
+    finish = after(*under_way, OVER)
+    assert not finish.over(100.0 + SETTLE_SECS + 1)
+    assert finish.over(100.0 + PATIENCE_SECS)
+    assert finish.unanswered
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        [],
+        ["user_started", "turn_started", "user_stopped", "turn_ended"],
+        [*TURN, "turn_sent", "reply_started", "reply_text", "speaking_started", "reply_ended", "speaking_stopped"],
+        [*TURN, "turn_sent", "reply_started", "reply_text", "interrupted", *TURN, "backchannel"],
+        [*TURN, "turn_sent", "reply_started", "tool_call", "reply_ended", "tool_cancelled"],
+        [*TURN, "turn_sent", "reply_started", "reply_text: ", "reply_ended"],
+    ],
+)
+def test_it_ends_soon_after_everything_is_done(done):
+    finish = after(*done, OVER)
+    assert not finish.over(100.0 + SETTLE_SECS - 0.1)
+    assert finish.over(100.0 + SETTLE_SECS)
+    assert not finish.unanswered
+
+
+def test_it_knows_whether_anything_was_understood():
+    deaf = after("user_started", "user_stopped", OVER)
+    assert (deaf.spoken, deaf.understood) == (True, False)
+    assert after(*TURN, "turn_sent").understood
+
+
+def test_each_sign_of_life_renews_its_patience():
+    finish = after(*TURN, "turn_sent", "reply_started", "reply_text", "speaking_started", OVER)
+    finish.apply(Event(0.0, "heard", {"text": "on"}), now=120.0)
+    assert not finish.over(120.0 + PATIENCE_SECS - 1)

@@ -1,0 +1,110 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from bot.session.folder import Session
+from bot.session.redaction import Redactor
+from bot.terminal import Terminal
+
+
+@pytest.fixture
+async def session(tmp_path):
+    session = Session(tmp_path, Redactor())
+    session.start({})
+    yield session
+    await session.close("finished")
+
+
+def plain() -> Terminal:
+    return Terminal(Console(file=io.StringIO(), width=60, highlight=False))
+
+
+def shown(terminal: Terminal) -> str:
+    return terminal.console.file.getvalue()
+
+
+def converse(session: Session):
+    session.emit("interim", text="Hel")
+    session.emit("final", text="Hello.", language="en-US")
+    session.emit("turn_sent", text="Hello.", turn=1, attempt=1)
+    session.emit("tool_call", name="time", id="1", arguments={"zone": "UTC"})
+    session.emit("tool_result", name="time", id="1", result={"time": "5"})
+    session.emit("reply_started")
+    session.emit("reply_text", text="It is five. " + "And more. " * 20)
+    session.emit("reply_ended")
+    session.emit("speaking_started")
+    session.emit("heard", text="It is five.")
+    session.emit("interrupted")
+
+
+async def test_without_a_terminal_settled_lines_are_printed_once_and_unbroken(session):
+    terminal = plain()
+    with terminal.showing(session):
+        converse(session)
+        session.emit("speaking_stopped")
+    lines = shown(terminal).splitlines()
+    assert lines[0] == "you  Hello."
+    assert lines[1] == "     time(zone='UTC') → {'time': '5'}"
+    assert lines[2].startswith("bot  It is five. And more.")
+    assert lines[2].endswith("(the rest was interrupted)")
+    assert len(lines) == 3
+    assert "\x1b" not in shown(terminal)
+
+
+async def test_the_latency_of_a_turn_is_one_line_after_the_reply(session):
+    terminal = plain()
+    with terminal.showing(session):
+        session.clock.start(100.0)
+        for at, type_, fields in [
+            (101.0, "user_stopped", {"speech_at": 100.8}),
+            (101.1, "final", {"text": "Hello."}),
+            (101.2, "turn_sent", {"text": "Hello.", "turn": 1, "attempt": 1}),
+            (101.3, "reply_started", {}),
+            (101.4, "reply_text", {"text": "Hi."}),
+            (101.4, "reply_ended", {}),
+            (101.5, "first_audio", {}),
+            (101.5, "speaking_started", {}),
+            (101.55, "sound_began", {}),
+            (101.6, "heard", {"text": "Hi."}),
+            (102.0, "speaking_stopped", {}),
+        ]:
+            session._take(type_, at, fields)
+    assert shown(terminal).splitlines()[1:] == [
+        "bot  Hi.",
+        "     understood 0.30, sent 0.40, first text 0.60, first sound 0.70, heard 0.75 s after your last word",
+    ]
+
+
+async def test_on_a_terminal_interim_words_are_shown_and_replaced(session):
+    terminal = Terminal(Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None))
+    with terminal.showing(session):
+        session.emit("interim", text="Hel")
+        session.emit("interim", text="Hello wor")
+        assert "Hello wor" in shown(terminal)
+        session.emit("turn_sent", text="Hello world.", turn=1, attempt=1)
+    assert shown(terminal).count("you  Hello world.") == 1
+
+
+async def test_what_was_still_open_is_printed_at_the_end(session):
+    terminal = plain()
+    with terminal.showing(session):
+        session.emit("final", text="Never sent.", language="en-US")
+    assert shown(terminal) == "you  Never sent.\n"
+
+
+async def test_errors_that_end_the_conversation_are_left_to_its_end(session):
+    terminal = plain()
+    with terminal.showing(session):
+        session.emit("error", message="A hiccup.", source="x", permanent=False)
+        session.emit("error", message="The end.", source="x", permanent=True)
+    assert shown(terminal) == "warning: A hiccup.\n"
+    terminal.fail("The end.")
+    assert shown(terminal).endswith("error: The end.\n")
+
+
+def test_progress_is_one_line_without_a_terminal():
+    terminal = plain()
+    with terminal.working("Loading"):
+        pass
+    assert shown(terminal) == "Loading …\n"
