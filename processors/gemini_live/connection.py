@@ -1,0 +1,192 @@
+"""The thin shell around google-genai's live connection. All I/O of the brain is here; no decisions are.
+
+Keepalive: the server answers pings late, up to 30 s (facts C1), where the websocket library gives up after 20. The
+socket's settings travel in ``HttpOptions.async_client_args``, which google-genai hands to ``websockets.connect``; use
+``LIVE_SOCKET_OPTIONS`` for a client of your own. On a client made without them they are set on the open socket.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from google import genai
+from google.auth.exceptions import GoogleAuthError
+from google.genai import errors, types
+from google.genai.live import AsyncSession
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from processors.google_clients import LIVE_SOCKET_OPTIONS
+
+CLOSE_SECS = 1.0
+"""How long a closing handshake may take; the server must have let go before a resume (facts C8)."""
+
+OPEN_SECS = 15.0
+"""How long connecting and setup may take together."""
+
+# The websocket library writes request headers, the API key among them, to its log at DEBUG.
+logging.getLogger("websockets.client").setLevel(logging.INFO)
+
+
+class ConnectionRefused(Exception):
+    """The connection was not opened.
+
+    Parameters:
+        code: Websocket close code or HTTP status; 0 if there was no answer at all.
+        reason: The server's words, or the cause.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class ConnectionLost(Exception):
+    """The connection ended.
+
+    Parameters:
+        code: Websocket close code.
+        reason: The server's words.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class LiveConnection:
+    """One websocket to a Live server, from setup to close."""
+
+    def __init__(self, session: AsyncSession, stack: AsyncExitStack) -> None:
+        self._session = session
+        self._stack = stack
+
+    @classmethod
+    async def open(cls, client: genai.Client, model: str, config: types.LiveConnectConfig) -> "LiveConnection":
+        """Connect and set up.
+
+        Args:
+            client: google-genai client, of the Developer API or of Vertex AI.
+            model: Model name.
+            config: Setup.
+
+        Returns:
+            The connection, ready for turns.
+
+        Raises:
+            ConnectionRefused: If the server cannot be reached or refuses the setup.
+        """
+        stack = AsyncExitStack()
+        try:
+            async with asyncio.timeout(OPEN_SECS):
+                if client.vertexai:
+                    # google-genai would refresh the token in the event loop, which stalls everybody's audio.
+                    await asyncio.to_thread(client._api_client._access_token)
+                session = await stack.enter_async_context(client.aio.live.connect(model=model, config=config))
+        except BaseException as error:
+            await stack.aclose()
+            refused = _as_refusal(error)
+            if refused is None:
+                raise
+            raise refused from error
+        socket = session._ws
+        socket.ping_interval = LIVE_SOCKET_OPTIONS["ping_interval"]
+        socket.ping_timeout = LIVE_SOCKET_OPTIONS["ping_timeout"]
+        socket.close_timeout = CLOSE_SECS
+        return cls(session, stack)
+
+    async def messages(self) -> AsyncIterator[types.LiveServerMessage]:
+        """Yield what the server sends until the connection ends.
+
+        Raises:
+            ConnectionLost: When it ends, whoever ended it.
+        """
+        try:
+            while True:
+                async for message in self._session.receive():
+                    yield message
+        except errors.APIError as error:
+            raise ConnectionLost(error.code or 0, str(error.message or error.details or "")) from error
+        except ConnectionClosed as error:
+            raise _lost(error) from error
+        except OSError as error:
+            raise ConnectionLost(0, str(error)) from error
+
+    async def send_content(self, contents: Sequence[types.Content], *, complete: bool) -> None:
+        """Write ``clientContent``.
+
+        Args:
+            contents: Turns with roles; none cancels a running answer (facts C5).
+            complete: Whether the model is to answer.
+
+        Raises:
+            ConnectionLost: If the connection is gone.
+        """
+        await self._write(self._session.send_client_content(turns=list(contents) or None, turn_complete=complete))
+
+    async def send_text(self, text: str) -> None:
+        """Write ``realtimeInput.text``.
+
+        Args:
+            text: Of the user.
+
+        Raises:
+            ConnectionLost: If the connection is gone.
+        """
+        await self._write(self._session.send_realtime_input(text=text))
+
+    async def send_results(self, responses: Sequence[types.FunctionResponse]) -> None:
+        """Write ``toolResponse``.
+
+        Args:
+            responses: One for each call.
+
+        Raises:
+            ConnectionLost: If the connection is gone.
+        """
+        await self._write(self._session.send_tool_response(function_responses=list(responses)))
+
+    async def close(self) -> None:
+        """Close; returns when the server has let go, or after ``CLOSE_SECS``."""
+        try:
+            async with asyncio.timeout(2 * CLOSE_SECS):
+                await self._stack.aclose()
+        except (TimeoutError, ConnectionClosed, OSError):
+            pass
+
+    async def _write(self, sending: Any) -> None:
+        try:
+            await sending
+        except ConnectionClosed as error:
+            raise _lost(error) from error
+        except OSError as error:
+            raise ConnectionLost(0, str(error)) from error
+
+
+def _lost(error: ConnectionClosed) -> ConnectionLost:
+    frame = error.rcvd or error.sent
+    return ConnectionLost(frame.code, frame.reason) if frame else ConnectionLost(1006, "connection lost")
+
+
+def _as_refusal(error: BaseException) -> ConnectionRefused | None:
+    """Name the reason a connection was not opened; None for what is no refusal (cancellation, our own mistakes)."""
+    match error:
+        case errors.APIError():
+            code, reason = error.code or 0, str(error.message or error.details or "")
+        case InvalidStatus():
+            code, reason = error.response.status_code, error.response.reason_phrase
+        case ConnectionClosed():
+            lost = _lost(error)
+            code, reason = lost.code, lost.reason
+        case GoogleAuthError():
+            code, reason = 401, "no usable credentials"
+        case TimeoutError():
+            code, reason = 0, "no answer in time"
+        case OSError() | InvalidHandshake():
+            code, reason = 0, str(error) or type(error).__name__
+        case _:
+            return None
+    return ConnectionRefused(code, reason)

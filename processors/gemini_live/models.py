@@ -1,0 +1,264 @@
+"""The one table of Gemini Live models: what each family takes, and what its refusals mean to a person.
+
+Everything that differs between families is a column here; no other module looks at a model's name.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from loguru import logger
+
+DEFAULT_MODEL = "gemini-3.8-live"
+
+
+class Modality(Enum):
+    """How the model's words reach us.
+
+    Parameters:
+        AUDIO: The model speaks; its output transcription is the text, its audio is thrown away (facts C6).
+        TEXT: The model writes.
+    """
+
+    AUDIO = "AUDIO"
+    TEXT = "TEXT"
+
+
+class Thinking(Enum):
+    """Rule for the thinking block of the setup (facts C4).
+
+    Parameters:
+        OMIT: Any level closes the session with 1007; the block must be left out.
+        OPTIONAL: A level may be sent; none means the model's own default.
+        REQUIRED: Setup without a level closes with 1007.
+        BUDGET: Takes a token budget instead of a level.
+    """
+
+    OMIT = "omit"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+    BUDGET = "budget"
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """What one family of Live models takes.
+
+    Parameters:
+        family: Name of the row.
+        pattern: Regular expression on the bare model name (no ``models/`` or Vertex path).
+        text_output: Whether TEXT is accepted as response modality (facts C4).
+        client_content: Whether a turn is sent as ``clientContent`` with roles in mid-session. Otherwise it goes
+            as ``realtimeInput.text``, which knows only the user's role (facts C2, C4).
+        history_config: Whether a fresh session takes history only with ``historyConfig`` (facts C2).
+        empty_turn_cancels: Whether an empty ``clientContent`` stops a running answer without a new one (facts C5).
+        thinking: Rule for the thinking block.
+        thinking_levels: Levels the family accepts.
+        thinking_default: What to send when the user sets nothing, for the fastest answer; None sends nothing.
+        blocking_tools: Whether a declaration may say BLOCKING.
+        non_blocking_tools: Whether a declaration may say NON_BLOCKING.
+        tools_default_non_blocking: What a declaration without ``behavior`` means.
+        interaction_status: Whether ``turnComplete`` may say IN_PROGRESS and more answers follow (facts C3).
+        transcript_leads: Whether the transcript is known to run ahead of the audio (facts C6). Where it does not,
+            the end of a text waits longer for late pieces.
+        phantom_transcripts: Whether a transcript without audio may echo a call's argument (facts C6). Such models
+            send the true transcript together with its audio.
+        patience_secs: How long a turn may go without a sign of an answer before the watchdog acts (facts C10:
+            the slowest 3.1 answer took 5.7 s; thinking models are slower).
+        session_limit_secs: Age at which the whole session, across resumptions, is replaced by a fresh one
+            (facts C8: closes at 58 minutes seen on 3.8), or None.
+    """
+
+    family: str
+    pattern: str
+    text_output: bool = False
+    client_content: bool = True
+    history_config: bool = False
+    empty_turn_cancels: bool = False
+    thinking: Thinking = Thinking.OMIT
+    thinking_levels: tuple[str, ...] = ()
+    thinking_default: str | int | None = None
+    blocking_tools: bool = True
+    non_blocking_tools: bool = True
+    tools_default_non_blocking: bool = False
+    interaction_status: bool = False
+    transcript_leads: bool = True
+    phantom_transcripts: bool = False
+    patience_secs: float = 6.0
+    session_limit_secs: float | None = None
+
+    def modality(self, wanted: Literal["auto", "text", "audio"] = "auto") -> Modality:
+        """Choose the modality to ask for at setup.
+
+        Args:
+            wanted: What the user set; ``auto`` leaves it to the row.
+
+        Returns:
+            The modality; the server's answer to the setup has the last word.
+        """
+        if wanted == "auto":
+            return Modality.TEXT if self.text_output else Modality.AUDIO
+        return Modality.TEXT if wanted == "text" else Modality.AUDIO
+
+
+# Order matters: the first pattern that matches wins, so longer names stand before their prefixes.
+LIVE_MODELS: tuple[LiveModel, ...] = (
+    LiveModel(
+        family="gemini-3.8-live-extended-thinking",
+        pattern=r"gemini-3\.8-live-extended-thinking",
+        empty_turn_cancels=True,
+        thinking=Thinking.REQUIRED,
+        thinking_levels=("low", "medium", "high"),
+        thinking_default="low",
+        blocking_tools=False,
+        tools_default_non_blocking=True,
+        interaction_status=True,
+        patience_secs=20.0,
+        session_limit_secs=57 * 60.0,
+    ),
+    LiveModel(
+        family="gemini-3.8-live",
+        pattern=r"gemini-3\.8-live",
+        empty_turn_cancels=True,
+        tools_default_non_blocking=True,
+        session_limit_secs=57 * 60.0,
+    ),
+    # Its mid-session clientContent was refused in March 2026 and is documented as accepted since (facts C4); the
+    # older way works under both readings.
+    LiveModel(
+        family="gemini-3.1-flash-live",
+        pattern=r"gemini-3\.1-flash-live",
+        client_content=False,
+        history_config=True,
+        thinking=Thinking.OPTIONAL,
+        thinking_levels=("minimal", "low", "medium", "high"),
+        thinking_default="minimal",
+        non_blocking_tools=False,
+        phantom_transcripts=True,
+        patience_secs=7.0,
+    ),
+    LiveModel(
+        family="gemini-2.5-flash-native-audio",
+        pattern=r"gemini-(live-)?2\.5-flash.*native-audio",
+        thinking=Thinking.BUDGET,
+        thinking_default=0,
+    ),
+    LiveModel(family="gemini-live-2.5-flash", pattern=r"gemini-live-2\.5-flash", text_output=True),
+)
+_NEWEST = next(row for row in LIVE_MODELS if row.family == DEFAULT_MODEL)
+
+
+def bare_name(model: str) -> str:
+    """Strip ``models/`` and Vertex resource paths from a model name.
+
+    Args:
+        model: Name in any form that google-genai takes.
+
+    Returns:
+        The last path segment.
+    """
+    return model.rsplit("/", 1)[-1]
+
+
+def lookup(model: str) -> LiveModel:
+    """Find the row of a model.
+
+    Args:
+        model: Name in any form that google-genai takes.
+
+    Returns:
+        The family's row; for an unknown name the newest family's, with a warning in the log.
+    """
+    name = bare_name(model)
+    for row in LIVE_MODELS:
+        if re.match(row.pattern, name):
+            return row
+    logger.warning(f"Model {name} is not in the table of Live models: treating it like {_NEWEST.family}.")
+    return _NEWEST
+
+
+class Remedy(Enum):
+    """What can still be done after the server refused a setup.
+
+    Parameters:
+        USE_AUDIO: Ask again for AUDIO with transcription.
+        FRESH: The resumption handle is at fault: ask again without it.
+        RETRY: The refusal is passing: ask again later.
+        GIVE_UP: Asking again gives the same answer.
+    """
+
+    USE_AUDIO = "use_audio"
+    FRESH = "fresh"
+    RETRY = "retry"
+    GIVE_UP = "give_up"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refusal at setup, understood.
+
+    Parameters:
+        remedy: What to do.
+        line: One line for a person: cause and remedy. Never holds a secret.
+    """
+
+    remedy: Remedy
+    line: str
+
+
+_UNSUPPORTED = 1007
+_POLICY = 1008
+_HTTP_UNAUTHORIZED = 401
+_HTTP_FORBIDDEN = 403
+_HTTP_NOT_FOUND = 404
+_HTTP_TOO_MANY = 429
+_KEY_PROBLEM = re.compile(r"api[ _-]?key|unauthenticated|credential|permission", re.IGNORECASE)
+_NO_SUCH_MODEL = re.compile(r"is not found|not supported for bidiGenerateContent|does not exist", re.IGNORECASE)
+_MODALITY_PROBLEM = re.compile(r"modalit|extract voices", re.IGNORECASE)
+_LANGUAGE_PROBLEM = re.compile(r"language", re.IGNORECASE)
+_KEY_LINE = "Gemini refused the credentials: check GOOGLE_API_KEY, or the Vertex project and its permissions."
+_QUOTA_LINE = "The Gemini quota is used up for now: wait, or raise it in the Google console."
+_SUCH_AS = f"such as {DEFAULT_MODEL}"
+_QUOTA_PROBLEM = re.compile(r"quota|resource.?exhausted", re.IGNORECASE)
+
+
+def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, resuming: bool) -> Refusal:
+    """Turn a refused setup into what to do and the one line a user needs.
+
+    Args:
+        model: Model that was asked for.
+        code: Websocket close code (1007, 1008, 1011, ...), or HTTP status of a refused handshake.
+        reason: The server's words.
+        modality: What was asked for.
+        resuming: Whether the setup carried a resumption handle.
+
+    Returns:
+        Remedy and line.
+    """
+    name = bare_name(model)
+    said = " ".join(reason.split())[:200] or f"code {code}"
+    refused_key = code in (_HTTP_UNAUTHORIZED, _HTTP_FORBIDDEN) or _KEY_PROBLEM.search(reason)
+    no_model = code == _HTTP_NOT_FOUND or _NO_SUCH_MODEL.search(reason)
+    no_quota = code == _HTTP_TOO_MANY or _QUOTA_PROBLEM.search(reason)
+    # Besides the clear wording, builds answered TEXT with "invalid argument" and 1011 (facts C4).
+    no_text = modality is Modality.TEXT and (_MODALITY_PROBLEM.search(reason) or not resuming)
+    causes = (
+        (refused_key, Remedy.GIVE_UP, _KEY_LINE),
+        (no_model, Remedy.GIVE_UP, f"Model {name} does not exist for the Live API: choose another, {_SUCH_AS}."),
+        (no_quota, Remedy.RETRY, _QUOTA_LINE),
+        (no_text, Remedy.USE_AUDIO, f"Model {name} does not give text: using audio with transcription."),
+        (resuming, Remedy.FRESH, f"The Live session could not be resumed ({said}): starting a fresh one."),
+        (
+            code == _UNSUPPORTED and _LANGUAGE_PROBLEM.search(reason),
+            Remedy.GIVE_UP,
+            f"Model {name} does not speak this language ({said}): choose another.",
+        ),
+        (
+            code in (_UNSUPPORTED, _POLICY),
+            Remedy.GIVE_UP,
+            f"Model {name} refused the session's settings ({said}): check them.",
+        ),
+        (True, Remedy.RETRY, f"Gemini Live cannot be reached ({said}): trying again."),
+    )
+    return next(Refusal(remedy, line) for applies, remedy, line in causes if applies)

@@ -1,0 +1,164 @@
+"""Runs the session machine: one connection at a time, one clock, one task that performs its actions in order."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from google import genai
+from google.genai import types
+from loguru import logger
+from pipecat.utils.asyncio.task_manager import BaseTaskManager
+
+from processors.gemini_live.actions import Action, Close, Open, SendContent, SendResults, SendText
+from processors.gemini_live.connection import ConnectionLost, ConnectionRefused
+from processors.gemini_live.models import Modality, explain_refusal
+from processors.gemini_live.session import Link, SessionMachine
+
+ConfigMaker = Callable[[Open, Modality], types.LiveConnectConfig]
+Perform = Callable[[Action], Awaitable[None]]
+Opener = Callable[[genai.Client, str, types.LiveConnectConfig], Awaitable[Any]]
+
+
+class SessionRunner:
+    """The machine's hands. Feed the machine through ``do``; what concerns the pipeline goes to ``perform``."""
+
+    def __init__(
+        self,
+        *,
+        machine: SessionMachine,
+        client: genai.Client,
+        model_name: Callable[[], str],
+        config: ConfigMaker,
+        perform: Perform,
+        tasks: BaseTaskManager,
+        opener: Opener,
+    ) -> None:
+        """Prepare to run.
+
+        Args:
+            machine: What decides.
+            client: google-genai client.
+            model_name: Gives the model's name for the next connection.
+            config: Makes the setup of a connection.
+            perform: Performs the actions that concern the pipeline, in order.
+            tasks: Pipecat's task manager.
+            opener: Opens a connection.
+        """
+        self._machine = machine
+        self._client = client
+        self._model_name = model_name
+        self._config = config
+        self._perform = perform
+        self._tasks = tasks
+        self._opener = opener
+        self._connection: Any = None
+        self._actions: deque[Action] = deque()
+        self._wake = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._receiving: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin: opens the first connection in the background."""
+        self._main = self._tasks.create_task(self._run(), "GeminiLive::run")
+        self.do(self._machine.start)
+
+    def do(self, step: Callable[..., Sequence[Action]], *args: Any, **kwargs: Any) -> None:
+        """Feed the machine; what it wants done is done soon, in order.
+
+        Args:
+            step: Method of the machine whose last positional argument is the clock reading.
+            *args: Its other arguments.
+            **kwargs: Its keyword arguments.
+        """
+        self._actions.extend(step(*args, time.monotonic(), **kwargs))
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """End: closes the connection, stops every task."""
+        self._machine.stop()
+        for task in (self._main, self._opening, self._receiving):
+            if task is not None and not task.done():
+                await self._tasks.cancel_task(task)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _run(self) -> None:
+        while True:
+            while self._actions:
+                action = self._actions.popleft()
+                try:
+                    await self._act(action)
+                except ConnectionLost as lost:
+                    self.do(self._machine.lost, self._machine.serial, lost.code, lost.reason)
+                except Exception as error:
+                    logger.exception(f"Gemini Live: {type(action).__name__} failed: {error}")
+            self._wake.clear()
+            deadline = self._machine.deadline
+            try:
+                # A floor keeps a deadline that stays due from turning this into a busy loop.
+                async with asyncio.timeout(None if deadline is None else max(deadline - time.monotonic(), 0.002)):
+                    await self._wake.wait()
+            except TimeoutError:
+                self.do(self._machine.tick)
+
+    async def _act(self, action: Action) -> None:
+        match action:
+            case Open():
+                self._opening = self._tasks.create_task(self._open(action), f"GeminiLive::open{action.serial}")
+            case Close():
+                await self._close(action.serial)
+            case SendContent():
+                if self._connection is not None:
+                    await self._connection.send_content(action.contents, complete=action.complete)
+            case SendText():
+                if self._connection is not None:
+                    await self._connection.send_text(action.text)
+            case SendResults():
+                if self._connection is not None:
+                    await self._connection.send_results(action.responses)
+            case _:
+                await self._perform(action)
+
+    async def _open(self, action: Open) -> None:
+        await self._drop_connection()
+        model, row = self._model_name(), self._machine.model
+        modality = row.modality()
+        try:
+            connection = await self._opener(self._client, model, self._config(action, modality))
+        except ConnectionRefused as refused:
+            refusal = explain_refusal(
+                model, refused.code, refused.reason, modality=modality, resuming=action.handle is not None
+            )
+            self.do(self._machine.refused, action.serial, refusal)
+            return
+        if self._machine.serial != action.serial or self._machine.link is not Link.OPENING:
+            await connection.close()
+            return
+        self._connection = connection
+        self._receiving = self._tasks.create_task(
+            self._receive(connection, action.serial), f"GeminiLive::receive{action.serial}"
+        )
+        self.do(self._machine.opened, action.serial, modality)
+
+    async def _receive(self, connection: Any, serial: int) -> None:
+        try:
+            async for message in connection.messages():
+                self.do(self._machine.message, serial, message)
+        except ConnectionLost as lost:
+            self.do(self._machine.lost, serial, lost.code, lost.reason)
+
+    async def _close(self, serial: int) -> None:
+        await self._drop_connection()
+        self.do(self._machine.closed, serial)
+
+    async def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        receiving, self._receiving = self._receiving, None
+        if receiving is not None and not receiving.done():
+            await self._tasks.cancel_task(receiving)
+        if connection is not None:
+            await connection.close()

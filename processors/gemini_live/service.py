@@ -1,0 +1,412 @@
+"""The text brain: a Gemini Live session as a Pipecat LLM service."""
+
+import asyncio
+from typing import Any
+
+from google import genai
+from google.genai import types
+from loguru import logger
+from pipecat.adapters.llm.services.gemini_live_adapter import GeminiLiveLLMAdapter
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    CancelFrame,
+    EagerEndOfTurnCancelFrame,
+    EndFrame,
+    Frame,
+    FunctionCallCancelFrame,
+    FunctionCallResultFrame,
+    InterruptionFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMSetToolsFrame,
+    LLMTextFrame,
+    TTSSpeakFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import LLMTokenUsage
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
+from pipecat.services.settings import LLMSettings
+from pipecat.utils.errors import ErrorCategory
+
+from processors.frames import TurnSentFrame
+from processors.gemini_live.actions import Action, Apologize, Open, Report, TurnSent, Usage
+from processors.gemini_live.connection import LiveConnection
+from processors.gemini_live.history import Turn
+from processors.gemini_live.models import Modality, lookup
+from processors.gemini_live.runner import Opener, SessionRunner
+from processors.gemini_live.session import SessionMachine, SessionOptions
+from processors.gemini_live.settings import (
+    KEPT_BY_RESUMPTION,
+    LOCAL_FIELDS,
+    GeminiLiveTextSettings,
+    default_settings,
+    language_code,
+    live_config,
+)
+from processors.gemini_live.tools import APOLOGIES, FILLERS, declare, in_language, response_of
+from processors.gemini_live.turns import Ended, Piece, Started, ToolCalls, ToolCancellation
+from processors.gemini_live.usage import token_usage
+from processors.google_clients import gemini_client
+
+CONTINUE_PROMPT = "[It is your turn to speak: begin or continue the conversation.]"
+"""What a run without any new message tells the model."""
+
+
+class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
+    """A Gemini Live session used as a text model: endless, fast, and true to what the user heard.
+
+    It takes the newest turn out of each ``LLMContextFrame``, sends it as one short message, and streams the text that
+    comes back as ``LLMTextFrame``s. Models that only speak are asked for audio with transcription; the audio is thrown
+    away (facts C6). The session outlives its connections: see ``SessionMachine`` for hand-overs, resends and the
+    watchdog, ``TurnMachine`` for whose text is whose, ``History`` for what the model is told about interruptions.
+
+    Connects in ``setup()``, beside the other processors, so the first turn pays no connect. Give it the ``context`` of
+    the aggregators, so that its tools and its history are known by then.
+
+    Speculative turns (``LLMContextFrame.speculation``) are sent at once; Pipecat's gate holds the answer. If one is
+    withdrawn, the session is resumed from the handle it had before that turn, so the model keeps no trace of it: the
+    user is still talking then and waits for nothing. When the real turn comes right behind, or there is no handle yet,
+    a note tells the model to ignore the unfinished one. A second session kept for speculating would cost twice the
+    tokens for the same result, since a handle cannot be resumed while its connection is open (facts C8).
+
+    An interruption that turned out to be false (the user said nothing) is answered as Pipecat's user aggregator decides
+    (``EmptyUserTurnConfig``): its developer message comes with the note of what was heard, so the model can ask again
+    or go on from there.
+    """
+
+    Settings = GeminiLiveTextSettings
+    _settings: GeminiLiveTextSettings
+    adapter_class = GeminiLiveLLMAdapter
+
+    def __init__(
+        self,
+        client: genai.Client | None = None,
+        *,
+        settings: GeminiLiveTextSettings | None = None,
+        context: LLMContext | None = None,
+        options: SessionOptions | None = None,
+        opener: Opener = LiveConnection.open,
+        **kwargs: Any,
+    ) -> None:
+        """Prepare the brain; nothing is opened before ``setup``.
+
+        Args:
+            client: google-genai client; None makes one from google-genai's environment names in ``setup``.
+            settings: What differs from the defaults.
+            context: The context that the aggregators share; its tools and messages go into the first setup.
+            options: Patience of the session.
+            opener: Opens a connection; for tests.
+            **kwargs: For ``LLMService``.
+        """
+        complete = default_settings()
+        if settings is not None:
+            complete.apply_update(settings)
+        super().__init__(settings=complete, **kwargs)
+        self._client = client
+        self._context = context
+        self._opener = opener
+        self._machine = SessionMachine(self._row(), options)
+        self._runner: SessionRunner | None = None
+        self._turn = 0
+        self._declared: list[Any] | None = None
+        self._instruction: str | None = None
+        self._speculative = False
+        self._fillers: dict[str, asyncio.Task[None]] = {}
+        self._filler_index = 0
+
+    def can_generate_metrics(self) -> bool:
+        """This service reports time to first text, processing time and tokens."""
+        return True
+
+    # Life.
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Open the session while the other processors set up.
+
+        Args:
+            setup: Pipecat's.
+
+        Raises:
+            ConfigurationError: If no client was given and the environment names none.
+        """
+        await super().setup(setup)
+        client = self._client or gemini_client()
+        if self._context is not None:
+            self._machine.context = self._context.messages
+            self._sync_registered_tool_handlers(self._context.tools)
+        self._declared = self._declarations()
+        self._instruction = self._effective_instruction()
+        self._runner = SessionRunner(
+            machine=self._machine,
+            client=client,
+            model_name=self._model_name,
+            config=self._setup_message,
+            perform=self._perform,
+            tasks=self.task_manager,
+            opener=self._opener,
+        )
+        self._runner.start()
+
+    async def stop(self, frame: EndFrame) -> None:
+        """Close the session.
+
+        Args:
+            frame: The end.
+        """
+        await super().stop(frame)
+        await self._end()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Close the session at once.
+
+        Args:
+            frame: The end.
+        """
+        await super().cancel(frame)
+        await self._end()
+
+    async def cleanup(self) -> None:
+        """Release everything."""
+        await self._end()
+        await super().cleanup()
+
+    async def _end(self) -> None:
+        for call_id in list(self._fillers):
+            await self._stop_filler(call_id)
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.stop()
+
+    # Frames.
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Process a frame.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        if isinstance(frame, InterruptionFrame):
+            # Before anything awaits: not one more piece of the old answer leaves.
+            self._feed(self._machine.interrupt)
+            self._speculative = False
+        await super().process_frame(frame, direction)
+        match frame:
+            case LLMContextFrame():
+                await self._take_turn(frame, direction)
+                return
+            case UserStartedSpeakingFrame():
+                self._feed(self._machine.speaking, user=True)
+            case UserStoppedSpeakingFrame():
+                self._feed(self._machine.speaking, user=False)
+            case BotStartedSpeakingFrame():
+                self._feed(self._machine.speaking, bot=True)
+            case BotStoppedSpeakingFrame():
+                self._feed(self._machine.speaking, bot=False)
+            case LLMSetToolsFrame():
+                self._sync_registered_tool_handlers(frame.tools)
+                self._apply_changes(fresh=False)
+            case _:
+                pass
+        await self.push_frame(frame, direction)
+
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """Push a frame; results of functions are sent to the model as they pass.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        if direction is FrameDirection.DOWNSTREAM:
+            if isinstance(frame, FunctionCallResultFrame):
+                await self._result(frame)
+            elif isinstance(frame, FunctionCallCancelFrame):
+                await self._stop_filler(frame.tool_call_id)
+                if frame.run_llm:
+                    self._feed(self._machine.result, frame.tool_call_id, {"error": "The function took too long."})
+        await super().push_frame(frame, direction)
+
+    def _feed(self, step: Any, *args: Any, **kwargs: Any) -> None:
+        if self._runner is not None:
+            self._runner.do(step, *args, **kwargs)
+
+    async def _take_turn(self, frame: LLMContextFrame, direction: FrameDirection) -> None:
+        self._context = frame.context
+        self._apply_changes(fresh=False)
+        messages = frame.context.messages
+        turn = self._machine.history.take(messages, self._turn + 1, provisional=frame.speculation)
+        if turn is None:
+            if direction is FrameDirection.UPSTREAM or frame.speculation:
+                return  # a function's result, which the model has already been given
+            turn = Turn(self._turn + 1, CONTINUE_PROMPT, (), messages)
+        self._turn += 1
+        self._speculative = frame.speculation
+        self._feed(self._machine.submit, turn)
+
+    async def _handle_eager_end_of_turn_cancel(self, frame: EagerEndOfTurnCancelFrame) -> None:
+        if self._speculation_gate.is_speculating:
+            self._withdraw()
+        await super()._handle_eager_end_of_turn_cancel(frame)
+
+    def _withdraw(self) -> None:
+        if self._speculative:
+            self._speculative = False
+            self._feed(self._machine.withdraw)
+
+    # What the machine wants done in the pipeline.
+
+    async def _perform(self, action: Action) -> None:
+        match action:
+            case Started(turn):
+                if self._machine.turns.is_speakable(turn):
+                    await self.push_frame(LLMFullResponseStartFrame())
+            case Piece(turn, text):
+                if self._machine.turns.is_speakable(turn):
+                    await self.stop_ttfb_metrics()
+                    await self._push_llm_text(text)
+            case Ended(turn, spoken):
+                if spoken and self._machine.turns.is_speakable(turn):
+                    await self.stop_processing_metrics()
+                    await self.push_frame(LLMFullResponseEndFrame())
+            case ToolCalls(turn, calls):
+                if self._machine.turns.is_speakable(turn):
+                    await self._call(calls)
+            case ToolCancellation(ids):
+                for call_id in ids:
+                    await self._stop_filler(call_id)
+                    await self._cancel_function_calls_by_tool_call_id(call_id)
+            case TurnSent(turn, text, attempt):
+                await self.start_processing_metrics()
+                await self.start_ttfb_metrics()
+                await self.broadcast_frame(TurnSentFrame, text=text, turn=turn, attempt=attempt)
+            case Usage(metadata):
+                await self._count(token_usage(metadata))
+            case Apologize():
+                await self._say_aloud(self._apology())
+            case Report(line, error, permanent):
+                if error:
+                    category = ErrorCategory.INVALID_REQUEST if permanent else ErrorCategory.CONNECTIVITY
+                    await self.push_error(line, category=category)
+                else:
+                    logger.warning(f"{self}: {line}")
+
+    async def _count(self, usage: LLMTokenUsage) -> None:
+        await self.start_llm_usage_metrics(usage)
+
+    async def _say_aloud(self, text: str) -> None:
+        await self.push_frame(LLMFullResponseStartFrame())
+        await self.push_frame(LLMTextFrame(text))
+        await self.push_frame(LLMFullResponseEndFrame())
+
+    def _apology(self) -> str:
+        return str(self._settings.apology or in_language(APOLOGIES, language_code(self._settings.language)))
+
+    # Functions.
+
+    async def _call(self, calls: tuple[types.FunctionCall, ...]) -> None:
+        context = self._context or LLMContext()
+        if self._speculation_gate.is_speculating:
+            self._withdraw()  # run_function_calls withdraws it in the pipeline
+        else:
+            for call in calls:
+                self._start_filler(call.id or "")
+        await self.run_function_calls(
+            [
+                FunctionCallFromLLM(
+                    function_name=call.name or "",
+                    tool_call_id=call.id or "",
+                    arguments=call.args or {},
+                    context=context,
+                )
+                for call in calls
+            ]
+        )
+
+    async def _result(self, frame: FunctionCallResultFrame) -> None:
+        if frame.properties is not None and not frame.properties.is_final:
+            return
+        await self._stop_filler(frame.tool_call_id)
+        self._feed(self._machine.result, frame.tool_call_id, response_of(frame.result))
+
+    def _start_filler(self, call_id: str) -> None:
+        if self._settings.filler_after is not None:
+            self._fillers[call_id] = self.create_task(self._filler(), f"filler {call_id}")
+
+    async def _stop_filler(self, call_id: str) -> None:
+        task = self._fillers.pop(call_id, None)
+        if task is not None and not task.done():
+            await self.cancel_task(task)
+
+    async def _filler(self) -> None:
+        settings: Any = self._settings
+        await asyncio.sleep(settings.filler_after)
+        fillers = settings.fillers or in_language(FILLERS, language_code(settings.language))
+        text = fillers[self._filler_index % len(fillers)]
+        self._filler_index += 1
+        # Not part of the conversation: the model need not know that the silence was filled.
+        await self.push_frame(TTSSpeakFrame(text, append_to_context=False))
+
+    # Settings and setup.
+
+    async def _update_settings(self, delta: LLMSettings) -> dict[str, Any]:  # type: ignore[override]
+        """Apply changed settings; what the server must know takes effect at the next turn by a hand-over.
+
+        Args:
+            delta: What changes.
+
+        Returns:
+            Changed fields with their old values.
+        """
+        changed = await super()._update_settings(delta)
+        remote = set(changed) - LOCAL_FIELDS
+        if remote:
+            self._apply_changes(fresh=bool(remote - KEPT_BY_RESUMPTION), force=True)
+        return changed
+
+    def _apply_changes(self, *, fresh: bool, force: bool = False) -> None:
+        """Hand over if the session's tools or instruction are not the ones that are wanted now."""
+        declared, instruction = self._declarations(), self._effective_instruction()
+        if not force and declared == self._declared and instruction == self._instruction:
+            return
+        fresh = fresh or instruction != self._instruction
+        self._declared, self._instruction = declared, instruction
+        self._feed_renew(fresh)
+
+    def _feed_renew(self, fresh: bool) -> None:
+        row = self._row()
+        self._feed(lambda now: self._machine.renew(now, row, fresh=fresh))
+
+    def _row(self) -> Any:
+        return lookup(self._model_name())
+
+    def _model_name(self) -> str:
+        return str(self._settings.model)
+
+    def _effective_instruction(self) -> str | None:
+        own: Any = self._settings.system_instruction
+        if own or self._context is None or not self._context.messages:
+            return own
+        first: Any = self._context.messages[0]
+        if isinstance(first, dict) and first.get("role") == "system" and isinstance(first.get("content"), str):
+            return first["content"]
+        return None
+
+    def _declarations(self) -> list[Any]:
+        tools = self.get_llm_adapter().from_standard_tools(self._context.tools if self._context else None)
+        return declare(tools, self._machine.model, self._function_is_async) if isinstance(tools, list) else []
+
+    def _setup_message(self, action: Open, modality: Modality) -> types.LiveConnectConfig:
+        return live_config(
+            self._settings,
+            self._machine.model,
+            modality,
+            instruction=self._instruction,
+            tools=self._declared,
+            handle=action.handle,
+            history=action.history,
+        )

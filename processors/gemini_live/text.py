@@ -1,0 +1,129 @@
+"""Joining the pieces in which a model's text arrives."""
+
+import unicodedata
+
+# Scripts written without spaces between sentences: a segment border adds none. (Hangul is written with spaces.)
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR")
+_SENTENCE_ENDS = ".!?。！？…।؟"
+_CLOSERS = "\"'”’)]」』）"
+
+
+def is_unspaced(char: str) -> bool:
+    """Tell whether a character belongs to a script that puts no space between sentences.
+
+    Args:
+        char: One character.
+
+    Returns:
+        True for Chinese, Japanese, Thai and their like, and for full-width punctuation.
+    """
+    return unicodedata.name(char, "").startswith(_UNSPACED)
+
+
+def ends_sentence(text: str) -> bool:
+    """Tell whether a text ends where a sentence may end.
+
+    Args:
+        text: What came so far.
+
+    Returns:
+        True after sentence punctuation, closing quotes and brackets skipped.
+    """
+    return text.rstrip().rstrip(_CLOSERS)[-1:] in tuple(_SENTENCE_ENDS)
+
+
+def letters(text: str) -> str:
+    """Reduce a text to what survives speaking and transcribing: letters and digits, caseless.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Its letters and digits, casefolded, without spaces and punctuation.
+    """
+    return "".join(char for char in text.casefold() if char.isalnum())
+
+
+class PieceJoiner:
+    """Joins the pieces of one answer so that no space is lost or added.
+
+    Pieces bring their own spaces, also in the middle of words and in scripts without spaces, so they are passed on as
+    they come. Two places need care: white space before the first word is dropped, and a border between two segments
+    that the server declared finished (whole sentences, facts C6 on Vertex) gets the space that neither brought.
+    """
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._segment_closed = False
+
+    def join(self, piece: str, *, finished: bool = False) -> str:
+        """Take one piece.
+
+        Args:
+            piece: As the server sent it.
+            finished: Whether the server called the segment finished with this piece.
+
+        Returns:
+            What to append to the answer; may be empty.
+        """
+        out = piece if self._last else piece.lstrip()
+        if out and self._segment_closed and not (out[0].isspace() or self._last.isspace()):
+            if not (is_unspaced(self._last) or is_unspaced(out[0])) and out[0].isalnum():
+                out = f" {out}"
+            self._segment_closed = False
+        if out:
+            self._last = out[-1]
+        self._segment_closed = self._segment_closed or (finished and bool(self._last))
+        return out
+
+
+class Resumer:
+    """Skips the words of a repeated answer that were already delivered before the connection broke.
+
+    A resumed session never continues an answer in flight (facts C8): the turn is asked again, and the answer may begin
+    from the start. As long as it repeats what was delivered, letter by letter, it is withheld; once it has passed
+    that, the rest flows. An answer that does not begin the same way flows from its start.
+    """
+
+    def __init__(self, delivered: str) -> None:
+        self._expected = letters(delivered)
+        self._tail = delivered[-1:]
+        self._matched = 0
+        self._held = ""
+
+    @property
+    def active(self) -> bool:
+        """Whether pieces are still being compared."""
+        return bool(self._expected)
+
+    def take(self, piece: str) -> str:
+        """Take one piece of the new answer.
+
+        Args:
+            piece: As joined.
+
+        Returns:
+            What to deliver of everything taken so far.
+        """
+        if not self._expected:
+            return piece
+        for index, char in enumerate(piece):
+            if self._matched == len(self._expected) and not char.isspace() and not char.isalnum():
+                continue  # punctuation that follows the last delivered letter was delivered with it
+            if self._matched == len(self._expected):
+                self._expected = ""
+                return piece[index:].lstrip() if self._tail.isspace() else piece[index:]
+            folded = letters(char)
+            if not folded:
+                continue
+            if not self._expected.startswith(folded, self._matched):
+                self._expected = ""
+                return self._spaced(self._held + piece)
+            self._matched += len(folded)
+        self._held += piece
+        return ""
+
+    def _spaced(self, text: str) -> str:
+        """Part a text that does not repeat the delivered one from it."""
+        glued = bool(text) and not text[0].isspace() and not self._tail.isspace()
+        return f" {text}" if glued and not (is_unspaced(self._tail) or is_unspaced(text[0])) else text

@@ -1,0 +1,570 @@
+"""Which answer does a server message belong to? A state machine without I/O.
+
+The Live protocol numbers nothing: text, ``generationComplete``, ``interrupted`` and ``turnComplete`` arrive on one
+stream and only their order tells whose they are. This machine keeps the answers the server still owes, oldest first,
+and deals every message out to them, so that text of turn *n* is only ever spoken in turn *n* and every turn ends:
+
+- An answer's text ends at the first of ``generationComplete``, ``interrupted`` and ``turnComplete`` (its *border*).
+  What comes after the border belongs to the next answer. ``turnComplete`` is paced by an imagined playback and may be 20 s
+  late (facts C3); nothing waits for it.
+- ``interrupted`` can only hit an answer after which something else was sent; any other one is stale and ignored.
+- An answer the user interrupted is *muted*: it still takes its messages, so that they cannot leak into the next one,
+  but nothing of it is spoken.
+- Transcripts trail the end of the generation slightly (facts C3, C6). A late piece still belongs to the answer just
+  ended as long as nothing newer was sent; how late pieces come is learnt and the end of later texts waits that long.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from google.genai import types
+
+from processors.gemini_live.models import LiveModel, Modality
+from processors.gemini_live.text import PieceJoiner, Resumer, ends_sentence, letters
+
+LATE_PIECE_SECS = 2.0
+"""How long after its end an answer still takes late pieces (facts C3: one client keeps a 2 s tail)."""
+
+UNFINISHED_TAIL_SECS = 0.5
+"""How long the end of a text waits for late pieces when it does not end like a sentence."""
+
+DOUBT_SECS = 0.3
+"""How long content is held when it may belong to the answer a newer turn has replaced before its first word."""
+
+LOST_BORDER_SECS = 1.0
+"""Silence after which a replaced answer is taken to have ended without saying so."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The text of an answer begins.
+
+    Parameters:
+        turn: Number of the turn it answers.
+    """
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of text, ready to be spoken.
+
+    Parameters:
+        turn: Number of the turn it answers.
+        text: To be appended as it is.
+    """
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The text of an answer is complete for now.
+
+    Parameters:
+        turn: Number of the turn it answers.
+        spoken: Whether there was any text.
+    """
+
+    turn: int
+    spoken: bool
+
+
+@dataclass(frozen=True)
+class ToolCalls:
+    """The model wants functions called.
+
+    Parameters:
+        turn: Number of the turn in which it asked.
+        calls: Names, arguments and ids.
+    """
+
+    turn: int
+    calls: tuple[types.FunctionCall, ...]
+
+
+@dataclass(frozen=True)
+class ToolCancellation:
+    """The server no longer wants the results of these calls.
+
+    Parameters:
+        ids: Call ids.
+    """
+
+    ids: tuple[str, ...]
+
+
+TurnEvent = Started | Piece | Ended | ToolCalls | ToolCancellation
+
+
+class Border(Enum):
+    """How an answer's text ended on the wire."""
+
+    COMPLETE = "generationComplete"
+    INTERRUPTED = "interrupted"
+    CLOSED = "turnComplete"
+    LOST = "lost"
+
+
+@dataclass
+class Answer:
+    """One answer the server owes for one thing that was sent.
+
+    Parameters:
+        turn: Number of the turn it answers.
+        sent_index: How many sends had happened when it was asked for, itself included.
+        sent_at: Clock reading of the send, in seconds.
+        muted: Whether nothing of it is spoken any more.
+        started: Whether any sign of it came.
+        text: What was delivered of it.
+        audio: Whether audio came with it.
+        border: How its text ended on the wire, or None while it runs.
+        border_at: Clock reading of the border.
+        calls: Ids of unanswered function calls that hold it up.
+        call_words: Letters of those calls' arguments, to recognize their phantom transcript (facts C6).
+        answered_call: Whether a function result was sent and nothing came after it yet.
+    """
+
+    turn: int
+    sent_index: int
+    sent_at: float
+    muted: bool = False
+    started: bool = False
+    text: str = ""
+    audio: bool = False
+    border: Border | None = None
+    border_at: float = 0.0
+    calls: set[str] = field(default_factory=set)
+    call_words: str = ""
+    answered_call: bool = False
+
+
+class TurnMachine:
+    """Deals server messages out to turns. Feed it what is sent, what arrives, and clock readings in seconds."""
+
+    def __init__(self, model: LiveModel, modality: Modality) -> None:
+        """Start without any turn.
+
+        Args:
+            model: Row of the model.
+            modality: What was agreed at setup.
+        """
+        self._model = model
+        self._modality = modality
+        self._owed: deque[Answer] = deque()
+        self._last: Answer | None = None
+        self._sends = 0
+        self._stray_closings = 0
+        self._last_message_at = 0.0
+        self._held: list[types.LiveServerContent] = []
+        self._joiner = PieceJoiner()
+        self._resumer = Resumer("")
+        self._speaking: Answer | None = None
+        self._end_at: float | None = None
+        self._lateness = 0.0
+
+    # What is going on.
+
+    @property
+    def generating(self) -> bool:
+        """Whether the server is, as far as can be known, producing an answer right now."""
+        return any(answer.border is None for answer in self._owed)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has closed every turn, so that a resumption handle covers them (facts C8)."""
+        return not self._owed
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is unfinished for the user: awaited, being spoken, or waiting for a function."""
+        last = self._last
+        running = last is not None and not last.muted and (last.border is None or bool(last.calls))
+        return running or self._speaking is not None
+
+    @property
+    def waiting(self) -> Answer | None:
+        """The newest answer, if it runs unmuted, owes us the next move and no function holds it up."""
+        last = self._last
+        if last is None or last.muted or last.border is not None or last.calls:
+            return None
+        return last
+
+    @property
+    def heard_from_at(self) -> float:
+        """Clock reading of the last message that belonged to an answer."""
+        return self._last_message_at
+
+    def is_speakable(self, turn: int) -> bool:
+        """Whether output of a turn may still be passed on.
+
+        Args:
+            turn: Number of the turn.
+
+        Returns:
+            False once the user interrupted it or a newer turn was sent.
+        """
+        return self._last is not None and self._last.turn == turn and not self._last.muted
+
+    def delivered(self, turn: int) -> str:
+        """What was delivered of a turn's newest answer.
+
+        Args:
+            turn: Number of the turn.
+
+        Returns:
+            The text, "" if there is none.
+        """
+        return self._last.text if self._last is not None and self._last.turn == turn else ""
+
+    # What we do.
+
+    def reset(self, model: LiveModel, modality: Modality) -> list[TurnEvent]:
+        """Begin on a new connection: nothing that was owed will come any more.
+
+        Args:
+            model: Row of the model.
+            modality: What was agreed at setup.
+
+        Returns:
+            The end of a text that was complete but for late pieces. A text in mid-answer stays open: its turn is
+            sent again and the answer goes on.
+        """
+        self._model = model
+        self._modality = modality
+        self._owed.clear()
+        self._held.clear()
+        self._stray_closings = 0
+        return self._end_text() if self._last is not None and self._last.border is not None else []
+
+    def sent(self, turn: int, now: float, *, after: str = "") -> list[TurnEvent]:
+        """A message that asks for an answer was written.
+
+        Args:
+            turn: Number of the turn, the same again for a nudge or a resend.
+            now: Clock reading.
+            after: Text of this turn that was delivered before its connection broke; a repetition is skipped.
+
+        Returns:
+            The end of an older answer's text, if one was still open.
+        """
+        events: list[TurnEvent] = []
+        again = self._last is not None and self._last.turn == turn
+        if not again:
+            events += self._end_text()
+            self._resumer = Resumer("")
+            self._joiner = PieceJoiner()
+        if after:
+            self._resumer = Resumer(after)
+            self._joiner = PieceJoiner()
+        for answer in self._owed:
+            answer.muted = answer.muted or answer.turn != turn
+        self._sends += 1
+        answer = Answer(turn, self._sends, now, text=after)
+        self._owed.append(answer)
+        self._last = answer
+        self._held.clear()
+        self._last_message_at = now
+        return events
+
+    def cancel_sent(self) -> None:
+        """An empty turn was written to stop the running answer (facts C5); it asks for no answer itself."""
+        self._sends += 1
+        self._stray_closings = 1
+
+    def interrupt(self) -> bool:
+        """The user speaks: nothing of what was asked for so far is spoken any more.
+
+        Returns:
+            Whether the server is still generating.
+        """
+        for answer in self._owed:
+            answer.muted = True
+        if self._last is not None:
+            self._last.muted = True
+            self._last.calls.clear()
+        self._speaking = None
+        self._end_at = None
+        self._held.clear()
+        self._joiner = PieceJoiner()
+        return self.generating
+
+    def result_sent(self, call_id: str, now: float) -> None:
+        """A function result was written.
+
+        Args:
+            call_id: Id of the call.
+            now: Clock reading.
+        """
+        last = self._last
+        self._last_message_at = now
+        if last is None or last.muted:
+            return
+        last.calls.discard(call_id)
+        if last.border is None:
+            last.answered_call = True
+            return
+        # The asking answer is over (non-blocking tools, or a server that closes it): the result gets its own.
+        self._sends += 1
+        self._last = Answer(last.turn, self._sends, now, answered_call=True, call_words=last.call_words)
+        self._owed.append(self._last)
+
+    # What the server does.
+
+    def message(self, message: types.LiveServerMessage, now: float) -> list[TurnEvent]:
+        """Take one server message; all its fields count, they are not exclusive (facts C3).
+
+        Args:
+            message: As parsed by google-genai.
+            now: Clock reading.
+
+        Returns:
+            What follows from it, in order.
+        """
+        events = self.tick(now)
+        self._give_up_lost_border(now)
+        if message.tool_call and message.tool_call.function_calls:
+            events += self._tool_calls(message.tool_call.function_calls, now)
+        content = message.server_content
+        if content is not None:
+            events += self._content(content, now)
+            if content.interrupted:
+                events += self._interrupted(now)
+            if content.generation_complete:
+                events += self._complete(now)
+            if content.turn_complete:
+                events += self._turn_complete(content, now)
+        if message.tool_call_cancellation and message.tool_call_cancellation.ids:
+            events += self._tool_cancellation(message.tool_call_cancellation.ids)
+        return events
+
+    def tick(self, now: float) -> list[TurnEvent]:
+        """Let time pass.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What is due.
+        """
+        events: list[TurnEvent] = []
+        if self._held and self._last is not None and now >= self._last.sent_at + DOUBT_SECS:
+            events += self._release_held(now)
+        if self._end_at is not None and now >= self._end_at:
+            events += self._end_text()
+        return events
+
+    @property
+    def deadline(self) -> float | None:
+        """Clock reading at which ``tick`` has something to do, or None."""
+        due = [self._end_at] if self._end_at is not None else []
+        if self._held and self._last is not None:
+            due.append(self._last.sent_at + DOUBT_SECS)
+        return min(due, default=None)
+
+    def stop(self) -> list[TurnEvent]:
+        """End the newest turn for good: no answer is expected any more.
+
+        Returns:
+            The end of its text.
+        """
+        last = self._last
+        if last is None or last.muted:
+            return []
+        if last.border is None:
+            last.border = Border.LOST
+        last.calls.clear()
+        return self._end_text() or [Ended(last.turn, spoken=bool(last.text))]
+
+    # Content.
+
+    def _running(self) -> Answer | None:
+        """The answer whose content may arrive: the oldest one without a border."""
+        return next((answer for answer in self._owed if answer.border is None), None)
+
+    def _give_up_lost_border(self, now: float) -> None:
+        """A replaced answer that fell silent has ended without saying so; the next content is not its own."""
+        running = self._running()
+        silent = now - self._last_message_at >= LOST_BORDER_SECS
+        if running is not None and running is not self._last and silent:
+            self._set_border(running, Border.LOST, now)
+
+    def _content(self, content: types.LiveServerContent, now: float) -> list[TurnEvent]:
+        text, finished = self._text_of(content)
+        has_audio = bool(content.model_turn and any(part.inline_data for part in content.model_turn.parts or ()))
+        has_content = bool(text or has_audio or content.model_turn)
+        if not has_content:
+            return []
+        self._last_message_at = now
+        running = self._running()
+        if running is None:
+            return self._late(text, finished, now)
+        if running is not self._last and not running.started:
+            # Replaced before its first sign: this may be its own content still in flight, or the server may have
+            # merged both turns into one answer. An ``interrupted`` soon tells; until then nobody gets it.
+            self._held.append(content)
+            return []
+        running.started = True
+        if running is self._last:
+            self._stray_closings = 0
+        running.audio = running.audio or has_audio
+        return self._deliver(running, text, finished)
+
+    def _text_of(self, content: types.LiveServerContent) -> tuple[str, bool]:
+        if self._modality is Modality.AUDIO:
+            transcript = content.output_transcription
+            return (transcript.text or "", bool(transcript.finished)) if transcript else ("", False)
+        parts = (content.model_turn.parts if content.model_turn else None) or ()
+        # Thoughts are not for speaking (facts C6).
+        return "".join(part.text for part in parts if part.text and not part.thought), False
+
+    def _deliver(self, answer: Answer, text: str, finished: bool) -> list[TurnEvent]:
+        if answer.muted or not text or self._is_phantom(answer, text):
+            return []
+        answer.answered_call = False
+        events: list[TurnEvent] = []
+        piece = self._resumer.take(self._joiner.join(text, finished=finished))
+        if not piece:
+            return events
+        if self._speaking is None:
+            events.append(Started(answer.turn))
+        self._speaking = answer
+        answer.text += piece
+        events.append(Piece(answer.turn, piece))
+        return events
+
+    def _is_phantom(self, answer: Answer, text: str) -> bool:
+        """A transcript that only echoes a call's argument, without audio, is no speech (facts C6)."""
+        if self._modality is not Modality.AUDIO or not answer.call_words or not self._model.phantom_transcripts:
+            return False
+        return not answer.audio and letters(text) in answer.call_words
+
+    def _late(self, text: str, finished: bool, now: float) -> list[TurnEvent]:
+        last = self._last
+        if not text or last is None or last.muted or now - last.border_at > LATE_PIECE_SECS:
+            return []
+        self._lateness = min(max(self._lateness, 1.5 * (now - last.border_at)), LATE_PIECE_SECS)
+        events = self._deliver(last, text, finished)
+        if self._speaking is not None:
+            self._end_at = now + max(self._lateness, 0.0 if ends_sentence(last.text) else UNFINISHED_TAIL_SECS)
+        return events
+
+    def _release_held(self, now: float) -> list[TurnEvent]:
+        """The server merged the replaced turn into the newest one: what was held is the newest one's."""
+        held, self._held = self._held, []
+        for answer in list(self._owed):
+            if answer is not self._last:
+                self._owed.remove(answer)
+        return [event for content in held for event in self._content(content, now)]
+
+    # Borders.
+
+    def _set_border(self, answer: Answer, border: Border, now: float) -> None:
+        answer.border = border
+        answer.border_at = now
+
+    def _interrupted(self, now: float) -> list[TurnEvent]:
+        running = self._running()
+        self._held.clear()
+        if running is None or running.sent_index >= self._sends:
+            return []  # stale: nothing was sent after the answer that runs
+        self._last_message_at = now
+        self._set_border(running, Border.INTERRUPTED, now)
+        return self._end_text() if running is self._speaking and running is self._last else []
+
+    def _complete(self, now: float) -> list[TurnEvent]:
+        running = self._running()
+        self._held.clear()
+        if running is None:
+            return []
+        self._last_message_at = now
+        running.started = True
+        running.answered_call = False
+        self._set_border(running, Border.COMPLETE, now)
+        return self._plan_end(running, now)
+
+    def _turn_complete(self, content: types.LiveServerContent, now: float) -> list[TurnEvent]:
+        self._held.clear()
+        if not self._owed:
+            return []
+        self._last_message_at = now
+        front = self._owed[0]
+        newest = self._owed[-1]
+        if front is not newest and newest.border is Border.COMPLETE:
+            # The newest answer is complete, so what closes now is that one; older closings were merged into it.
+            front = newest
+            while self._owed[0] is not newest:
+                self._owed.popleft()
+        if front.border is None and front.answered_call:
+            # Closes the phase in which the function was called; the answer to its result is still to come.
+            front.answered_call = False
+            return []
+        if front is self._last and not front.started and self._stray_closings:
+            self._stray_closings = 0  # closes the empty turn that cancelled the answer before, not this one
+            return []
+        self._owed.popleft()
+        fresh_border = front.border is None
+        if fresh_border:
+            self._set_border(front, Border.CLOSED, now)
+        events = self._plan_end(front, now) if fresh_border else []
+        if content.interaction_status == types.InteractionStatus.IN_PROGRESS and front is self._last:
+            # Extended thinking: this only closed a part, the rest of the answer follows (facts C3).
+            events += self._end_text()
+            if not front.muted:
+                self._last = Answer(front.turn, front.sent_index, now, started=True)
+                self._owed.append(self._last)
+        return events
+
+    def _plan_end(self, answer: Answer, now: float) -> list[TurnEvent]:
+        """The generation is over: end its text at once, or after the pieces that may still trail."""
+        if answer.muted or answer is not self._last:
+            return []
+        if self._speaking is None:
+            if answer.audio and not answer.text and self._modality is Modality.AUDIO:
+                self._end_at = now + LATE_PIECE_SECS
+                return []
+            return [] if answer.calls else [Ended(answer.turn, spoken=bool(answer.text))]
+        wait = self._lateness
+        if not ends_sentence(answer.text) or not self._model.transcript_leads:
+            wait = max(wait, UNFINISHED_TAIL_SECS)
+        if self._modality is Modality.TEXT or wait == 0.0:
+            return self._end_text()
+        self._end_at = now + wait
+        return []
+
+    def _end_text(self) -> list[TurnEvent]:
+        speaking, self._speaking = self._speaking, None
+        self._joiner = PieceJoiner()
+        had_deadline, self._end_at = self._end_at is not None, None
+        if speaking is not None:
+            return [Ended(speaking.turn, spoken=True)]
+        last = self._last
+        if had_deadline and last is not None and not last.muted:
+            return [Ended(last.turn, spoken=False)]
+        return []
+
+    # Functions.
+
+    def _tool_calls(self, calls: Iterable[types.FunctionCall], now: float) -> list[TurnEvent]:
+        answer = self._running() or self._last
+        if answer is None or answer.muted:
+            return []
+        self._last_message_at = now
+        answer.started = True
+        calls = tuple(calls)
+        answer.calls.update(call.id or "" for call in calls)
+        answer.call_words += "".join(letters(str(value)) for call in calls for value in (call.args or {}).values())
+        answer.audio = False
+        events = self._end_text()
+        events.append(ToolCalls(answer.turn, calls))
+        return events
+
+    def _tool_cancellation(self, ids: Iterable[str]) -> list[TurnEvent]:
+        ids = tuple(ids)
+        for answer in (*self._owed, *([self._last] if self._last else [])):
+            answer.calls.difference_update(ids)
+        return [ToolCancellation(ids)]
