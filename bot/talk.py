@@ -24,10 +24,12 @@ from processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
-    from pipecat.transports.base_transport import BaseTransport
 
+    from bot.mirror import Mirror
     from bot.session.folder import Session
+    from transports.local import LocalDuplexTransport
     from transports.tap import AudioTap
+    from transports.wav import WavTransport
 
 # Ending in order flushes what is queued; a service that hangs shall not keep a person waiting longer than this.
 _END_SECS = 15.0
@@ -194,6 +196,7 @@ class _Conversation:
         self._emulator = Emulator(session.folder, llm_path=settings.llm_path, mind=mind)
         self._finish = EndOfConversation()
         self._worker: PipelineWorker | None = None
+        self._opened: Mirror | None = None
         self._watchers: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -215,6 +218,8 @@ class _Conversation:
                 task.cancel()
             await asyncio.gather(over, talking, *self._watchers, return_exceptions=True)
             await self._emulator.stop()
+            if self._opened:
+                await asyncio.to_thread(self._opened.close)
 
     async def _end(self, talking: asyncio.Task[None]) -> None:
         if not self._worker:
@@ -240,7 +245,7 @@ class _Conversation:
         await self._prepare(choice)
         from pipecat.workers.runner import WorkerRunner
 
-        self._worker = self._make_worker()
+        self._worker = self._make_worker(await self._open_transport())
         runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         await runner.add_workers(self._worker)
         with self._terminal.showing(self._session):
@@ -265,15 +270,13 @@ class _Conversation:
             with self._terminal.working("Loading"):
                 await loading
 
-    def _make_worker(self) -> "PipelineWorker":
+    def _make_worker(self, transport: "WavTransport | LocalDuplexTransport") -> "PipelineWorker":
         from pipecat.clocks.system_clock import SystemClock
         from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 
         from bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, build_pipeline
 
-        transport = self._make_transport()
-        if stats := getattr(transport, "stats", None):
-            self._session.watch_transport(stats)
+        self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
         clock = SystemClock()
         worker = PipelineWorker(
             build_pipeline(transport, self._settings).pipeline,
@@ -297,15 +300,47 @@ class _Conversation:
         worker.add_event_handler("on_pipeline_timeout", self._on_timeout)
         return worker
 
-    def _make_transport(self) -> "BaseTransport":
+    async def _open_transport(self) -> "WavTransport | LocalDuplexTransport":
         settings = self._settings
         if settings.user_audio:
             from transports.wav import WavTransport
 
-            transport = WavTransport(user_audio=settings.user_audio, tap=self._session)
-            transport.add_event_handler("on_user_audio_finished", self._on_user_audio_finished)
-            return transport
-        raise ConfigurationError("No local audio yet: use --user-audio.")
+            tap = _Taps(self._session, *await self._open_mirror())
+            recorded = WavTransport(user_audio=settings.user_audio, tap=tap)
+            recorded.add_event_handler("on_user_audio_finished", self._on_user_audio_finished)
+            return recorded
+        from transports.local import LocalDuplexParams, LocalDuplexTransport
+
+        local = LocalDuplexTransport(
+            LocalDuplexParams(
+                input_device=settings.input_device,
+                output_device=settings.output_device,
+                echo_cancel=settings.echo_cancel,
+                noise_suppression=settings.noise_suppression,
+                tap=self._session,
+            )
+        )
+        local.add_event_handler("on_device_problem", self._on_device_news)
+        local.add_event_handler("on_device_recovered", self._on_device_news)
+        local.add_event_handler("on_half_duplex", self._on_half_duplex)
+        with self._terminal.working("Opening microphone and loudspeaker"):
+            await local.open()
+        return local
+
+    async def _open_mirror(self) -> "list[Mirror]":
+        if not self._mirror:
+            return []
+        from bot.mirror import Mirror
+
+        mirror = Mirror()
+        try:
+            await asyncio.to_thread(mirror.open)
+        except ConfigurationError as error:
+            logger.info(f"Nobody listens: {error}")
+            self._terminal.say("No loudspeaker was found, so the conversation is shown and recorded only.", "dim")
+            return []
+        self._opened = mirror
+        return [mirror]
 
     def _on_event(self, event: Event) -> None:
         self._finish.apply(event, time.monotonic())
@@ -326,6 +361,14 @@ class _Conversation:
 
     async def _on_timeout(self, worker: Any, *frame: Any) -> None:
         self._outcome.fail("The pipeline did not start in time: is the network slow, or a server not answering?")
+
+    async def _on_device_news(self, transport: Any, message: str) -> None:
+        self._session.emit("device", message=message)
+        self._terminal.say(message, "yellow")
+
+    async def _on_half_duplex(self, transport: Any, active: bool) -> None:
+        news = "Echo cancelling does not work here: the microphone is closed while the bot speaks."
+        await self._on_device_news(transport, news if active else "Echo cancelling works again.")
 
     async def _on_user_audio_finished(self, transport: Any) -> None:
         self._session.emit("user_audio_finished")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,23 @@ class WavTransportParams(TransportParams):
     user_audio_rate: int | None = None
     buffer_secs: float = 0.06
     tap: Any = None
+
+
+@dataclass(frozen=True)
+class WavStats:
+    """Counters of a conversation without devices.
+
+    Parameters:
+        underruns: Gaps within speech because it came too late.
+        underrun_secs: Their total length.
+    """
+
+    underruns: int = 0
+    underrun_secs: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return asdict(self)
 
 
 def check_wav(path: Path) -> None:
@@ -402,16 +420,13 @@ class WavTransport(BaseTransport):
             self._output = WavOutputTransport(self._device, self._params, alone=lambda: self._input is None)
         return self._output
 
-    def stats(self) -> dict[str, float]:
-        """What the card counted so far.
-
-        Returns:
-            ``underruns``: gaps within speech because it came too late; ``underrun_secs``: their total length.
-        """
+    @property
+    def stats(self) -> WavStats:
+        """What the card counted so far."""
         if not self._device.card:
-            return {"underruns": 0, "underrun_secs": 0.0}
+            return WavStats()
         speaker = self._device.card.loudspeaker
-        return {"underruns": speaker.underruns, "underrun_secs": round(speaker.underrun_secs, 3)}
+        return WavStats(speaker.underruns, round(speaker.underrun_secs, 3))
 
     async def _finished(self) -> None:
         logger.debug(f"{self}: the user audio is over")

@@ -28,6 +28,7 @@ class Event:
     - ``ducked``: ``gain`` of the bot's speech from now on
     - ``tool_call``: ``name``, ``id``, ``arguments``; ``tool_result``: ``name``, ``id``, ``result``; ``tool_cancelled``
     - ``usage``: ``kind`` (``stt``, ``llm``, ``tts``) and what it used; ``service_latency``: ``kind``, ``seconds``
+    - ``backend``: ``backend``, ``reason`` for it; ``device``: ``message`` about microphone or loudspeaker
     - ``user_audio_finished``: the recorded user has said everything
     - ``error``: ``message``, ``source``, ``permanent``
 
