@@ -129,7 +129,8 @@ class SessionStore:
             raise invalid()
         session.messages = list(copy.deepcopy(snapshot.messages))
         session.open_until = math.inf
-        session.started = min(session.started, now)
+        # A session's time is that of its connections.
+        session.started = min(session.started + now - session.ended, now)
         return session
 
     def release(self, session: Session, now: float, notice_after: float = 0.0) -> None:

@@ -91,6 +91,7 @@ class Turns:
         self._replies = itertools.count(1)
         self._not_before = 0.0
         self._unspoken_results = False
+        self._accumulated = False
         self._queued: list[tuple[str, dict[str, Any]]] = []
         self._interrupting = False
         self.idle_changed = False
@@ -128,7 +129,8 @@ class Turns:
                 self._context_update(body)
 
     def _client_content(self, body: dict[str, Any], now: float) -> None:
-        messages = [self._message(content) for content in body.get("turns", [])]
+        contents = [content for content in body.get("turns", []) if not self._is_instruction(content)]
+        messages = [self._message(content) for content in contents]
         complete = bool(body.get("turnComplete"))
         if self._seeding:
             # History before the conversation triggers no model call (facts C2).
@@ -144,11 +146,12 @@ class Turns:
             self._interrupt(self._turn, now, [("clientContent", body)] if messages else [])
             return
         self._session.messages += messages
+        self._accumulated = self._accumulated or bool(messages)
         self.idle_changed = True
         if not complete or self.config.seeded:
             # With historyConfig, inference waits for a realtime input also later in the session (facts C2).
             return
-        if messages:
+        if self._accumulated:
             self._begin_turn(now)
         else:
             self._answer_nothing(now)
@@ -228,6 +231,13 @@ class Turns:
             tools = function_declarations(body["tools"].get("tools", []), self.config.model)
             self.config = replace(self.config, tools=tools)
 
+    def _is_instruction(self, content: dict[str, Any]) -> bool:
+        """Take a system turn, which replaces the instruction on Vertex and is refused elsewhere (facts C4)."""
+        if content.get("role") != "system" or self._surface != "vertex":
+            return False
+        self.config = replace(self.config, system_instruction=text_of(content))
+        return True
+
     def _message(self, content: dict[str, Any]) -> Message:
         role = content.get("role", "")
         parts = content.get("parts", [])
@@ -246,6 +256,7 @@ class Turns:
         if plan.fault.refusal is not None:
             raise plan.fault.refusal
         self._make_room()
+        self._accumulated = False
         # Whatever is answered now, it is answered knowing the results.
         self._unspoken_results = False
         if plan.go_away is not None:
