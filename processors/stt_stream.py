@@ -419,7 +419,7 @@ class SpeechStreams:
             self._held = self._held[len(ready) :]
             self._shown = self._complete = ""
             said = reduce(join_text, (text for text, _ in ready), self._said)
-            self._said = "" if settled else said[-_SEAM_CHARACTERS:]
+            self._said = "" if settled else said[-_SEAM_CHARACTERS:].strip()
         elif settled and self._owes_verdict:
             self._events.append(SpeechCovered())
         if settled:

@@ -1,0 +1,142 @@
+"""Voice activity detection that also tells when speech may be beginning and when it may be ending."""
+
+import numpy as np
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADParams, VADState
+from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.processors.audio.vad_processor import VADProcessor
+from pipecat.processors.frame_processor import FrameDirection
+
+from processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+
+# Silero's confidence falls 70 to 110 ms after the last sound of a word, so its first quiet window already means about
+# that much silence.
+DEFAULT_PAUSE_SECS = 0.03
+DEFAULT_ONSET_SECS = 0.06
+# -50 dBFS, which is about Pipecat's ``min_volume`` of 0.6 without its 400 ms of smoothing.
+_AUDIBLE_RMS = 32768 * 10 ** (-50 / 20)
+
+
+class SpeechVADAnalyzer(SileroVADAnalyzer):
+    """Silero that shows how long the undecided states between silence and speech have lasted."""
+
+    def __init__(self, *, sample_rate: int | None = None, params: VADParams | None = None):
+        """Load the model.
+
+        Args:
+            sample_rate: 8000 or 16000, or None to be told later.
+            params: Thresholds and durations.
+        """
+        super().__init__(sample_rate=sample_rate, params=params)
+        self._voiced_windows = 0
+
+    @property
+    def state(self) -> VADState:
+        """What it makes of the newest audio."""
+        return self._vad_state
+
+    @property
+    def window_secs(self) -> float:
+        """How much audio one verdict is about."""
+        return self.num_frames_required() / self.sample_rate
+
+    @property
+    def voiced_secs(self) -> float:
+        """How long it has sounded like speech, whatever ``state`` is: the volume it waits for rises slowly."""
+        return self._voiced_windows * self.window_secs
+
+    @property
+    def quiet_secs(self) -> float:
+        """How long it has been silent in ``STOPPING``; 0.0 in other states."""
+        return self._vad_stopping_count * self.window_secs if self._vad_state == VADState.STOPPING else 0.0
+
+    def voice_confidence(self, buffer: bytes) -> float:
+        """Judge one window.
+
+        Args:
+            buffer: 16-bit mono PCM, ``num_frames_required`` samples.
+
+        Returns:
+            Confidence that it is speech, 0.0 to 1.0.
+        """
+        confidence = float(np.ravel(super().voice_confidence(buffer))[0])
+        samples = np.frombuffer(buffer, dtype="<i2").astype(np.float32)
+        voiced = confidence >= self.params.confidence and float(np.sqrt(np.mean(samples**2))) >= _AUDIBLE_RMS
+        self._voiced_windows = self._voiced_windows + 1 if voiced else 0
+        return confidence
+
+
+def vad_analyzer(params: VADParams | None = None) -> SpeechVADAnalyzer:
+    """Make the voice activity detector that ``SpeechDetector`` needs; it also fits wherever Pipecat takes one.
+
+    Args:
+        params: Thresholds and durations, or None for Pipecat's defaults (0.2 s to start, 0.2 s to stop).
+    """
+    return SpeechVADAnalyzer(params=params or VADParams())
+
+
+class SpeechDetector(VADProcessor):
+    """A ``VADProcessor`` with two earlier signals.
+
+    Besides Pipecat's ``VADUserStartedSpeakingFrame`` and ``VADUserStoppedSpeakingFrame``, both directions, it pushes
+    downstream a ``SpeechOnsetFrame`` when something begins to sound like speech, a ``SpeechPausedFrame`` as soon as it
+    falls silent, and a ``SpeechResumedFrame`` when that was only a pause.
+
+    It belongs before the ears: frames then reach them in step with the audio they are about. With it, leave out the
+    ``vad_analyzer`` of the user aggregator.
+    """
+
+    def __init__(
+        self,
+        *,
+        analyzer: SpeechVADAnalyzer | None = None,
+        pause_secs: float = DEFAULT_PAUSE_SECS,
+        onset_secs: float = DEFAULT_ONSET_SECS,
+        audio_idle_timeout: float = 1.0,
+    ):
+        """Load the model.
+
+        Args:
+            analyzer: Detector to use, or None for ``vad_analyzer()``.
+            pause_secs: Silence, as the detector sees it, after which ``SpeechPausedFrame`` is pushed.
+            onset_secs: Speech after which ``SpeechOnsetFrame`` is pushed.
+            audio_idle_timeout: Seconds without audio after which speech is held to have stopped.
+        """
+        self._analyzer = analyzer or vad_analyzer()
+        super().__init__(vad_analyzer=self._analyzer, audio_idle_timeout=audio_idle_timeout)
+        self._pause_secs = pause_secs
+        self._onset_secs = onset_secs
+        self._onset = False
+        self._paused = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass a frame on, then judge it if it is audio.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame):
+            await self._report()
+
+    async def _report(self) -> None:
+        analyzer = self._analyzer
+        match analyzer.state:
+            case VADState.SPEAKING:
+                self._onset = False
+                if self._paused:
+                    self._paused = False
+                    await self.push_frame(SpeechResumedFrame(analyzer.window_secs))
+            case VADState.STOPPING:
+                if analyzer.quiet_secs >= self._pause_secs and not self._paused:
+                    self._paused = True
+                    await self.push_frame(SpeechPausedFrame(analyzer.quiet_secs))
+            case _:
+                self._paused = False
+                if analyzer.voiced_secs >= self._onset_secs and not self._onset:
+                    self._onset = True
+                    await self.push_frame(SpeechOnsetFrame(analyzer.voiced_secs))
+                elif analyzer.voiced_secs == 0.0 and self._onset:
+                    self._onset = False
+                    await self.push_frame(SpeechPausedFrame(analyzer.window_secs))

@@ -1,0 +1,46 @@
+"""Who speaks, and when a turn begins and ends: the parts to put into a pipeline."""
+
+from collections.abc import Sequence
+
+from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
+from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.turns.user_start import (
+    BaseUserTurnStartStrategy,
+    TranscriptionUserTurnStartStrategy,
+    VADUserTurnStartStrategy,
+)
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from processors.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from processors.speech_detector import SpeechDetector, vad_analyzer
+from processors.turn_words import turn_words
+
+__all__ = ["SmartTurnStopParams", "SpeechDetector", "user_turn_strategies", "vad_analyzer"]
+
+
+def user_turn_strategies(
+    language: str | Sequence[str] = (),
+    *,
+    understand_barge_in: bool = True,
+    stop: SmartTurnStopParams | None = None,
+) -> UserTurnStrategies:
+    """Compose the strategies for ``LLMUserAggregatorParams``.
+
+    Args:
+        language: Locale or locales of the user; empty or ``auto`` for every language the word lists know.
+        understand_barge_in: Let backchannels and noise pass while the bot speaks, instead of stopping it at any speech.
+        stop: When a silence ends a turn, or None for the defaults.
+
+    Returns:
+        The strategies; a set serves one pipeline.
+    """
+    languages = [language] if isinstance(language, str) and language else list(language)
+    words = turn_words(*languages)
+    stop = stop or SmartTurnStopParams()
+    # Smart Turn's own limit on silence only backs up the strategy's.
+    analyzer = LocalSmartTurnAnalyzerV3(params=SmartTurnParams(stop_secs=stop.incomplete_wait_secs + 2.0))
+    start: list[BaseUserTurnStartStrategy] = [VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()]
+    return UserTurnStrategies(
+        start=start,
+        stop=[SmartTurnStopStrategy(turn_analyzer=analyzer, words=words, params=stop)],
+    )
