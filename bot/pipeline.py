@@ -19,7 +19,7 @@ from processors.chirp_tts import ChirpTTSService
 from processors.errors import ConfigurationError
 from processors.gemini_live import GeminiLiveTextProcessor
 from processors.google_stt import GoogleStreamingSTTService
-from processors.turns import user_turn_strategies, vad_analyzer
+from processors.turns import SpeechDetector, user_turn_strategies
 
 AUDIO_IN_RATE = 16_000
 AUDIO_OUT_RATE = 24_000
@@ -63,12 +63,14 @@ def build_pipeline(transport: BaseTransport, settings: Settings) -> BotPipeline:
     ears = GoogleStreamingSTTService(
         location=settings.stt_location,
         settings=GoogleStreamingSTTService.Settings(model=settings.stt_model, languages=settings.listen_for),
+        eager=settings.speculate,
     )
     turns = LLMContextAggregatorPair(
         context,
         user_params=LLMUserAggregatorParams(
-            vad_analyzer=vad_analyzer(),
-            user_turn_strategies=user_turn_strategies(language=settings.language),
+            user_turn_strategies=user_turn_strategies(
+                settings.listen_for, understand_barge_in=settings.understand_barge_in
+            ),
         ),
         realtime_service_mode=False,
     )
@@ -76,6 +78,7 @@ def build_pipeline(transport: BaseTransport, settings: Settings) -> BotPipeline:
         settings=GeminiLiveTextProcessor.Settings(
             model=settings.model, system_instruction=settings.instruction, language=settings.language
         ),
+        context=context,
     )
     voice = ChirpTTSService(
         location=settings.tts_location,
@@ -86,6 +89,7 @@ def build_pipeline(transport: BaseTransport, settings: Settings) -> BotPipeline:
     pipeline = Pipeline(
         [
             transport.input(),
+            SpeechDetector(),
             ears,
             turns.user(),
             brain,
