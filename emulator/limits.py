@@ -1,6 +1,6 @@
 """Limits of the emulated services, as Google documents them or others met them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class SpeechLimits:
     max_duration: float = 300.0
     idle: float = 10.0
 
+    def scaled(self, clock_scale: float) -> "SpeechLimits":
+        """Let time run faster: at 100, five minutes are over after three seconds."""
+        return replace(self, max_duration=self.max_duration / clock_scale, idle=self.idle / clock_scale)
+
 
 @dataclass(frozen=True)
 class TtsLimits:
@@ -30,3 +34,7 @@ class TtsLimits:
 
     text_bytes: int = 5_000
     idle: float = 5.0
+
+    def scaled(self, clock_scale: float) -> "TtsLimits":
+        """Let time run faster."""
+        return replace(self, idle=self.idle / clock_scale)
