@@ -1,0 +1,92 @@
+"""Trims the silence around a piece of synthesized speech, while it streams."""
+
+import numpy as np
+
+FRAME_SECS = 0.01
+# Speech is what is louder than this: some 45 dB below full scale, or 34 dB below the loudest of what has come.
+_FLOOR = 180.0
+_RELATIVE_FLOOR = 0.02
+# Kept before the first and after the last sound, so that soft onsets and releases are not clipped.
+_PRE_ROLL_SECS = 0.02
+_RELEASE_SECS = 0.04
+
+
+def frame_levels(samples: np.ndarray, frame: int) -> np.ndarray:
+    """Peak level of each whole frame.
+
+    Args:
+        samples: 16-bit samples, shape (n,).
+        frame: Samples per frame.
+
+    Returns:
+        Levels, shape (n // frame,).
+    """
+    whole = len(samples) - len(samples) % frame
+    if not whole:
+        return np.zeros(0)
+    return np.abs(samples[:whole].astype(np.float32)).reshape(-1, frame).max(axis=1)
+
+
+class SpeechTrimmer:
+    """Drops leading silence and replaces trailing silence by a pause of known length.
+
+    Fed with audio as it comes; silence is held back until it is known whether speech follows.
+    """
+
+    def __init__(self, sample_rate: int):
+        """Initialize for one piece.
+
+        Args:
+            sample_rate: Samples per second of 16-bit mono PCM.
+        """
+        self._rate = sample_rate
+        self._frame = int(sample_rate * FRAME_SECS)
+        self._held = np.zeros(0, dtype=np.int16)
+        self._odd = b""
+        self._loudest = 0.0
+        self._speaking = False
+        self._silence = 0
+
+    def feed(self, pcm: bytes) -> bytes:
+        """Take audio.
+
+        Args:
+            pcm: 16-bit little-endian mono PCM; may end in the middle of a sample.
+
+        Returns:
+            Audio that may be played now; empty while only silence has come.
+        """
+        pcm = self._odd + pcm
+        self._odd = pcm[len(pcm) & ~1 :]
+        fresh = np.frombuffer(pcm[: len(pcm) & ~1], dtype=np.int16)
+        self._held = np.concatenate([self._held, fresh])
+        levels = frame_levels(self._held, self._frame)
+        if not len(levels):
+            return b""
+        self._loudest = max(self._loudest, float(levels.max()))
+        loud = np.flatnonzero(levels >= max(_FLOOR, _RELATIVE_FLOOR * self._loudest))
+        if not len(loud):
+            return b""
+        first = 0
+        if not self._speaking:
+            first = max(0, int(loud[0]) * self._frame - int(_PRE_ROLL_SECS * self._rate))
+            self._speaking = True
+        last = min(len(self._held), (int(loud[-1]) + 1) * self._frame + int(_RELEASE_SECS * self._rate))
+        out = self._held[first:last]
+        self._held = self._held[last:]
+        return out.tobytes()
+
+    def finish(self, pause: float) -> bytes:
+        """End the piece.
+
+        Args:
+            pause: Seconds of silence wanted after its last sound.
+
+        Returns:
+            The pause, made of the audio's own silence as far as it reaches; empty if there was no speech at all.
+        """
+        if not self._speaking:
+            return b""
+        wanted = max(0, int(pause * self._rate) - int(_RELEASE_SECS * self._rate))
+        tail = self._held[:wanted]
+        return tail.tobytes() + bytes(2 * (wanted - len(tail)))
