@@ -1,6 +1,7 @@
 """Google's three streaming APIs on loopback, as a library: ``async with GoogleEmulator(...) as google``."""
 
 import asyncio
+import importlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,6 +41,7 @@ class GoogleEmulator:
         speech_port: Port of Speech-to-Text, 0 = any.
         tts_port: Port of Text-to-Speech, 0 = any.
         live_port: Port of Gemini Live, 0 = any.
+        llm_path: GGUF file of a language model for the local mind; None = the one it comes with.
         api_key: The one API key that Gemini Live accepts; None = any.
         speech_limits: What Speech-to-Text enforces.
         tts_limits: What Text-to-Speech enforces.
@@ -62,6 +64,7 @@ class GoogleEmulator:
         speech_port: int = 0,
         tts_port: int = 0,
         live_port: int = 0,
+        llm_path: Path | None = None,
         api_key: str | None = None,
         speech_limits: SpeechLimits | None = None,
         tts_limits: TtsLimits | None = None,
@@ -76,6 +79,7 @@ class GoogleEmulator:
         self._mind = mind
         self._scenario = scenario
         self._wanted = {"speech": speech_port, "tts": tts_port, "live": live_port}
+        self._llm_path = llm_path
         self._api_key = api_key
         self._speech_limits = (speech_limits or SpeechLimits()).scaled(clock_scale)
         self._tts_limits = (tts_limits or TtsLimits()).scaled(clock_scale)
@@ -125,7 +129,7 @@ class GoogleEmulator:
         if isinstance(self._mind, Mind):
             return self._mind
         if self._mind == "local":
-            return await asyncio.to_thread(_create_local_mind)
+            return await asyncio.to_thread(_create_local_mind, self._llm_path)
         scenario = self._scenario
         if not isinstance(scenario, Scenario):
             scenario = await asyncio.to_thread(load_scenario, scenario)
@@ -172,14 +176,14 @@ class GoogleEmulator:
         return bound
 
 
-def _create_local_mind() -> Mind:
+def _create_local_mind(llm_path: Path | None) -> Mind:
     try:
-        from emulator.minds.local import create_local_mind
+        local = importlib.import_module("emulator.minds.local")
     except ImportError as error:
         raise EmulatorError(
             f"The local mind is not installed ({error}): `make demo` installs it, or use `--mind scripted`."
         ) from error
-    return create_local_mind()
+    return local.create_local_mind(llm_path=llm_path)
 
 
 def _proxy_exception() -> dict[str, str]:
