@@ -4,8 +4,8 @@ The Live protocol numbers nothing: text, ``generationComplete``, ``interrupted``
 stream and only their order tells whose they are. This machine keeps the answers the server still owes, oldest first,
 and deals every message out to them, so that text of turn *n* is only ever spoken in turn *n* and every turn ends:
 
-- An answer's text ends at the first of ``generationComplete``, ``interrupted`` and ``turnComplete`` (its *border*).
-  What comes after the border belongs to the next answer. ``turnComplete`` is paced by an imagined playback and may be 20 s
+- An answer's text ends at the first of ``generationComplete``, ``interrupted`` and ``turnComplete``: its *border*. What
+  comes after the border belongs to the next answer. ``turnComplete`` is paced by an imagined playback and may be 20 s
   late (facts C3); nothing waits for it.
 - ``interrupted`` can only hit an answer after which something else was sent; any other one is stale and ignored.
 - An answer the user interrupted is *muted*: it still takes its messages, so that they cannot leak into the next one,
@@ -409,7 +409,7 @@ class TurnMachine:
             self._held.append(content)
             return []
         running.started = True
-        if running is self._last:
+        if running is self._last and not running.muted:
             self._stray_closings = 0
         running.audio = running.audio or has_audio
         return self._deliver(running, text, finished)
@@ -503,7 +503,7 @@ class TurnMachine:
             # Closes the phase in which the function was called; the answer to its result is still to come.
             front.answered_call = False
             return []
-        if front is self._last and not front.started and self._stray_closings:
+        if front is self._last and not (front.started or front.muted) and self._stray_closings:
             self._stray_closings = 0  # closes the empty turn that cancelled the answer before, not this one
             return []
         self._owed.popleft()
