@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -38,7 +38,7 @@ class Endpoint:
 
 def endpoint(path: str) -> Endpoint | None:
     """Read a websocket request's path, or give None if it is no Live path (facts C1)."""
-    plain = urlsplit(path).path
+    plain = _plain(path)
     if match := _DEVELOPER.fullmatch(plain):
         return Endpoint("developer", match[1], constrained=bool(match[2]))
     if match := _VERTEX.fullmatch(plain):
@@ -79,7 +79,7 @@ def answer(request: Request, api_key: str | None) -> Response:
     Returns:
         JSON of a model, of all models, or an error.
     """
-    match = _MODELS.fullmatch(urlsplit(request.path).path)
+    match = _MODELS.fullmatch(_plain(request.path))
     if match is None:
         return _error(HTTPStatus.NOT_FOUND, "NOT_FOUND", "The requested URL was not found on this server.")
     key = _given_key(request)
@@ -106,8 +106,13 @@ _INVALID_KEY = {
 }
 
 
+def _plain(path: str) -> str:
+    # Not urlsplit: it takes what follows two slashes for a host.
+    return path.partition("?")[0]
+
+
 def _given_key(request: Request) -> str:
-    query = parse_qs(urlsplit(request.path).query)
+    query = parse_qs(request.path.partition("?")[2])
     return request.headers.get("x-goog-api-key") or query.get("key", [""])[0]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import ssl
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -24,6 +25,11 @@ from emulator.live.session import SessionStore
 from emulator.log import UsageLog
 from emulator.minds.base import Conversation, Thinker
 from emulator.profiles import Profile
+
+# The websocket library logs request headers, the API key among them, at DEBUG, and clients that leave in mid-handshake
+# with a traceback.
+_QUIET = logging.getLogger("emulator.live.websockets")
+_QUIET.setLevel(logging.CRITICAL)
 
 # Seeded histories can be long; the real service takes messages of many megabytes.
 _MAX_MESSAGE = 64 * 2**20
@@ -98,6 +104,7 @@ class LiveServer:
                 max_size=_MAX_MESSAGE,
                 compression=None,
                 close_timeout=2,
+                logger=_QUIET,
             )
         except OSError as error:
             raise EmulatorError(
@@ -138,7 +145,11 @@ class LiveServer:
         if refusal := check_caller(request, where, self._api_key):
             machine.refuse(refusal)
         connection = _Connection(websocket, machine, self._thinker, one_way=self.profile.network.one_way, note=note)
-        await connection.run()
+        try:
+            await connection.run()
+        except Exception:
+            logger.exception("A Gemini Live connection of the emulator failed")
+            await websocket.close(1011)
 
 
 class _Note:

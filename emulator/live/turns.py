@@ -160,7 +160,7 @@ class Turns:
         """Answer an empty turn while idle: nothing, or a filler on extended thinking (facts C5)."""
         if not self.config.model.idle_filler:
             return
-        turn = self._start_turn(TurnPlan(0))
+        turn = self._start_turn(TurnPlan(0), now)
         self._plan_parts(turn, turn.reply.feed(self.config.model.idle_filler, now))
         self._plan_end(turn, now)
 
@@ -205,7 +205,7 @@ class Turns:
         if turn is not None and turn.blocked_by:
             turn.blocked_by -= {result.id for result in results}
             if not turn.blocked_by:
-                self._continue_turn(turn)
+                self._continue_turn(turn, now)
         elif scheduling != {"SILENT"}:
             # Results of functions that ran beside the conversation are spoken when it is idle, unless said otherwise
             # (genai types: FunctionResponseScheduling).
@@ -262,7 +262,7 @@ class Turns:
         if plan.go_away is not None:
             self._on_go_away(plan.go_away, now)
         if not plan.fault.silent:
-            self._think(self._start_turn(plan))
+            self._think(self._start_turn(plan, now))
 
     def _make_room(self) -> None:
         if self.config.compression is not None:
@@ -271,23 +271,24 @@ class Turns:
             # A full context without compression (facts C8).
             raise invalid()
 
-    def _start_turn(self, plan: TurnPlan) -> Turn:
+    def _start_turn(self, plan: TurnPlan, now: float) -> Turn:
         turn = self._turn = Turn(plan, self._new_reply(plan), self._session.tokens(self.config))
         self.idle_changed = True
-        self._announce_reply()
+        self._announce_reply(turn.reply, now)
         return turn
 
-    def _announce_reply(self) -> None:
+    def _announce_reply(self, reply: Reply, now: float) -> None:
         """Send the empty frames that come before a reply of 3.x (facts C3)."""
         if self._output.packs:
-            self._output.send({})
-            self._output.content({})
+            at = max(now, reply.not_before)
+            self._agenda.add(at, lambda _: self._output.send({}), reply.number)
+            self._agenda.add(at, lambda _: self._output.content({}), reply.number)
 
-    def _continue_turn(self, turn: Turn) -> None:
+    def _continue_turn(self, turn: Turn, now: float) -> None:
         """Go on after the calls that blocked a turn were answered."""
         turn.response = _sum(turn.response, self._response_tokens(turn.reply))
         turn.reply = self._new_reply(turn.plan)
-        self._announce_reply()
+        self._announce_reply(turn.reply, now)
         self._think(turn)
 
     def _new_reply(self, plan: TurnPlan) -> Reply:
