@@ -133,6 +133,7 @@ class SessionMachine:
         self._current: Turn | None = None
         self._attempt = 0
         self._mark_before_current = 0
+        self._handle_before_current: Handle | None = None
         self._fence_until: float | None = None
         self._watch_stage = 0
         self._suspect = False
@@ -476,6 +477,7 @@ class SessionMachine:
             return
         if self._fence_until is not None and (now >= self._fence_until or not self.turns.generating):
             self._fence_until = None
+            self.turns.give_up_unstarted(now)
         if self._hand_over_now(now):
             self._out.append(Close(self._serial))
             self._link = Link.CLOSING
@@ -500,6 +502,8 @@ class SessionMachine:
         delivered = self.turns.delivered(turn.number) if again else ""
         self._current = turn
         self._mark_before_current = self.history.mark
+        if not again:
+            self._handle_before_current = self._handle
         composed = self.history.compose(turn)
         notes = [note for note in (*self._notes, *self._results_as_notes(), composed.note) if note]
         self._notes.clear()
@@ -664,6 +668,8 @@ class SessionMachine:
         elif self._watch_stage == 0:
             self._nudge("[Please answer the user's last message.]", now)
         elif self._watch_stage == 1:
+            # Back to before the turn, so that neither it nor the nudge is in the model's memory twice.
+            self._handle = self._handle_before_current
             self._out.append(Close(self._serial))
             self._link = Link.CLOSING
         else:

@@ -261,8 +261,13 @@ class TurnMachine:
         if after:
             self._resumer = Resumer(after)
             self._joiner = PieceJoiner()
-        for answer in self._owed:
-            answer.muted = answer.muted or answer.turn != turn
+        for answer in list(self._owed):
+            if answer.turn != turn:
+                answer.muted = True
+            elif not answer.started:
+                # A nudge: the answer that never began is given up; should the server close it, that is not the end.
+                self._owed.remove(answer)
+                self._stray_closings = 1
         self._sends += 1
         answer = Answer(turn, self._sends, now, text=after)
         self._owed.append(answer)
@@ -275,6 +280,16 @@ class TurnMachine:
         """An empty turn was written to stop the running answer (facts C5); it asks for no answer itself."""
         self._sends += 1
         self._stray_closings = 1
+
+    def give_up_unstarted(self, now: float) -> None:
+        """The server had nothing to cancel: a muted answer that never began will not come.
+
+        Args:
+            now: Clock reading.
+        """
+        for answer in self._owed:
+            if answer.muted and not answer.started and answer.border is None:
+                self._set_border(answer, Border.LOST, now)
 
     def interrupt(self) -> bool:
         """The user speaks: nothing of what was asked for so far is spoken any more.
