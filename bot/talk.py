@@ -195,6 +195,7 @@ class _Conversation:
         self._mirror = mirror
         self._emulator = Emulator(session.folder, llm_path=settings.llm_path, mind=mind)
         self._finish = EndOfConversation()
+        self._last_trouble = ""
         self._worker: PipelineWorker | None = None
         self._opened: Mirror | None = None
         self._watchers: set[asyncio.Task[None]] = set()
@@ -346,6 +347,10 @@ class _Conversation:
         self._finish.apply(event, time.monotonic())
         if event.type == "error" and event.fields["permanent"]:
             self._watch(self._fail(event.fields["message"]))
+        elif event.type == "error":
+            self._last_trouble = event.fields["message"]
+        elif event.type == "speaking_started":
+            self._last_trouble = ""
 
     async def _fail(self, message: str) -> None:
         # Services of a server that has died complain too, perhaps before the news of its death.
@@ -376,12 +381,13 @@ class _Conversation:
     async def _watch_finish(self) -> None:
         while not self._finish.over(time.monotonic()):  # noqa: ASYNC110 silence is no event
             await asyncio.sleep(0.1)
-        if self._finish.unanswered:
-            self._outcome.fail("The bot did not answer any more; the session folder's log tells more.")
-        elif self._finish.spoken and not self._finish.understood:
-            self._outcome.fail("The user was heard but no words were understood: is --language right?")
-        else:
+        deaf = self._finish.spoken and not self._finish.understood
+        if not deaf and not self._finish.unanswered:
             self._outcome.end("finished")
+            return
+        what = "The user spoke, but no words were understood" if deaf else "The bot did not answer any more"
+        hint = "is --language right?" if deaf else f"see {self._session.folder / LOG_FILE}."
+        self._outcome.fail(f"{what}: {self._last_trouble or hint}")
 
     async def _watch_emulator(self) -> None:
         message = await self._emulator.died()

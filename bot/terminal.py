@@ -42,6 +42,7 @@ class Terminal:
         self._printed: set[int] = set()
         self._timed: set[int] = set()
         self._interim = ""
+        self._warned = ""
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line.
@@ -120,7 +121,7 @@ class Terminal:
                 self._print(index, Text.assemble((_USER, "bold cyan"), entry.text, _aside(entry)))
             elif isinstance(entry, BotSaid) and (over or entry.closed):
                 if entry.text.strip():
-                    self._print(index, _reply(entry))
+                    self._print(index, _reply(entry, coloured=self.console.color_system is not None))
                     self._print_latency(self._session.metrics.turns)
             elif isinstance(entry, ToolUsed) and (over or entry.result is not None):
                 self._print(
@@ -129,7 +130,8 @@ class Terminal:
             elif isinstance(entry, Problem):
                 # What ends the conversation is printed last, where it is seen.
                 self._printed.add(index)
-                if not entry.permanent:
+                if not entry.permanent and entry.message != self._warned:
+                    self._warned = entry.message
                     self.say(f"warning: {entry.message}", "yellow")
 
     def _print(self, index: int, line: Text) -> None:
@@ -159,15 +161,12 @@ def _aside(entry: UserSaid) -> tuple[str, str]:
     return ("  (in passing)" if entry.backchannel else "", "dim")
 
 
-def _reply(entry: BotSaid) -> Text:
+def _reply(entry: BotSaid, *, coloured: bool) -> Text:
     heard, rest = (" ".join(part.split()) for part in entry.split())
+    if rest and not coloured:
+        rest = f"~~{rest}~~"
     gap = " " if heard and rest else ""
-    return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike"), _why(entry, rest))
-
-
-def _why(entry: BotSaid, rest: str) -> tuple[str, str]:
-    # Without colours nobody sees what is struck through, so it is said.
-    return ("  (the rest was interrupted)" if entry.interrupted and rest else "", "dim italic")
+    return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike" if coloured else ""))
 
 
 def _inline(arguments: object) -> str:
