@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from emulator.errors import EmulatorError
+
 # Audio crosses this boundary as 16-bit little-endian mono PCM at these rates, whatever the client sent or wants.
 LISTENER_RATE = 16_000
 SPEAKER_RATE = 24_000
 
 
-class MindError(Exception):
+class MindError(EmulatorError):
     """A mind cannot do what a request asks for, such as hear a language it does not know.
 
     Raised when a stream begins, or by its results. The message is one line for a person: cause, then remedy.

@@ -1,12 +1,16 @@
 """What a conversation's history says: turns, what of a reply was heard, facts about the user. Pure text, no engine."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from emulator.minds.base import Conversation, FunctionResult, Message
+from emulator.minds.base import FunctionResult, Message
 
 _NOTE = re.compile(r"\s*(\[[^\]]*\])\s*")
-_QUOTED = re.compile(r"[\"“”«]([^\"“”»]*)[\"“”»]|(?<!\w)['‘](.+?)['’](?!\w)")
+_QUOTED = re.compile(r"[\"“«](.*)[\"”»]", re.DOTALL)
+_EARLIER = re.compile(r"Earlier the (user said|user heard you say): (.*)", re.DOTALL)
+_HEARD_NOTHING = re.compile(r"before hearing anything|heard (?:nothing|none)|(?:not|n't) hear|듣지 못", re.IGNORECASE)
 
 
 def split_notes(text: str) -> tuple[str, list[str]]:
@@ -19,19 +23,96 @@ def split_notes(text: str) -> tuple[str, list[str]]:
     return " ".join(_NOTE.sub(" ", text).split()), notes
 
 
-def said(message: Message) -> str:
-    """Return what a message says, without notes."""
-    return split_notes(message.text)[0]
+@dataclass
+class Line:
+    """One thing that was said.
+
+    Parameters:
+        role: Who said it.
+        text: The words; of the model's only what was heard, as far as the server was told.
+        interrupted: Whether the client said that no more was heard.
+        new: Whether it belongs to the last message, which must be answered.
+    """
+
+    role: Literal["user", "model"]
+    text: str
+    interrupted: bool = False
+    new: bool = False
+
+
+def believed(messages: Sequence[Message]) -> list[Line]:
+    """Return the conversation as the client's notes correct it.
+
+    A client may tell in bracketed notes what of a reply was heard, what was said while it was away, and that a turn must be
+    forgotten; it may also send a message in the model's name in place of the one before it.
+    """
+    lines: list[Line] = []
+    apart = False  # a function's result stands between two replies
+    for message in messages:
+        if message.role == "model":
+            if not message.text:
+                continue
+            if lines and lines[-1].role == "model" and not apart:
+                lines[-1] = Line("model", message.text, interrupted=True)
+            else:
+                lines.append(Line("model", message.text))
+            apart = False
+            continue
+        apart = any(isinstance(part, FunctionResult) for part in message.parts)
+        words, notes = split_notes(message.text)
+        for note in notes:
+            _apply(note, lines)
+        if words:
+            lines.append(Line("user", words, new=message is messages[-1]))
+    return lines
+
+
+def _apply(note: str, lines: list[Line]) -> None:
+    last_reply = next((line for line in reversed(lines) if line.role == "model"), None)
+    if match := _EARLIER.match(note):
+        lines.append(Line("user" if match[1] == "user said" else "model", match[2].strip()))
+    elif note.lower().startswith("ignore the user's previous message"):
+        while lines and lines.pop().role == "model":
+            pass
+    elif last_reply is not None and (heard := _heard(last_reply.text, note)) is not None:
+        last_reply.text, last_reply.interrupted = heard, True
+
+
+def _heard(sent: str, note: str) -> str | None:
+    """Return what a note says was heard of a reply, or None if it tells nothing about that."""
+    if not re.search(r"hear|interrupt|들", note, re.IGNORECASE):
+        return None
+    if _HEARD_NOTHING.search(note):
+        return ""
+    quoted = _QUOTED.search(note)
+    heard = (quoted[1] if quoted else note.split(":", 1)[-1]).strip()
+    # A long reply is quoted by its last words: all that was sent before them was heard too.
+    if (end := _end_of(plain(heard).split(), sent)) is not None:
+        return sent[:end].strip()
+    return heard if quoted else None
+
+
+def _end_of(words: list[str], text: str) -> int | None:
+    """Return where in a text a run of words ends, or None."""
+    if not words:
+        return None
+    places = [(match.end(), plain(match[0])) for match in re.finditer(r"\S+", text)]
+    places = [(end, word) for end, word in places if word]
+    spelled = [word for _, word in places]
+    for at in range(len(spelled) - len(words) + 1):
+        if spelled[at : at + len(words)] == words:
+            return places[at + len(words) - 1][0]
+    return None
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said, as far as the server believes that it was heard.
+    """What the model said, as far as it is believed that it was heard.
 
     Parameters:
         text: The words.
         asked: What the user had said before.
-        interrupted: Whether a note says that the user heard only this much.
+        interrupted: Whether no more than this was heard.
     """
 
     text: str
@@ -39,54 +120,16 @@ class Reply:
     interrupted: bool = False
 
 
-def replies(messages: list[Message]) -> list[Reply]:
-    """Return the model's replies in order.
-
-    A note in the next user message that quotes what was heard, or a second model message that repeats the reply as far
-    as it was heard, takes the place of what was sent.
-    """
+def replies(lines: Sequence[Line]) -> list[Reply]:
+    """Return the model's replies in order."""
     found: list[Reply] = []
     asked = ""
-    sent: str | None = None
-    corrected = False
-
-    def close(notes: list[str]) -> None:
-        nonlocal sent, corrected
-        if sent is not None:
-            heard = _heard(sent, notes)
-            found.append(Reply(sent if heard is None else heard, asked, corrected or heard is not None))
-        sent, corrected = None, False
-
-    for message in messages:
-        if message.role == "model":
-            if not message.text:
-                continue
-            corrected = sent is not None
-            sent = message.text
-        elif any(isinstance(part, FunctionResult) for part in message.parts):
-            continue
+    for line in lines:
+        if line.role == "user":
+            asked = line.text
         else:
-            words, notes = split_notes(message.text)
-            close(notes)
-            asked = words or asked
-    close([])
+            found.append(Reply(line.text, asked, line.interrupted))
     return found
-
-
-def _heard(sent: str, notes: list[str]) -> str | None:
-    """Return what the notes say was heard of a reply, or None if they do not tell."""
-    for note in notes:
-        if not re.search(r"heard|interrupt|들", note, re.IGNORECASE):
-            continue
-        if quoted := next((a or b for a, b in _QUOTED.findall(note) if a or b), None):
-            return quoted.strip(" .…") if plain(quoted) in plain(sent) else quoted.strip()
-        if re.search(r"nothing|none|no part|not heard|듣지", note, re.IGNORECASE):
-            return ""
-        # "The user heard only: On the last rock" has no quotes: take what is also in the reply.
-        after = note.split(":", 1)[-1].strip(" .…")
-        if after and plain(after) and plain(after) in plain(sent):
-            return after
-    return None
 
 
 def plain(text: str) -> str:
@@ -131,15 +174,15 @@ class Facts:
     new: list[str] = field(default_factory=list)
 
 
-def facts(conversation: Conversation) -> Facts:
-    """Collect the facts that the user told, oldest message first."""
+def facts(lines: Sequence[Line]) -> Facts:
+    """Collect the facts that the user told, oldest first."""
     found = Facts()
-    users = [message for message in conversation.messages if message.role == "user" and said(message)]
-    for message in users:
-        told = facts_in(said(message))
-        found.known.update(told)
-        if message is conversation.messages[-1]:
-            found.new = list(told)
+    for line in lines:
+        if line.role == "user":
+            told = facts_in(line.text)
+            found.known.update(told)
+            if line.new:
+                found.new = list(told)
     return found
 
 

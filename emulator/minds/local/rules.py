@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from emulator.minds.base import Conversation, FunctionCall, FunctionResult
 from emulator.minds.local import arithmetic, stories, tools
-from emulator.minds.local.history import Facts, Reply, facts, plain, replies, said, split_notes
+from emulator.minds.local.history import Facts, Reply, believed, facts, plain, replies, split_notes
 
 Answer = str | FunctionCall
 
@@ -37,8 +37,9 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.words = _strip_courtesy(plain(self.text))
-        self.facts = facts(self.conversation)
-        self.replies = replies(self.conversation.messages)
+        lines = believed(self.conversation.messages)
+        self.facts = facts(lines)
+        self.replies = replies(lines)
 
     @property
     def name(self) -> str:
@@ -133,16 +134,17 @@ def _is_korean(text: str) -> bool:
 
 
 def _last_question(conversation: Conversation) -> str:
-    return next((words for m in reversed(conversation.messages) if m.role == "user" and (words := said(m))), "")
+    return next((line.text for line in reversed(believed(conversation.messages)) if line.role == "user"), "")
 
 
 def notes_only(turn: Turn) -> Answer | None:
     """A turn that holds nothing but a note of the client, such as "[The timer rang.]"."""
     if turn.text or not turn.notes:
         return None
-    if any("timer" in note.lower() for note in turn.notes):
+    told = " ".join(turn.notes).lower()
+    if re.search(r"\btimer\b", told):
         return f"Your time is up{turn.name}!"
-    return "Okay."
+    return f"Hello{turn.name}! How can I help you?" if re.search(r"\bgreet|\bhello\b|introduce", told) else "Okay."
 
 
 def about_me(turn: Turn) -> Answer | None:

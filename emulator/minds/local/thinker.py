@@ -11,12 +11,15 @@ from typing import Any, Protocol
 
 from emulator.minds.base import Conversation, FunctionCall
 from emulator.minds.local import rules
-from emulator.minds.local.history import said
+from emulator.minds.local.history import believed
 
 _SMALL_PROMPT = "You are a concise voice assistant. Answer in one or two short spoken sentences."
 _NOTHING = "I am sorry, I have no answer to that. I am only the small stand-in for Gemini."
 _CONTEXT_TOKENS = 2048
-_MESSAGES = 8
+_MESSAGES = 40
+# What was said longer ago only leads a small model astray.
+_SHORT_MESSAGES = 3
+_SHORT_WORDS = 30
 _MOST_TOKENS = 120
 _ENOUGH_WORDS = 20
 _PIECE_WORDS = 4
@@ -72,7 +75,8 @@ class LlamaModel:
         params.hostnames = ["127.0.0.1"]
         params.port = 0
         self._server = xllamacpp.Server(params)
-        self._complete([{"role": "user", "content": "Hello."}], lambda _text: True)
+        warm_up = [{"role": "system", "content": _SMALL_PROMPT}, {"role": "user", "content": "Hello."}]
+        self._complete(warm_up, lambda _text: True)
 
     def _complete(self, messages: Sequence[dict[str, str]], take: Callable[[str], bool]) -> None:
         request = {
@@ -182,7 +186,8 @@ class LocalThinker:
             return
         prompt = (not self._model.small and conversation.system_instruction) or _SMALL_PROMPT
         tidier = Tidier()
-        answer = self._model.chat([{"role": "system", "content": prompt}, *chat_messages(conversation)])
+        messages = chat_messages(conversation, short=self._model.small)
+        answer = self._model.chat([{"role": "system", "content": prompt}, *messages])
         try:
             async for raw in answer:
                 if piece := tidier.feed(raw):
@@ -201,19 +206,22 @@ def pieces_of(text: str) -> list[str]:
     return ["".join(words[i : i + _PIECE_WORDS]) for i in range(0, len(words), _PIECE_WORDS)]
 
 
-def chat_messages(conversation: Conversation) -> list[dict[str, str]]:
-    """Return the newest part of a history as chat messages: roles alternate, a user's comes first."""
+def chat_messages(conversation: Conversation, *, short: bool) -> list[dict[str, str]]:
+    """Return the newest part of a history as chat messages: roles alternate, a user's comes first.
+
+    Parameters:
+        conversation: The history.
+        short: Whether to send little of it, for a small model that reads slowly and forgets anyway.
+    """
     messages: list[dict[str, str]] = []
-    for message in conversation.messages:
-        text = said(message) if message.role == "user" else message.text
-        role = "user" if message.role == "user" else "assistant"
-        if not text:
-            continue
+    for line in believed(conversation.messages):
+        role = "user" if line.role == "user" else "assistant"
+        text = " ".join(line.text.split()[:_SHORT_WORDS]) if short and not line.new else line.text
         if messages and messages[-1]["role"] == role:
             messages[-1]["content"] += f" {text}"
-        else:
+        elif text:
             messages.append({"role": role, "content": text})
-    newest = messages[-_MESSAGES:]
+    newest = messages[-(_SHORT_MESSAGES if short else _MESSAGES) :]
     return newest[1:] if newest and newest[0]["role"] == "assistant" else newest
 
 
