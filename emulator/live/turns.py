@@ -94,13 +94,14 @@ class Turns:
         self._accumulated = False
         self._queued: list[tuple[str, dict[str, Any]]] = []
         self._interrupting = False
+        self._closing = False
         self.idle_changed = False
         self.audio_bytes = 0
 
     @property
     def resumable(self) -> bool:
         """Whether the session could be resumed from here: not while generating or running functions (facts C8)."""
-        return self._turn is None and not self._calls and not self._interrupting
+        return self._turn is None and not self._calls and not self._interrupting and not self._closing
 
     # What the client says
 
@@ -431,6 +432,8 @@ class Turns:
             self._go_on(now)
 
     def _send_turn_complete(self, turn: Turn, now: float) -> None:
+        self._closing = False
+        self.idle_changed = True
         fields: dict[str, Any] = {"turnComplete": True}
         if self.config.model.interaction_status:
             fields["interactionStatus"] = "IN_PROGRESS" if self._calls else "IDLE"
@@ -463,7 +466,9 @@ class Turns:
         self._interrupting = True
         self._queued = then + self._queued
         self._output.do(StopThinking(turn.reply.number))
-        self._agenda.add(now + self._profile.interrupt, functools.partial(self._interrupted, turn))
+        # A turn that was just begun is not interrupted before the one before it has ended.
+        at = max(now + self._profile.interrupt, self._not_before)
+        self._agenda.add(at, functools.partial(self._interrupted, turn))
 
     def _interrupted(self, turn: Turn, now: float) -> None:
         self._interrupting = False
@@ -484,6 +489,7 @@ class Turns:
             self._agenda.add(end_at, lambda _: interrupted())
         else:
             interrupted()
+            self._closing = True
             self._agenda.add(end_at, functools.partial(self._send_turn_complete, turn))
         # The next answer follows the end of this one.
         self._not_before = end_at
