@@ -1,7 +1,8 @@
 """Recordings whose words are known, and how to find a piece of sound in them."""
 
+import bisect
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ import soxr
 
 from emulator.errors import EmulatorError
 from emulator.minds.base import LISTENER_RATE
-from emulator.minds.words import WordTiming
+from emulator.minds.words import WordTiming, count_syllables
 
 # Searching at half the rate halves the work; what tells speech apart lies below 4 kHz.
 _COARSE = 2
 _COARSE_RATE = LISTENER_RATE // _COARSE
+LONGEST_SEARCH = 0.6  # seconds of sound that can be searched for
+_LONGEST = round(LONGEST_SEARCH * _COARSE_RATE)
+_FFT = 16_384  # samples of one transform; blocks of it overlap by the longest sound
+_HOP = _FFT - _LONGEST
 _TINY = 1e-9
+_QUIET = 10 ** (-56 / 20)  # RMS of full scale; no sound can be told in what is quieter
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,6 @@ class Recording:
         self.language_code = language_code
         self.starts = [round(word.start * LISTENER_RATE) for word in self.words]
         self.ends = [round(word.end * LISTENER_RATE) for word in self.words]
-        self._coarse = soxr.resample(self.samples, LISTENER_RATE, _COARSE_RATE).astype(np.float32)
-        self._energy = np.concatenate(([0.0], np.cumsum(self._coarse.astype(np.float64) ** 2)))
-        self._size = _fft_size(len(self._coarse))
-        self._spectrum = np.fft.rfft(self._coarse, self._size)
 
     def piece(self, start: int, length: int) -> np.ndarray:
         """Cut a piece out; silence where it reaches beyond the recording."""
@@ -64,44 +66,6 @@ class Recording:
         if first < last:
             piece[first - start : last - start] = self.samples[first:last]
         return piece
-
-    def find(self, sound: np.ndarray, begin: int = 0, end: int | None = None) -> tuple[int, float]:
-        """Find where a sound lies.
-
-        Args:
-            sound: At ``LISTENER_RATE``.
-            begin: First sample at which it may begin.
-            end: First sample at which it may no longer begin; None = anywhere.
-
-        Returns:
-            The sample at which it fits best, and how well (-1.0 to 1.0).
-        """
-        coarse = soxr.resample(sound, LISTENER_RATE, _COARSE_RATE)
-        length = len(coarse)
-        first = min(max(begin // _COARSE, 0), max(len(self._coarse) - length, 0))
-        last = len(self._coarse) - length + 1
-        if end is not None:
-            last = min(last, end // _COARSE)
-        if last <= first:
-            return 0, 0.0
-        if first == 0 and last == len(self._coarse) - length + 1:
-            spectrum, size = self._spectrum, self._size
-        else:
-            size = _fft_size(last - first + length)
-            spectrum = np.fft.rfft(self._coarse[first : last - 1 + length], size)
-        products = np.fft.irfft(spectrum * np.conj(np.fft.rfft(coarse, size)), size)[: last - first]
-        energy = self._energy[first + length : last + length] - self._energy[first:last]
-        # Where the recording is silent nothing can be told; a floor keeps rounding from looking like a match.
-        floor = 1e-4 * float(energy.max(initial=0.0)) + _TINY
-        scores = products / np.sqrt(np.maximum(energy, floor) * max(float(coarse @ coarse), _TINY))
-        best = int(np.argmax(scores))
-        return self._refine(sound, (first + best) * _COARSE)
-
-    def _refine(self, sound: np.ndarray, about: int) -> tuple[int, float]:
-        return max(
-            ((about + shift, correlation(sound, self.piece(about + shift, len(sound)))) for shift in range(-4, 5)),
-            key=lambda found: found[1],
-        )
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -118,18 +82,79 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(one @ other) / energy**0.5 if energy > _TINY**2 else 0.0
 
 
-def find_anywhere(recordings: Sequence[Recording], sound: np.ndarray) -> Place:
-    """Find where in all recordings a sound fits best.
+class Library:
+    """Recordings, prepared for finding a piece of sound in them by overlapping blocks of FFTs.
 
-    Args:
-        recordings: Where to look.
-        sound: At ``LISTENER_RATE``.
-
-    Returns:
-        The best place, however bad.
+    Parameters:
+        recordings: What it holds.
     """
-    places = [Place(index, *recording.find(sound)) for index, recording in enumerate(recordings)]
-    return max(places, key=lambda place: place.score, default=Place(0, 0, 0.0))
+
+    def __init__(self, recordings: Sequence[Recording]) -> None:
+        self.recordings = tuple(recordings)
+        self._starts: list[int] = []
+        parts: list[np.ndarray] = []
+        length = 0
+        for recording in recordings:
+            self._starts.append(length)
+            # Silence between recordings: no piece of sound may seem to lie in two.
+            coarse = np.pad(soxr.resample(recording.samples, LISTENER_RATE, _COARSE_RATE), (0, _LONGEST))
+            parts.append(coarse.astype(np.float32))
+            length += len(coarse)
+        coarse = np.concatenate([*parts, np.zeros(_FFT, np.float32)])
+        self._energy = np.concatenate(([0.0], np.cumsum(coarse.astype(np.float64) ** 2)))
+        blocks = [np.fft.rfft(coarse[start : start + _FFT]) for start in range(0, max(length, 1), _HOP)]
+        self._spectra = np.array(blocks, np.complex64)
+
+    def find(self, sound: np.ndarray) -> Place:
+        """Find where a sound fits best in all recordings.
+
+        Args:
+            sound: At ``LISTENER_RATE``, not longer than ``LONGEST_SEARCH``.
+
+        Returns:
+            The best place, however bad.
+        """
+        return self._find(sound, 0, len(self._spectra))
+
+    def find_near(self, sound: np.ndarray, recording: int, begin: int, end: int) -> Place:
+        """Find where a sound fits best in a part of one recording.
+
+        Args:
+            sound: At ``LISTENER_RATE``, not longer than ``LONGEST_SEARCH``.
+            recording: Which one.
+            begin: About the first sample at which it may begin.
+            end: About the last one.
+
+        Returns:
+            The best place, however bad, perhaps a little outside.
+        """
+        start, limit = self._starts[recording], len(self.recordings[recording].samples)
+        first = start + min(max(begin, 0), limit) // _COARSE
+        last = start + min(max(end, 0), limit) // _COARSE
+        return self._find(sound, first // _HOP, last // _HOP + 1)
+
+    def _find(self, sound: np.ndarray, first_block: int, end_block: int) -> Place:
+        if not self.recordings:
+            return Place(0, 0, 0.0)
+        coarse = soxr.resample(sound, LISTENER_RATE, _COARSE_RATE)[:_LONGEST]
+        spectrum = np.conj(np.fft.rfft(coarse, _FFT)).astype(np.complex64)
+        products = np.fft.irfft(self._spectra[first_block:end_block] * spectrum, _FFT)[:, :_HOP].ravel()
+        first = first_block * _HOP
+        products = products[: len(self._energy) - len(coarse) - first]
+        ends = self._energy[first + len(coarse) : first + len(coarse) + len(products)]
+        energy = np.maximum(ends - self._energy[first : first + len(products)], len(coarse) * _QUIET**2)
+        scores = products / np.sqrt(energy * max(float(coarse @ coarse), _TINY))
+        best = first + int(np.argmax(scores))
+        recording = bisect.bisect_right(self._starts, best) - 1
+        return self._refine(sound, recording, (best - self._starts[recording]) * _COARSE)
+
+    def _refine(self, sound: np.ndarray, recording: int, about: int) -> Place:
+        samples = self.recordings[recording]
+        places = (
+            Place(recording, sample, correlation(sound, samples.piece(sample, len(sound))))
+            for sample in range(about - 4, about + 5)
+        )
+        return max(places, key=lambda place: place.score)
 
 
 def load_recording(audio: Path, words: Path | Sequence[Any], language_code: str = "") -> Recording:
@@ -137,8 +162,8 @@ def load_recording(audio: Path, words: Path | Sequence[Any], language_code: str 
 
     Args:
         audio: A file that libsndfile reads, any rate; channels are averaged.
-        words: A JSON file, or its content: ``[{"word": "hello", "start": 0.31, "end": 0.62}, ...]`` in seconds; an
-            object with such a list under ``words`` will do.
+        words: A JSON file, or its content: ``[{"word": "hello", "start": 0.31, "end": 0.62}, ...]`` in seconds. Instead
+            of a word an entry may be a sentence that holds such a list under ``words``.
         language_code: What is spoken.
 
     Returns:
@@ -147,22 +172,65 @@ def load_recording(audio: Path, words: Path | Sequence[Any], language_code: str 
     Raises:
         EmulatorError: If a file cannot be read or the words are malformed.
     """
+    entries = _read_json(words) if isinstance(words, Path) else words
     try:
-        data = json.loads(words.read_text(encoding="utf-8")) if isinstance(words, Path) else words
-        entries = data["words"] if isinstance(data, dict) else data
-        timings = [WordTiming(str(entry["word"]), float(entry["start"]), float(entry["end"])) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        timings = list(_timings(entries))
+    except (KeyError, TypeError, ValueError) as error:
         raise EmulatorError(
-            f"The words of the recording {audio.name} cannot be read ({error}): "
+            f"The words of the recording {audio.name} are malformed ({error!r}): "
             'give JSON such as [{"word": "hello", "start": 0.31, "end": 0.62}].'
         ) from error
     try:
         samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
         raise EmulatorError(f"The recording {audio} cannot be read: {error}.") from error
-    mono = samples.mean(axis=1)
-    return Recording(soxr.resample(mono, rate, LISTENER_RATE), timings, language_code)
+    return Recording(soxr.resample(samples.mean(axis=1), rate, LISTENER_RATE), timings, language_code)
 
 
-def _fft_size(length: int) -> int:
-    return 1 << max(length - 1, 1).bit_length()
+def load_index(index: Path) -> list[Recording]:
+    """Load all recordings of a folder.
+
+    Args:
+        index: A JSON file: a list of objects with ``file`` (beside the index), ``language`` and ``words``; or, where
+            the words' times are not known, ``text``, ``start`` and ``end``, over which the words are then spread.
+
+    Returns:
+        The recordings.
+
+    Raises:
+        EmulatorError: If a file cannot be read or is malformed.
+    """
+    recordings = []
+    for entry in _read_json(index):
+        try:
+            words = entry.get("words") or list(_spread(entry))
+            recordings.append(load_recording(index.parent / entry["file"], words, entry.get("language", "")))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise EmulatorError(f"The list of recordings {index} is malformed ({error!r}).") from error
+    return recordings
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EmulatorError(f"{path} cannot be read as JSON: {error}.") from error
+
+
+def _timings(entries: Iterable[Any]) -> Iterator[WordTiming]:
+    for entry in entries:
+        if "words" in entry:
+            yield from _timings(entry["words"])
+        else:
+            yield WordTiming(str(entry["word"]), float(entry["start"]), float(entry["end"]))
+
+
+def _spread(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Spread the words of a text over its time, by their syllables."""
+    words = str(entry.get("text", "")).split()
+    shares = [max(count_syllables(word), 1) for word in words]
+    position = float(entry.get("start", 0.0))
+    pace = (float(entry.get("end", 0.0)) - position) / max(sum(shares), 1)
+    for word, share in zip(words, shares, strict=True):
+        yield {"word": word, "start": position, "end": position + share * pace}
+        position += share * pace

@@ -14,6 +14,9 @@ A scenario is a TOML or JSON file (or the same as a ``dict``), all of it optiona
     words = "user.json"                # [{"word": "hello", "start": 0.31, "end": 0.62}, ...], seconds; or inline
     language = "en-US"
 
+    [[recordings]]
+    index = "recordings.json"          # many at once: emulator/minds/recordings.py, load_index
+
     [[replies]]                        # what the Live session says: emulator/minds/scripted_thinker.py, ScriptedReply
     match = "hello"
     text = "Hello! How can I help?"
@@ -35,7 +38,7 @@ from typing import Any
 
 from emulator.errors import EmulatorError
 from emulator.minds.base import Mind
-from emulator.minds.recordings import Recording, load_recording
+from emulator.minds.recordings import Recording, load_index, load_recording
 from emulator.minds.scripted_listener import ScriptedListener
 from emulator.minds.scripted_speaker import ScriptedSpeaker
 from emulator.minds.scripted_thinker import parse_script
@@ -136,7 +139,7 @@ def _parse(data: Mapping[str, Any], folder: Path) -> Scenario:
         return Scenario(
             language_code=str(data.get("language", "")),
             utterances=tuple(_utterance(table) for table in data.get("utterances", ())),
-            recordings=tuple(_recording(table, folder) for table in data.get("recordings", ())),
+            recordings=tuple(item for table in data.get("recordings", ()) for item in _recordings(table, folder)),
             replies=tuple(data.get("replies", ())),
             default_reply=data.get("default_reply"),
             lead_silence=float(data.get("speaker", {}).get("lead_silence", 0.0)),
@@ -153,12 +156,11 @@ def _utterance(table: Mapping[str, Any] | str) -> Utterance:
     )
 
 
-def _recording(table: Mapping[str, Any] | Recording, folder: Path) -> Recording:
+def _recordings(table: Mapping[str, Any] | Recording, folder: Path) -> list[Recording]:
     if isinstance(table, Recording):
-        return table
+        return [table]
+    if "index" in table:
+        return load_index(folder / table["index"])
     words = table["words"]
-    return load_recording(
-        folder / table["audio"],
-        folder / words if isinstance(words, str | Path) else words,
-        str(table.get("language", "")),
-    )
+    words = folder / words if isinstance(words, str | Path) else words
+    return [load_recording(folder / table["audio"], words, str(table.get("language", "")))]

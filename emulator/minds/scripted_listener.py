@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emulator.minds.base import LISTENER_RATE, Hypothesis, RecognitionRequest, SpeechActivity
-from emulator.minds.recordings import Recording
+from emulator.minds.recordings import Library, Recording
 from emulator.minds.word_sources import (
     HeardWord,
     RecordingSource,
@@ -46,14 +46,14 @@ class ScriptedListener:
         language_code: str = "",
     ) -> None:
         self._profile = profile
-        self._recordings = recordings
+        self._library = Library(recordings) if recordings else None
         self._script = UtteranceScript(utterances)
         self._language_code = language_code
 
     def recognize(self, request: RecognitionRequest) -> "ScriptedRecognition":
         """Begin a stream."""
         source: WordSource
-        source = RecordingSource(self._recordings) if self._recordings else UtteranceSource(self._script)
+        source = RecordingSource(self._library) if self._library else UtteranceSource(self._script)
         return ScriptedRecognition(source, self._profile, request, self._language(request))
 
     def _language(self, request: RecognitionRequest) -> str:

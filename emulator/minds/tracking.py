@@ -5,13 +5,12 @@ where it was; when it does not, it searches the recordings for what it hears now
 place ended and the other began.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from emulator.minds.base import LISTENER_RATE
-from emulator.minds.recordings import Place, Recording, correlation, find_anywhere
+from emulator.minds.recordings import LONGEST_SEARCH, Library, Place, correlation
 
 
 def _samples(seconds: float) -> int:
@@ -26,7 +25,7 @@ _DRIFT = 2  # samples per block by which clocks may run apart
 _FOLLOW = 0.6  # least correlation of a block that continues where the last one was
 _SHORTEST, _SURE_SCORE = _samples(0.1), 0.8  # least sound, and its least correlation, to be found again ...
 _LONG, _LONG_SCORE = _samples(0.3), 0.65  # ... and with more sound
-_WINDOW = _samples(0.6)  # longest sound that is searched for
+_WINDOW = _samples(LONGEST_SEARCH)
 _HISTORY = _samples(8.0)  # audio kept for looking back
 _LOOK_BACK = _samples(0.1)  # how much of what was thought to be followed a jump may revise
 _AHEAD, _BEHIND = _samples(15.0), _samples(2.0)  # where a jump is looked for first
@@ -71,13 +70,14 @@ class Tracker:
     """Follows one stream through the recordings.
 
     Parameters:
-        recordings: Where it may come from.
+        library: Where it may come from.
     """
 
-    def __init__(self, recordings: Sequence[Recording]) -> None:
+    def __init__(self, library: Library) -> None:
         self.runs: list[Run] = []
         self.position = 0
-        self._recordings = recordings
+        self._library = library
+        self._recordings = library.recordings
         self._audio = np.empty(0, np.float32)
         self._audio_start = 0
         self._recording, self._offset = -1, 0
@@ -136,7 +136,7 @@ class Tracker:
             return
         if self._following:
             self._following = False
-            self._extend_by_frames(start, length)
+            self._end_run()
         if not silent and self._lost_since is None:
             self._lost_since = start
         if self._lost_since is not None:
@@ -170,13 +170,15 @@ class Tracker:
         else:
             self.runs.append(Run(self._recording, start, start + self._offset, length))
 
-    def _extend_by_frames(self, start: int, length: int) -> None:
-        """Find out how much of a block still continues: a client may leave something out in mid-block."""
-        end = start
-        while end + _STEP <= start + length and self._consistent(self._recording, self._offset, end, _STEP):
-            end += _STEP
-        if end > start:
-            self._extend(start, end - start)
+    def _end_run(self) -> None:
+        """Find where in the last blocks the audio ceased to continue: a client may leave something out in mid-block."""
+        run = self.runs[-1]
+        begin = max(run.stream, self.position - 3 * _BLOCK)
+        fits = self._fits(run.recording, run.offset, begin, self.position)
+        end = begin + int(np.argmax(np.concatenate(([0.0], np.cumsum(fits))))) * _FRAME
+        run.length = end - run.stream
+        if not run.length:
+            self.runs.pop()
 
     def _search(self, since: int) -> None:
         self._searched_at = self.position
@@ -192,11 +194,11 @@ class Tracker:
     def _find(self, window: np.ndarray, first: int) -> Place:
         if self._recording >= 0:
             expected = first + self._offset
-            recording = self._recordings[self._recording]
-            near = Place(self._recording, *recording.find(window, max(expected - _BEHIND, 0), expected + _AHEAD))
+            begin, end = expected - _BEHIND, expected + _AHEAD
+            near = self._library.find_near(window, self._recording, begin, end)
             if near.score >= _SURE_SCORE:
                 return near
-        return find_anywhere(self._recordings, window)
+        return self._library.find(window)
 
     def _settle(self, place: Place, first: int) -> None:
         """Go on from a place that was found, and decide where what was followed before ended."""
@@ -215,18 +217,21 @@ class Tracker:
 
     def _begin_of(self, recording: int, offset: int, earliest: int) -> int:
         """Find where audio began that lies at a place now: as far back as it fits better than it does not."""
-        frames = (self.position - earliest) // _FRAME
-        begin = self.position - frames * _FRAME
+        begin = self.position - (self.position - earliest) // _FRAME * _FRAME
+        fits = self._fits(recording, offset, begin, self.position)
+        return begin + int(np.argmax(np.cumsum(fits[::-1])[::-1])) * _FRAME
+
+    def _fits(self, recording: int, offset: int, begin: int, end: int) -> np.ndarray:
+        """Tell for each whole frame how well the audio fits a place: above zero if it does, weighted by loudness."""
+        frames = (end - begin) // _FRAME
         heard = self._heard(begin, frames * _FRAME).reshape(frames, _FRAME)
         expected = self._recordings[recording].piece(begin + offset, frames * _FRAME).reshape(frames, _FRAME)
         heard_energy, expected_energy = np.sum(heard**2, axis=1), np.sum(expected**2, axis=1)
         products = np.maximum(np.sum(heard * expected, axis=1), 0.0)
-        recent = slice(-(_SHORTEST // _FRAME), None)
-        gain = heard_energy[recent].sum() / max(float(expected_energy[recent].sum()), 1e-9)
         likeness = products**2 / np.maximum(heard_energy * expected_energy, 1e-12)
-        missing = np.maximum(gain * expected_energy - 4 * heard_energy, 0.0)
-        fits = heard_energy * (likeness - _FOLLOW**2) - missing
-        return begin + int(np.argmax(np.cumsum(fits[::-1])[::-1])) * _FRAME
+        gain = heard_energy.sum() / max(float(expected_energy.sum()), 1e-9)
+        missing = np.maximum(min(gain, 1.0) * expected_energy - 4 * heard_energy, 0.0)
+        return heard_energy * (likeness - _FOLLOW**2) - missing
 
     def _change_point(self, recording: int, offset: int, begin: int) -> int:
         """Find the frame at which the new place explains the audio better than the old one."""
@@ -251,13 +256,6 @@ class Tracker:
         if self.runs:
             last = self.runs[-1]
             last.length = min(last.length, position - last.stream)
-
-    def _consistent(self, recording: int, offset: int, start: int, length: int) -> bool:
-        heard = self._heard(start, length)
-        expected = self._recordings[recording].piece(start + offset, length)
-        if _rms(heard) < _SILENCE:
-            return _rms(expected) < 2 * _SILENCE
-        return correlation(heard, expected) >= _FOLLOW
 
     def _heard(self, start: int, length: int) -> np.ndarray:
         return self._audio[start - self._audio_start : start - self._audio_start + length]

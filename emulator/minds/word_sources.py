@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from emulator.minds.base import LISTENER_RATE
-from emulator.minds.recordings import Recording
+from emulator.minds.recordings import Library, Recording
 from emulator.minds.tracking import Run, Tracker
 
 _HEARD_SHARE = 0.6  # of a word's span that must arrive for it to be understood
@@ -65,12 +65,12 @@ class RecordingSource:
     heard twice.
 
     Parameters:
-        recordings: Where audio may come from.
+        library: Where audio may come from.
     """
 
-    def __init__(self, recordings: Sequence[Recording]) -> None:
-        self._recordings = recordings
-        self._tracker = Tracker(recordings)
+    def __init__(self, library: Library) -> None:
+        self._recordings = library.recordings
+        self._tracker = Tracker(library)
 
     @property
     def settled(self) -> float:
