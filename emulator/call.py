@@ -13,6 +13,7 @@ from loguru import logger
 from emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send
 from emulator.faults import Api, Fault, Faults
 from emulator.log import UsageLog
+from emulator.minds.base import MindError
 
 # What Google's front end says for statuses that it answers itself.
 _FAULT_TEXTS = {
@@ -177,7 +178,7 @@ class StreamCall(ABC):
             return self.take_made(made, now) if made else []
         await self._close_mind()
         if kind == "failed":
-            return [Abort(grpc.StatusCode.INTERNAL, _FAULT_TEXTS["INTERNAL"])]
+            return [value]
         return self.take_done(now)
 
     def _next_deadline(self) -> float | None:
@@ -198,7 +199,10 @@ class StreamCall(ABC):
                     if outcome := await self._carry_out(self._due_faults()):
                         return outcome
                 case Begin(request):
-                    self._mind = self.begin(request)
+                    try:
+                        self._mind = self.begin(request)
+                    except MindError as error:
+                        return await self._carry_out([_refused(error)])
                     self._mind_task = asyncio.create_task(self._listen_to_mind(self._mind))
                 case Feed(data) if self._mind:
                     await self._mind.feed(data)
@@ -231,9 +235,11 @@ class StreamCall(ABC):
             async for result in mind.results():
                 self._made.append(result)
                 self._inbox.put_nowait(("made", None))
+        except MindError as error:
+            self._inbox.put_nowait(("failed", _refused(error)))
         except Exception:
             logger.exception(f"The {self.api} mind failed")
-            self._inbox.put_nowait(("failed", None))
+            self._inbox.put_nowait(("failed", Abort(grpc.StatusCode.INTERNAL, _FAULT_TEXTS["INTERNAL"])))
         else:
             self._inbox.put_nowait(("done", None))
 
@@ -315,11 +321,16 @@ class UnaryCalls:
                     action = fault_abort(fault)
                     raise RequestError(action.code, action.text)
             yield number
+        except MindError as error:
+            await self._refuse(context, number, _refused(error))
         except RequestError as error:
-            self._log.add(self._api, number, "error", code=error.code.name, text=error.text)
-            await asyncio.sleep(self._one_way)
-            await abort(context, error.code, error.text)
+            await self._refuse(context, number, Abort(error.code, error.text))
         await asyncio.sleep(self._one_way)
+
+    async def _refuse(self, context: grpc.aio.ServicerContext, number: int, error: Abort) -> NoReturn:
+        self._log.add(self._api, number, "error", code=error.code.name, text=error.text)
+        await asyncio.sleep(self._one_way)
+        await abort(context, error.code, error.text)
 
 
 def fault_abort(fault: Fault) -> Abort:
@@ -334,6 +345,10 @@ async def abort(context: grpc.aio.ServicerContext, code: grpc.StatusCode, text: 
     """End a call with an error."""
     await context.abort(code, text)
     raise AssertionError("gRPC's abort always raises")
+
+
+def _refused(error: MindError) -> Abort:
+    return Abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
 
 def _outcome_name(outcome: Abort | End | None) -> str:

@@ -15,7 +15,7 @@ from emulator.faults import Fault, Faults
 from emulator.limits import SpeechLimits, TtsLimits
 from emulator.live.server import LiveServer
 from emulator.log import UsageLog
-from emulator.minds.base import Mind
+from emulator.minds.base import Mind, MindError
 from emulator.minds.scripted import Scenario, create_scripted_mind, load_scenario
 from emulator.profiles import Profile, load_profile
 from emulator.speech.server import SpeechService
@@ -107,6 +107,9 @@ class GoogleEmulator:
             self.mind = await self._create_mind()
             await self.mind.start()
             await self._serve(self.mind)
+        except MindError as error:
+            await self.stop()
+            raise EmulatorError(str(error)) from error
         except BaseException:
             await self.stop()
             raise
