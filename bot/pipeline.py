@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -12,6 +13,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import BaseTransport
 
 from bot.settings import Settings
@@ -62,7 +64,9 @@ def build_pipeline(transport: BaseTransport, settings: Settings) -> BotPipeline:
     context = LLMContext()
     ears = GoogleStreamingSTTService(
         location=settings.stt_location,
-        settings=GoogleStreamingSTTService.Settings(model=settings.stt_model, languages=settings.listen_for),
+        settings=GoogleStreamingSTTService.Settings(
+            model=settings.stt_model, languages=cast(list[Language], settings.listen_for)
+        ),
         eager=settings.speculate,
     )
     turns = LLMContextAggregatorPair(
