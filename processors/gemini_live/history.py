@@ -258,6 +258,20 @@ class History:
                 self._told_calls.discard(_call_id(message))
         del self._entries[mark:]
 
+    def forget(self) -> None:
+        """The session is a new one and holds nothing."""
+        self._entries.clear()
+        self._told_calls.clear()
+
+    def can_seed(self, messages: Sequence[Any], exclude: Sequence[Any] = ()) -> bool:
+        """Tell whether there is a history for a fresh session.
+
+        Args:
+            messages: All messages of the context.
+            exclude: Messages that will be sent as a turn.
+        """
+        return bool(_told(messages, exclude)[0])
+
     def seed(self, messages: Sequence[Any], exclude: Sequence[Any] = ()) -> list[types.Content]:
         """Make the history of a fresh session from the context, which knows only what was heard.
 
@@ -268,16 +282,8 @@ class History:
         Returns:
             Contents, oldest first; empty if there is no history.
         """
-        self._entries.clear()
-        self._told_calls.clear()
-        excluded = {id(message) for message in exclude}
-        names: dict[str, str] = {}
-        told: list[tuple[str, str]] = []
-        covered = [m for m in messages if not isinstance(m, LLMSpecificMessage) and id(m) not in excluded]
-        for message in covered:
-            role, text = _as_history(message, names, set())
-            if text:
-                told.append(("user" if role == "call" else role, text))
+        self.forget()
+        told, covered = _told(messages, exclude)
         if covered:
             self._entries.append(Entry("user", messages=covered))
         return to_contents(told)
@@ -311,6 +317,15 @@ class History:
         for entry in unmatched:
             if entry.cut and letters("".join(_text(m) for m in entry.messages)) == letters(entry.text) != "":
                 entry.cut = False  # all of it was heard before the user spoke
+
+
+def _told(messages: Sequence[Any], exclude: Sequence[Any]) -> tuple[list[tuple[str, str]], list[Any]]:
+    """What a fresh session is told, as (role, text), and the messages this covers."""
+    excluded = {id(message) for message in exclude}
+    covered = [m for m in messages if not isinstance(m, LLMSpecificMessage) and id(m) not in excluded]
+    names: dict[str, str] = {}
+    worded = [_as_history(message, names, set()) for message in covered]
+    return [("user" if role == "call" else role, text) for role, text in worded if text], covered
 
 
 def _tells_of(said: str, heard: str) -> bool:

@@ -248,6 +248,11 @@ def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, r
         (no_model, Remedy.GIVE_UP, f"Model {name} does not exist for the Live API: choose another, {_SUCH_AS}."),
         (no_quota, Remedy.RETRY, _QUOTA_LINE),
         (no_text, Remedy.USE_AUDIO, f"Model {name} does not give text: using audio with transcription."),
+        (
+            resuming and code not in (_UNSUPPORTED, _POLICY),
+            Remedy.RETRY,
+            f"Resuming was refused ({said}): trying again.",
+        ),
         (resuming, Remedy.FRESH, f"The Live session could not be resumed ({said}): starting a fresh one."),
         (
             code == _UNSUPPORTED and _LANGUAGE_PROBLEM.search(reason),

@@ -13,8 +13,9 @@ from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
 from processors.gemini_live.actions import Action, Close, Open, SendContent, SendResults, SendText
 from processors.gemini_live.connection import ConnectionLost, ConnectionRefused
+from processors.gemini_live.link import LinkState
 from processors.gemini_live.models import Modality, explain_refusal
-from processors.gemini_live.session import Link, SessionMachine
+from processors.gemini_live.session import SessionMachine
 
 ConfigMaker = Callable[[Open, Modality], types.LiveConnectConfig]
 Perform = Callable[[Action], Awaitable[None]]
@@ -93,11 +94,11 @@ class SessionRunner:
                 try:
                     await self._act(action)
                 except ConnectionLost as lost:
-                    self.do(self._machine.lost, self._machine.serial, lost.code, lost.reason)
+                    self.do(self._machine.lost, self._machine.link.serial, lost.code, lost.reason)
                 except Exception as error:
                     logger.exception(f"Gemini Live: {type(action).__name__} failed: {error}")
             self._wake.clear()
-            deadline = self._machine.deadline
+            deadline = self._machine.deadline(time.monotonic())
             try:
                 # A floor keeps a deadline that stays due from turning this into a busy loop.
                 async with asyncio.timeout(None if deadline is None else max(deadline - time.monotonic(), 0.002)):
@@ -135,7 +136,7 @@ class SessionRunner:
             )
             self.do(self._machine.refused, action.serial, refusal)
             return
-        if self._machine.serial != action.serial or self._machine.link is not Link.OPENING:
+        if not self._machine.link.concerns(action.serial) or self._machine.link.state is not LinkState.OPENING:
             await connection.close()
             return
         self._connection = connection

@@ -37,9 +37,11 @@ from processors.frames import TurnSentFrame
 from processors.gemini_live.actions import Action, Apologize, Open, Report, TurnSent, Usage
 from processors.gemini_live.connection import LiveConnection
 from processors.gemini_live.history import Turn
+from processors.gemini_live.link import Renewal
 from processors.gemini_live.models import Modality, lookup
+from processors.gemini_live.options import SessionOptions
 from processors.gemini_live.runner import Opener, SessionRunner
-from processors.gemini_live.session import SessionMachine, SessionOptions
+from processors.gemini_live.session import SessionMachine
 from processors.gemini_live.settings import (
     KEPT_BY_RESUMPTION,
     LOCAL_FIELDS,
@@ -110,7 +112,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         self._client = client
         self._context = context
         self._opener = opener
-        self._machine = SessionMachine(self._row(), options)
+        self._machine = SessionMachine(self._row(), options, self._function_is_async)
         self._runner: SessionRunner | None = None
         self._turn = 0
         self._declared: list[Any] | None = None
@@ -379,7 +381,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     def _feed_renew(self, fresh: bool) -> None:
         row = self._row()
-        self._feed(lambda now: self._machine.renew(now, row, fresh=fresh))
+        self._feed(self._machine.renew, row, Renewal.FRESH if fresh else Renewal.RESUME)
 
     def _row(self) -> Any:
         return lookup(self._model_name())

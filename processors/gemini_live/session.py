@@ -1,13 +1,13 @@
 """One endless session over connections that end: a state machine without I/O.
 
-It decides when to open, close and resume, what to send when, and what to do when nothing comes back. It is fed what
-happens and clock readings in seconds, and returns actions. Answers are dealt to turns by ``TurnMachine``, what the
-server's memory holds is kept by ``History``; both are part of it.
+It is fed what happens and clock readings in seconds, and returns what is to be done. Its parts: ``Link`` keeps the chain
+of connections, ``TurnMachine`` deals answers to turns, ``History`` knows what the model's memory holds, ``CallLedger``
+what functions run, ``Watchdog`` what to do when nothing comes. This module holds what concerns several of them: when a
+turn may be sent, what is sent again, when a hand-over disturbs nobody.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from google.genai import types
@@ -15,8 +15,6 @@ from google.genai import types
 from processors.gemini_live.actions import (
     Action,
     Apologize,
-    Close,
-    Open,
     Report,
     SendContent,
     SendResults,
@@ -24,110 +22,46 @@ from processors.gemini_live.actions import (
     TurnSent,
     Usage,
 )
+from processors.gemini_live.calls import CallLedger, response_message
 from processors.gemini_live.history import History, Turn
+from processors.gemini_live.link import Handle, Link, LinkState, Renewal
 from processors.gemini_live.models import LiveModel, Modality, Refusal, Remedy
+from processors.gemini_live.options import SessionOptions
 from processors.gemini_live.turns import Ended, Piece, ToolCalls, ToolCancellation, TurnEvent, TurnMachine
+from processors.gemini_live.watchdog import Step, Watchdog
+
+NO_ANSWER_NUDGE = "[Please answer the user's last message.]"
+EMPTY_ANSWER_NUDGE = "[Your answer did not arrive. Please give it again.]"
 
 _INVALID = 1007
-
-
-@dataclass(frozen=True)
-class SessionOptions:
-    """How patient the session is. All times in seconds.
-
-    Parameters:
-        renew_after_secs: Age of a connection at which a hand-over is due by our own clock; the server's limit is
-            about 10 minutes (facts C8).
-        patience_secs: How long a turn may go without a sign of an answer; None takes the model's row.
-        stall_secs: Silence in mid-answer after which its text is taken to be over.
-        fence_secs: How long a new turn waits for the server to confirm that the old answer was cancelled.
-        backoff_secs: First pause before trying to connect again; doubles each time.
-        max_backoff_secs: Longest such pause.
-        offline_secs: How long a turn may wait for a connection before it is given up aloud.
-        max_attempts: How often one turn is sent at most.
-        goaway_margin_secs: A hand-over that found no quiet moment happens this long before the announced end.
-    """
-
-    renew_after_secs: float = 9 * 60.0
-    patience_secs: float | None = None
-    stall_secs: float = 10.0
-    fence_secs: float = 0.6
-    backoff_secs: float = 0.2
-    max_backoff_secs: float = 8.0
-    offline_secs: float = 12.0
-    max_attempts: int = 3
-    goaway_margin_secs: float = 3.0
-
-
-class Link(Enum):
-    """State of the connection."""
-
-    CLOSED = "closed"
-    OPENING = "opening"
-    OPEN = "open"
-    CLOSING = "closing"
-
-
-@dataclass(frozen=True)
-class Handle:
-    """A resumption handle.
-
-    Parameters:
-        value: The server's token.
-        mark: How much of the history it holds.
-    """
-
-    value: str
-    mark: int
-
-
-@dataclass
-class Call:
-    """A function call of the model that is not answered yet.
-
-    Parameters:
-        call_id: The server's id.
-        name: Function.
-        turn: Turn in which it was made.
-        serial: Connection on which it came.
-        group: Calls that came in one message are answered in one message.
-        result: The response, once there is one.
-    """
-
-    call_id: str
-    name: str
-    turn: int
-    serial: int
-    group: int
-    result: dict[str, Any] | None = None
+_QUIET_FAILURES = 2
 
 
 class SessionMachine:
-    """Connections, turns on their way, the watchdog and hand-overs."""
+    """Decides what is sent when, on which connection."""
 
-    def __init__(self, model: LiveModel, options: SessionOptions | None = None) -> None:
+    def __init__(
+        self,
+        model: LiveModel,
+        options: SessionOptions | None = None,
+        is_async: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         """Start without a connection.
 
         Args:
             model: Row of the model.
             options: Patience.
+            is_async: Tells whether the named function outlives interruptions, so that the model need not wait for it.
         """
+        self._is_async = is_async
         self.model = model
-        self.history = History()
+        self.options = options or SessionOptions()
+        self.link = Link(self.options)
         self.turns = TurnMachine(model, model.modality())
+        self.history = History()
+        self.calls = CallLedger()
         self.context: Sequence[Any] = ()
-        self._options = options or SessionOptions()
-        self._link = Link.CLOSED
-        self._serial = 0
-        self._stopped = False
-        self._handle: Handle | None = None
-        self._opened_at = 0.0
-        self._session_began_at = 0.0
-        self._goaway_at: float | None = None
-        self._renew: str | None = None
-        self._failures = 0
-        self._retry_at: float | None = None
-        self._resuming = False
+        self._watchdog = Watchdog(self.options)
         self._outgoing: Turn | None = None
         self._outgoing_since = 0.0
         self._current: Turn | None = None
@@ -135,49 +69,46 @@ class SessionMachine:
         self._mark_before_current = 0
         self._handle_before_current: Handle | None = None
         self._fence_until: float | None = None
-        self._watch_stage = 0
         self._suspect = False
-        self._calls: dict[str, Call] = {}
-        self._groups = 0
+        self._seeding = False
         self._notes: list[str] = []
         self._unheard = False
         self._user_speaking = False
         self._bot_speaking = False
-        self._handle_before_provisional: Handle | None = None
         self._roll_back_at: float | None = None
         self._out: list[Action] = []
 
-    # Queries.
+    def deadline(self, now: float) -> float | None:
+        """Tell when ``tick`` has something to do.
 
-    @property
-    def link(self) -> Link:
-        """State of the connection."""
-        return self._link
+        Args:
+            now: Clock reading.
 
-    @property
-    def serial(self) -> int:
-        """Number of the newest connection."""
-        return self._serial
-
-    @property
-    def deadline(self) -> float | None:
-        """Clock reading at which ``tick`` has something to do, or None."""
-        if self._stopped:
+        Returns:
+            Clock reading, or None.
+        """
+        if self.link.state is LinkState.STOPPED:
             return None
-        due = [self.turns.deadline, self._retry_at, self._roll_back_at, self._watch_at()]
+        due = [self.turns.deadline, self.link.retry_at, self._roll_back_at]
         if self._outgoing is not None:
-            due.append(self._fence_until)
-            if self._link is not Link.OPEN:
-                due.append(self._outgoing_since + self._options.offline_secs)
-        if self._link is Link.OPEN:
-            due += [self._renew_at(), self._hard_end_at()]
+            due.append(self._fence_until if self.link.is_open else self._outgoing_since + self.options.offline_secs)
+        if self.link.is_open:
+            due.append(self._watchdog.due_at(self.turns.waiting, self.turns.heard_from_at, self.model))
+            due += self.link.deadlines(self.model, now)
         return min((at for at in due if at is not None), default=None)
 
     # What happens to the connection.
 
     def start(self, now: float) -> list[Action]:
-        """Open the first connection."""
-        self._open(now, resume=False)
+        """Open the first connection.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        self._open(resume=False)
         return self._flush()
 
     def opened(self, serial: int, modality: Modality, now: float) -> list[Action]:
@@ -191,26 +122,18 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        if serial != self._serial or self._stopped:
+        if not self.link.concerns(serial):
             return []
-        self._link = Link.OPEN
-        self._failures = 0
-        self._opened_at = now
-        self._goaway_at = None
-        self._renew = None
+        self.link.opened(now)
         self._deal(self.turns.reset(self.model, modality), now)
-        if self._resuming and self._handle is not None:
-            self.history.rollback(self._handle.mark)
+        unanswered = self._current if self._unanswered() else None
+        if self.link.resumed and self.link.handle is not None:
+            self.history.rollback(self.link.handle.mark)
         else:
-            self._session_began_at = now
-            self._handle = None
-            pending = self._outgoing or (self._current if self._unanswered() else None)
-            seed = self.history.seed(self.context, pending.messages if pending else ())
-            if seed:
-                # Plain models wait with turnComplete=false; the others end the history phase with it (facts C2).
-                self._out.append(SendContent(tuple(seed), complete=self.model.history_config))
-        if self._outgoing is None and self._unanswered() and self._current is not None:
-            self._queue(self._current, now)
+            pending = self._outgoing or unanswered
+            self._seed(pending.messages if pending else ())
+        if self._outgoing is None and unanswered is not None:
+            self._queue(unanswered, now)
         self._pump(now)
         return self._flush()
 
@@ -225,24 +148,18 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        if serial != self._serial or self._stopped:
+        if not self.link.concerns(serial):
             return []
-        self._link = Link.CLOSED
-        self._failures += 1
-        if refusal.remedy is Remedy.GIVE_UP:
-            self._stopped = True
-            self._out.append(Report(refusal.line, permanent=True))
+        again = self.link.refused(refusal, now)
+        hopeless = refusal.remedy is Remedy.GIVE_UP
+        worrying = refusal.remedy is Remedy.RETRY and self.link.failures == _QUIET_FAILURES + 1
+        self._out.append(Report(refusal.line, error=hopeless or worrying, permanent=hopeless))
+        if hopeless:
             self._give_up(now, "")
-            return self._flush()
-        quiet_retries = 2
-        self._out.append(Report(refusal.line, error=refusal.remedy is Remedy.RETRY and self._failures > quiet_retries))
         if refusal.remedy is Remedy.USE_AUDIO:
             self.model = replace(self.model, text_output=False)
-            self._open(now, resume=self._resuming)
-        elif refusal.remedy is Remedy.FRESH and (self._failures > quiet_retries or "1011" not in refusal.line):
-            self._open(now, resume=False)
-        else:
-            self._retry(now)
+        if again is not None:
+            self._open(resume=again)
         return self._flush()
 
     def lost(self, serial: int, code: int, reason: str, now: float) -> list[Action]:
@@ -257,21 +174,20 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        if serial != self._serial or self._link not in (Link.OPEN, Link.CLOSING) or self._stopped:
+        if not self.link.concerns(serial) or not self.link.is_open:
             return []
-        if self._link is Link.CLOSING:
-            return self.closed(serial, now)
-        self._link = Link.CLOSED
         said = " ".join(reason.split())[:200] or "no reason given"
         self._out.append(
-            Report(f"Gemini Live closed the connection ({code} {said}): going on with a new one.", error=False)
+            Report(f"Gemini Live closed the connection ({code}: {said}): going on with a new one.", error=False)
         )
         if code == _INVALID:
-            # Whatever was sent last is not sent again the same way, and the session that took it is not resumed.
-            self._handle = None
-            if self._attempt > 1 or not self._unanswered():
+            # The session that took something it refuses is not resumed, and a turn that was refused is sent once more
+            # at most: to a fresh session, without notes. Twice would be blind.
+            self.link.handle = None
+            self._notes.clear()
+            if self._attempt > 1 and self._unanswered():
                 self._give_up(now, f"Gemini Live refused a message ({said}): it is not sent again.")
-        self._open(now, resume=True)
+        self._open(resume=True)
         return self._flush()
 
     def closed(self, serial: int, now: float) -> list[Action]:
@@ -284,16 +200,14 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        if serial != self._serial or self._link is not Link.CLOSING or self._stopped:
+        if not self.link.concerns(serial) or self.link.state is not LinkState.CLOSING:
             return []
-        self._link = Link.CLOSED
-        self._open(now, resume=self._renew != "fresh")
+        self._open(resume=self.link.renewal is not Renewal.FRESH)
         return self._flush()
 
     def stop(self) -> None:
         """The pipeline ends: nothing more is sent or opened."""
-        self._stopped = True
-        self._link = Link.CLOSED
+        self.link.state = LinkState.STOPPED
 
     def message(self, serial: int, message: types.LiveServerMessage, now: float) -> list[Action]:
         """Take one server message.
@@ -306,15 +220,16 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        if serial != self._serial or self._link is not Link.OPEN:
+        if not self.link.concerns(serial) or not self.link.is_open:
             return []
         self._deal(self.turns.message(message, now), now)
         update = message.session_resumption_update
         if update is not None and update.resumable and update.new_handle:
-            held = self.history.mark if self.turns.closed or not self._unanswered() else self._mark_before_current
-            self._handle = Handle(update.new_handle, held)
+            # A handle does not hold a turn that is still being answered (facts C8).
+            held = self._mark_before_current if self._unanswered() else self.history.mark
+            self.link.handle = Handle(update.new_handle, held)
         if message.go_away is not None:
-            self._goaway_at = now + _seconds(message.go_away.time_left)
+            self.link.goaway(_seconds(message.go_away.time_left), now)
         if message.usage_metadata is not None:
             self._out.append(Usage(message.usage_metadata))
         self._pump(now)
@@ -337,8 +252,6 @@ class SessionMachine:
             # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
             self._roll_back_at = None
             self._notes.append(self.history.withdraw())
-        if turn.provisional:
-            self._handle_before_provisional = self._handle
         self._queue(turn, now)
         self._pump(now)
         return self._flush()
@@ -355,7 +268,9 @@ class SessionMachine:
         if self._current is not None and (self._unheard or self._bot_speaking or self.turns.busy):
             self.history.interrupted(self._current.number)
         self._unheard = False
+        # What waits to be sent is in the context, and told with the turn that comes now.
         self._outgoing = None
+        self.calls.interrupted()
         self._cancel_answer(now)
         return self._flush()
 
@@ -373,7 +288,7 @@ class SessionMachine:
             self._outgoing = None
             return []
         self._cancel_answer(now)
-        self._roll_back_at = now + 0.1
+        self._roll_back_at = now + self.options.withdrawal_secs
         return self._flush()
 
     def speaking(self, now: float, *, user: bool | None = None, bot: bool | None = None) -> list[Action]:
@@ -396,28 +311,25 @@ class SessionMachine:
         self._pump(now)
         return self._flush()
 
-    def renew(self, now: float, model: LiveModel, *, fresh: bool) -> list[Action]:
+    def renew(self, model: LiveModel, renewal: Renewal, now: float) -> list[Action]:
         """Settings changed: a hand-over before the next turn.
 
         Args:
-            now: Clock reading.
             model: Row of the model from now on.
-            fresh: Whether a resumed session would not do: another model, or an instruction, which a resumed session
-                was seen to ignore (facts C8).
+            renewal: Whether the session can go on with them. Another model cannot, and a resumed session was seen to
+                keep its old instruction (facts C8).
+            now: Clock reading.
 
         Returns:
             What to do.
         """
         self.model = model
-        if self._stopped:
-            self._stopped = False
-            self._failures = 0
-            self._open(now, resume=False)
-        elif self._link is Link.OPEN:
-            self._renew = "fresh" if fresh or self._renew == "fresh" else "resume"
-            self._pump(now)
-        elif fresh:
-            self._handle = None
+        self.link.renew(renewal)
+        if self.link.state is LinkState.STOPPED:
+            self._open(resume=False)
+        elif not self.link.is_open and renewal is Renewal.FRESH:
+            self.link.handle = None
+        self._pump(now)
         return self._flush()
 
     def result(self, call_id: str, response: dict[str, Any], now: float) -> list[Action]:
@@ -431,11 +343,8 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        call = self._calls.get(call_id)
-        if call is None:
-            return []
-        call.result = response
-        self._pump(now)
+        if self.calls.returned(call_id, response):
+            self._pump(now)
         return self._flush()
 
     def tick(self, now: float) -> list[Action]:
@@ -447,15 +356,15 @@ class SessionMachine:
         Returns:
             What is due.
         """
-        if self._stopped:
+        if self.link.state is LinkState.STOPPED:
             return []
         self._deal(self.turns.tick(now), now)
-        if self._retry_at is not None and now >= self._retry_at:
-            self._open(now, resume=True)
+        if self.link.retry_at is not None and now >= self.link.retry_at:
+            self._open(resume=True)
         if self._roll_back_at is not None and now >= self._roll_back_at:
-            self._roll_back(now)
-        offline = self._link is not Link.OPEN and self._outgoing is not None
-        if offline and now >= self._outgoing_since + self._options.offline_secs:
+            self._roll_back()
+        offline = not self.link.is_open and self._outgoing is not None
+        if offline and now >= self._outgoing_since + self.options.offline_secs:
             self._give_up(now, "Gemini Live cannot be reached: check the network connection.")
         self._watch(now)
         self._pump(now)
@@ -465,82 +374,81 @@ class SessionMachine:
 
     def _queue(self, turn: Turn, now: float) -> None:
         waiting = self._outgoing
-        if waiting is not None and not waiting.messages and waiting is not turn:
-            # An instruction of our own is in no context where it could be found again.
+        if waiting is not None and waiting is not turn and not waiting.messages:
+            # An instruction of our own stands in no context where it could be found again.
             turn = replace(turn, text=f"{waiting.text}\n{turn.text}")
         self._outgoing = turn
         self._outgoing_since = now
 
     def _pump(self, now: float) -> None:
         """Do what can be done now: hand over, answer calls, send the turn that waits."""
-        if self._link is not Link.OPEN or self._stopped:
+        if not self.link.is_open:
             return
         if self._fence_until is not None and (now >= self._fence_until or not self.turns.generating):
             self._fence_until = None
             self.turns.give_up_unstarted(now)
         if self._hand_over_now(now):
-            self._out.append(Close(self._serial))
-            self._link = Link.CLOSING
+            self._out.append(self.link.close())
             return
-        self._send_results(now)
+        self._answer_calls(now)
         turn = self._outgoing
         if turn is None or self._fence_until is not None:
             return
         if not turn.messages and (self.turns.busy or self._user_speaking):
             return  # an instruction of our own waits for its moment
-        if any(call.turn == turn.number and call.result is None for call in self._calls.values()):
-            return  # a resend waits for the functions its first answer called
+        if self.calls.running(turn.number):
+            return  # a turn that is sent again waits for the functions its first answer called
         self._send(turn, now)
 
     def _send(self, turn: Turn, now: float) -> None:
         self._outgoing = None
         again = self._current is not None and self._current.number == turn.number
         self._attempt = self._attempt + 1 if again else 1
-        if self._attempt > self._options.max_attempts:
-            self._give_up(now, "Gemini Live did not answer: the turn was given up after several connections.")
+        if self._attempt > self.options.max_attempts:
+            self._give_up(now, "Gemini Live gave no answer on several connections: the turn was given up.")
             return
+        if not again:
+            self._handle_before_current = self.link.handle
         delivered = self.turns.delivered(turn.number) if again else ""
         self._current = turn
         self._mark_before_current = self.history.mark
-        if not again:
-            self._handle_before_current = self._handle
+        orphans = self.calls.take_orphans(self.link.serial)
+        for call in orphans:
+            self.history.call_told(call.call_id)
         composed = self.history.compose(turn)
-        notes = [note for note in (*self._notes, *self._results_as_notes(), composed.note) if note]
-        self._notes.clear()
+        notes = [*self._notes, composed.note]
+        notes += [f"[You already called {c.name}; it returned {c.response}. Do not call it again.]" for c in orphans]
         if delivered:
             notes.append(
-                f'[The connection broke while you answered. The user already has: "{delivered}". Go on from there.]'
+                f'[The connection broke. The user already has of your answer: "{delivered}". Go on from there.]'
             )
-        composed = replace(composed, note="\n".join(notes))
-        if self.model.client_content:
-            self._out.append(SendContent(tuple(composed.contents())))
-        else:
-            self._out.append(SendText(composed.plain()))
+        self._notes = []
+        composed = replace(composed, note="\n".join(note for note in notes if note))
+        self._write(composed.contents(), composed.plain())
         if delivered:
             self.history.said(turn.number, delivered)
         self._deal(self.turns.sent(turn.number, now, after=delivered), now)
-        self._watch_stage = 2 if again else 0
+        self._watchdog.sent(again=again)
         self._out.append(TurnSent(turn.number, turn.text, self._attempt))
+
+    def _write(self, contents: Sequence[types.Content], plain: str) -> None:
+        """Write in the form the model takes in mid-session (facts C2, C4)."""
+        self._out.append(SendContent(tuple(contents)) if self.model.client_content else SendText(plain))
 
     def _cancel_answer(self, now: float) -> None:
         """Mute the answer, and stop it at the server while it is being generated: never when idle (facts C5)."""
         generating = self.turns.interrupt()
-        for call in list(self._calls.values()):
-            if call.serial == self._serial and call.result is None:
-                continue  # its function is cancelled by the framework, or goes on and tells later
-            del self._calls[call.call_id]
-        if generating and self._link is Link.OPEN and self.model.empty_turn_cancels and self._fence_until is None:
+        if generating and self.link.is_open and self.model.empty_turn_cancels and self._fence_until is None:
             self._out.append(SendContent((), complete=True))
             self.turns.cancel_sent()
-            self._fence_until = now + self._options.fence_secs
+            self._fence_until = now + self.options.fence_secs
 
     def _unanswered(self) -> bool:
         """Whether the newest turn still waits for its answer, or for the rest of it."""
-        waiting = self.turns.waiting
-        current = self._current
+        current, waiting = self._current, self.turns.waiting
         if current is None:
             return False
-        held_up = any(call.turn == current.number for call in self._calls.values()) and self.turns.busy
+        held_up = self.calls.of_turn(current.number) and self.turns.busy
         return held_up or (waiting is not None and waiting.turn == current.number)
 
     def _give_up(self, now: float, line: str) -> None:
@@ -553,163 +461,112 @@ class SessionMachine:
         if line:
             self._out.append(Report(line))
 
-    # Functions.
-
-    def _send_results(self, now: float) -> None:
-        groups = {call.group for call in self._calls.values() if call.serial == self._serial}
-        for group in groups:
-            calls = [call for call in self._calls.values() if call.group == group]
-            if any(call.result is None for call in calls):
-                continue
-            if self.turns.generating and self.turns.waiting is None and not self._holds_up(calls):
-                continue
+    def _answer_calls(self, now: float) -> None:
+        idle = not self.turns.generating and not self._user_speaking
+        for calls in self.calls.take_ready(self.link.serial, idle=idle):
             for call in calls:
-                del self._calls[call.call_id]
                 self.history.call_told(call.call_id)
                 self.turns.result_sent(call.call_id, now)
-            self._watch_stage = 0
-            self._out.append(
-                SendResults(
-                    tuple(types.FunctionResponse(id=c.call_id or None, name=c.name, response=c.result) for c in calls)
-                )
-            )
+            self._watchdog.answered()
+            self._out.append(SendResults(tuple(response_message(call) for call in calls)))
 
-    def _holds_up(self, calls: Sequence[Call]) -> bool:
-        return self._current is not None and any(call.turn == self._current.number for call in calls)
+    # Connections.
 
-    def _results_as_notes(self) -> list[str]:
-        """Results of calls made on an earlier connection, where no answer can be given any more."""
-        notes = []
-        for call in list(self._calls.values()):
-            if call.serial != self._serial and call.result is not None:
-                del self._calls[call.call_id]
-                self.history.call_told(call.call_id)
-                notes.append(f"[You already called {call.name}; it returned {call.result}. Do not call it again.]")
-        return notes
-
-    # Hand-overs.
-
-    def _renew_at(self) -> float | None:
-        """When a hand-over becomes due by the clock."""
-        at = self._opened_at + self._options.renew_after_secs
-        limit = self.model.session_limit_secs
-        return min(at, self._session_began_at + limit) if limit is not None else at
-
-    def _hard_end_at(self) -> float | None:
-        """When the connection is given up even in mid-turn: the server may just fall silent (facts C8)."""
-        if self._goaway_at is None:
-            return None
-        return max(self._goaway_at - self._options.goaway_margin_secs, self._opened_at)
-
-    def _hand_over_now(self, now: float) -> bool:
-        limit = self.model.session_limit_secs
-        if limit is not None and now >= self._session_began_at + limit:
-            self._renew = "fresh"
-        hard_end = self._hard_end_at()
-        wanted = (
-            self._renew is not None or self._suspect or self._goaway_at is not None or now >= (self._renew_at() or 0)
-        )
-        if not wanted:
-            return False
-        if self.turns.busy or self.turns.generating or self._calls:
-            # In mid-turn only when the announced end has come; until then the answer may still get through.
-            return self._goaway_at is not None and now >= self._goaway_at
-        urgent = self._outgoing is not None or (hard_end is not None and now >= hard_end)
-        settled = self.turns.closed and not self._user_speaking
-        if self._outgoing is not None and self._renew is None and not self._suspect:
-            return False  # the turn goes first; the hand-over is for its listening time
-        return urgent or settled
-
-    def _roll_back(self, now: float) -> None:
-        """Undo a withdrawn provisional turn: the session is resumed from before it, so no trace of it is left."""
-        self._roll_back_at = None
-        if self._handle_before_provisional is None or self._link is not Link.OPEN:
-            self._notes.append(self.history.withdraw())
-            return
-        self._handle = self._handle_before_provisional
-        self._current = None
-        self._renew = "resume"
-        self._out.append(Close(self._serial))
-        self._link = Link.CLOSING
-
-    def _open(self, now: float, *, resume: bool) -> None:
-        self._serial += 1
-        self._link = Link.OPENING
-        self._retry_at = None
+    def _open(self, *, resume: bool) -> None:
         self._fence_until = None
         self._suspect = False
-        self._resuming = resume and self._handle is not None
-        handle = self._handle.value if self._resuming and self._handle else None
-        self._out.append(Open(self._serial, handle, history=handle is None and bool(self.context)))
+        pending = self._outgoing or (self._current if self._unanswered() else None)
+        self._seeding = self.history.can_seed(self.context, pending.messages if pending else ())
+        self._out.append(self.link.open(resume=resume, history=self._seeding))
 
-    def _retry(self, now: float) -> None:
-        pause = self._options.backoff_secs * 2 ** (self._failures - 1)
-        self._retry_at = now + min(pause, self._options.max_backoff_secs)
+    def _seed(self, pending: Sequence[Any]) -> None:
+        """Give a fresh session its history, which knows only what was heard."""
+        if self.model.history_config and not self._seeding:
+            self.history.forget()
+            return  # the setup did not announce a history: what there is by now is told with the turn
+        contents = self.history.seed(self.context, pending)
+        if contents:
+            # Plain models wait with turnComplete=false; the others end the history with it (facts C2).
+            self._out.append(SendContent(tuple(contents), complete=self.model.history_config))
+
+    def _hand_over_now(self, now: float) -> bool:
+        """Whether the connection is to be replaced at this moment: nobody must wait for it, nothing get lost."""
+        if not self.link.renewal_due(self.model, now) and not self._suspect:
+            return False
+        if self.turns.busy or self.turns.generating or self.calls:
+            return self.link.expired(now)  # until then the answer may still get through
+        if self.link.renewal is not None or self._suspect:
+            return True
+        if self._outgoing is not None:
+            return self.link.last_call(now)  # else the turn goes first, and the hand-over into its listening time
+        return self.link.last_call(now) or (self.turns.closed and not self._user_speaking)
+
+    def _roll_back(self) -> None:
+        """Undo a withdrawn provisional turn: the session is resumed from before it, so no trace of it is left."""
+        self._roll_back_at = None
+        if self._handle_before_current is None or not self.link.is_open:
+            self._notes.append(self.history.withdraw())
+            return
+        self.link.handle = self._handle_before_current
+        self._current = None
+        self._out.append(self.link.close())
 
     # The watchdog.
 
-    def _watch_at(self) -> float | None:
-        waiting = self.turns.waiting
-        if waiting is None or self._link is not Link.OPEN:
-            return None
-        patience = self._options.patience_secs or self.model.patience_secs
-        silent = not waiting.started or waiting.answered_call
-        return max(waiting.sent_at, self.turns.heard_from_at) + (patience if silent else self._options.stall_secs)
-
     def _watch(self, now: float) -> None:
-        at = self._watch_at()
-        if at is None or now < at or self._current is None:
-            return
         waiting = self.turns.waiting
-        if waiting is not None and waiting.started and not waiting.answered_call:
-            self._out.append(Report("Gemini Live stopped in mid-answer: going on without the rest.", error=False))
-            self._deal(self.turns.stop(), now)
-            self._suspect = True
-        elif self._watch_stage == 0:
-            self._nudge("[Please answer the user's last message.]", now)
-        elif self._watch_stage == 1:
-            # Back to before the turn, so that neither it nor the nudge is in the model's memory twice.
-            self._handle = self._handle_before_current
-            self._out.append(Close(self._serial))
-            self._link = Link.CLOSING
-        else:
-            self._give_up(now, "Gemini Live gave no answer: check the network connection and the model's status.")
-            self._suspect = True
+        due_at = self._watchdog.due_at(waiting, self.turns.heard_from_at, self.model)
+        if waiting is None or due_at is None or now < due_at or not self.link.is_open:
+            return
+        match self._watchdog.step(waiting):
+            case Step.CUT:
+                self._out.append(Report("Gemini Live stopped in mid-answer: going on without the rest.", error=False))
+                self._deal(self.turns.stop(), now)
+                self._suspect = True
+            case Step.NUDGE:
+                self._nudge(NO_ANSWER_NUDGE, now)
+            case Step.RESEND:
+                # From before the turn, so that neither it nor the nudge is in the model's memory twice.
+                self.link.handle = self._handle_before_current
+                self._out.append(self.link.close())
+            case Step.GIVE_UP:
+                self._give_up(now, "Gemini Live gave no answer: check the network connection and the model's status.")
+                self._suspect = True
 
     def _nudge(self, text: str, now: float) -> None:
         if self._current is None:
             return
-        self._watch_stage = 1
-        if self.model.client_content:
-            self._out.append(SendContent((types.Content(role="user", parts=[types.Part(text=text)]),)))
-        else:
-            self._out.append(SendText(text))
+        self._watchdog.nudged()
+        self._write([types.Content(role="user", parts=[types.Part(text=text)])], text)
         self._deal(self.turns.sent(self._current.number, now), now)
 
     # Events of the turn machine.
 
     def _deal(self, events: Sequence[TurnEvent], now: float) -> None:
         for event in events:
-            if isinstance(event, Piece):
-                self.history.said(event.turn, event.text)
-                self._unheard = True
-                self._watch_stage = 0
-            elif isinstance(event, ToolCalls):
-                self._groups += 1
-                for call in event.calls:
-                    call_id = call.id or ""
-                    self._calls[call_id] = Call(call_id, call.name or "", event.turn, self._serial, self._groups)
-            elif isinstance(event, ToolCancellation):
-                for call_id in event.ids:
-                    self._calls.pop(call_id, None)
-            elif isinstance(event, Ended) and not event.spoken and self._answer_is_empty(event):
-                self._nudge("[Your answer did not arrive. Please give it again.]", now)
-                continue
+            match event:
+                case Piece(turn, text):
+                    self.history.said(turn, text)
+                    self._unheard = True
+                    self._watchdog.answered()
+                case ToolCalls(turn, calls):
+                    numbered = self.calls.number(calls)
+                    self.turns.hold(turn, self.calls.add(turn, numbered, self.link.serial, self._is_async))
+                    event = ToolCalls(turn, numbered)
+                case ToolCancellation(ids):
+                    self.calls.cancel(ids)
+                case Ended(turn, spoken=False) if self._worth_a_nudge(turn):
+                    self._nudge(EMPTY_ANSWER_NUDGE, now)
+                    continue
+                case _:
+                    pass
             self._out.append(event)
 
-    def _answer_is_empty(self, event: Ended) -> bool:
+    def _worth_a_nudge(self, turn: int) -> bool:
         current = self._current
-        return current is not None and current.number == event.turn and self._watch_stage == 0 and not self._stopped
+        if current is None or current.number != turn or self.calls.of_turn(turn):
+            return False
+        return self._watchdog.calm and self.link.is_open
 
     def _flush(self) -> list[Action]:
         out, self._out = self._out, []

@@ -308,6 +308,16 @@ class TurnMachine:
         self._joiner = PieceJoiner()
         return self.generating
 
+    def hold(self, turn: int, ids: Iterable[str]) -> None:
+        """The answer waits for functions that were called.
+
+        Args:
+            turn: Number of the turn.
+            ids: Ids of the calls that the model waits for.
+        """
+        if self._last is not None and self._last.turn == turn:
+            self._last.calls.update(ids)
+
     def result_sent(self, call_id: str, now: float) -> None:
         """A function result was written.
 
@@ -571,7 +581,6 @@ class TurnMachine:
         self._last_message_at = now
         answer.started = True
         calls = tuple(calls)
-        answer.calls.update(call.id or "" for call in calls)
         answer.call_words += "".join(letters(str(value)) for call in calls for value in (call.args or {}).values())
         answer.audio = False
         events = self._end_text()

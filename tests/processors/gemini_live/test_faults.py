@@ -92,9 +92,7 @@ async def test_an_interruption_after_a_resend_still_tells_the_truth() -> None:
 
 @pytest.mark.parametrize("refusal", [Refusal(1007, "Invalid session handle"), Refusal(1008, "Session not found")])
 async def test_a_refused_handle_gives_a_fresh_session_that_knows_what_was_heard(refusal: Refusal) -> None:
-    faults = LiveFaults(
-        drops=[Drop(turn=1, phase="after", code=1011)], refuse_handles=1, refuse_handles_with=refusal
-    )
+    faults = LiveFaults(drops=[Drop(turn=1, phase="after", code=1011)], refuse_handles=1, refuse_handles_with=refusal)
     async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
         await bench.say("My name is Ada.")
         await bench.until(lambda: bench.answers)

@@ -232,6 +232,7 @@ def test_a_call_ends_the_text_before_it_and_its_result_is_answered_in_the_same_t
     table = Table()
     table.send(1)
     table.take(content(words("Let me look.")), call())
+    table.machine.hold(1, ["1"])
     assert isinstance(table.events[-1], ToolCalls)
     assert table.ends(1) == 1
     assert table.machine.busy
@@ -248,6 +249,7 @@ def test_a_turn_complete_between_call_and_answer_does_not_end_the_turn() -> None
     table = Table()
     table.send(1)
     table.take(call())
+    table.machine.hold(1, ["1"])
     table.machine.result_sent("1", table.now)
     table.take(content(CLOSED))
     assert table.ends(1) == 0

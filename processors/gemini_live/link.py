@@ -1,0 +1,217 @@
+"""The chain of connections under one session: when to open, resume, renew and retry. No I/O."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from processors.gemini_live.actions import Close, Open
+from processors.gemini_live.models import LiveModel, Refusal, Remedy
+from processors.gemini_live.options import SessionOptions
+
+
+class LinkState(Enum):
+    """State of the connection."""
+
+    CLOSED = "closed"
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    STOPPED = "stopped"
+
+
+class Renewal(Enum):
+    """Why a connection is replaced although it works.
+
+    Parameters:
+        RESUME: The session goes on by its handle.
+        FRESH: A new session is seeded from the local context.
+    """
+
+    RESUME = "resume"
+    FRESH = "fresh"
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A resumption handle.
+
+    Parameters:
+        value: The server's token.
+        mark: How much of the history it holds.
+    """
+
+    value: str
+    mark: int
+
+
+class Link:
+    """Keeps one connection at a time, and what is needed to continue on the next."""
+
+    def __init__(self, options: SessionOptions) -> None:
+        """Start closed.
+
+        Args:
+            options: Patience.
+        """
+        self._options = options
+        self.state = LinkState.CLOSED
+        self.serial = 0
+        self.handle: Handle | None = None
+        self.resumed = False
+        self.renewal: Renewal | None = None
+        self.retry_at: float | None = None
+        self._failures = 0
+        self._opened_at = 0.0
+        self._session_began_at = 0.0
+        self._goaway_at: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be written."""
+        return self.state is LinkState.OPEN
+
+    @property
+    def failures(self) -> int:
+        """How often in a row a connection could not be opened."""
+        return self._failures
+
+    def concerns(self, serial: int) -> bool:
+        """Tell whether news of a connection is news of the present one.
+
+        Args:
+            serial: Its number.
+        """
+        return serial == self.serial and self.state is not LinkState.STOPPED
+
+    def open(self, *, resume: bool, history: bool) -> Open:
+        """Begin to open a connection.
+
+        Args:
+            resume: Whether to go on by the handle, if there is one.
+            history: Whether there is a history to seed a fresh session with.
+
+        Returns:
+            What to do.
+        """
+        self.serial += 1
+        self.state = LinkState.OPENING
+        self.retry_at = None
+        self.resumed = resume and self.handle is not None
+        handle = self.handle.value if self.resumed and self.handle else None
+        return Open(self.serial, handle, history=handle is None and history)
+
+    def opened(self, now: float) -> None:
+        """The server accepted the setup.
+
+        Args:
+            now: Clock reading.
+        """
+        self.state = LinkState.OPEN
+        self._failures = 0
+        self._opened_at = now
+        self._goaway_at = None
+        self.renewal = None
+        if not self.resumed:
+            self._session_began_at = now
+            self.handle = None
+
+    def refused(self, refusal: Refusal, now: float) -> bool | None:
+        """The connection could not be opened.
+
+        Args:
+            refusal: What it means.
+            now: Clock reading.
+
+        Returns:
+            Whether to open again at once by the handle (True), at once afresh (False), or later or never (None).
+        """
+        self.state = LinkState.CLOSED
+        self._failures += 1
+        match refusal.remedy:
+            case Remedy.GIVE_UP:
+                self.state = LinkState.STOPPED
+            case Remedy.USE_AUDIO:
+                return self.resumed
+            case Remedy.FRESH:
+                return False
+            case Remedy.RETRY:
+                # A resume while the server still counts the old socket as open passes by itself (facts C8), but a
+                # handle that keeps failing is given up for a fresh session.
+                if self._failures > _RESUME_TRIES:
+                    self.handle = None
+                pause = self._options.backoff_secs * 2 ** (self._failures - 1)
+                self.retry_at = now + min(pause, self._options.max_backoff_secs)
+        return None
+
+    def close(self) -> Close:
+        """Begin to close the connection, to open the next one when that is done.
+
+        Returns:
+            What to do.
+        """
+        self.state = LinkState.CLOSING
+        return Close(self.serial)
+
+    def goaway(self, time_left: float, now: float) -> None:
+        """The server announced the end of the connection.
+
+        Args:
+            time_left: Seconds it promised.
+            now: Clock reading.
+        """
+        self._goaway_at = now + time_left
+
+    def renew(self, renewal: Renewal) -> None:
+        """Ask for a hand-over.
+
+        Args:
+            renewal: Fresh wins over resumed.
+        """
+        if self.renewal is not Renewal.FRESH:
+            self.renewal = renewal
+
+    def renewal_due(self, model: LiveModel, now: float) -> bool:
+        """Tell whether the connection should be replaced in the next quiet moment.
+
+        Args:
+            model: Row of the model.
+            now: Clock reading.
+        """
+        limit = model.session_limit_secs
+        if limit is not None and now >= self._session_began_at + limit:
+            # Sessions were closed at 58 minutes, whatever was resumed before (facts C8): start over before that.
+            self.renew(Renewal.FRESH)
+        aged = now >= self._opened_at + self._options.renew_after_secs
+        return aged or self.renewal is not None or self._goaway_at is not None
+
+    def last_call(self, now: float) -> bool:
+        """Tell whether the announced end is so near that even a bad moment will do.
+
+        Args:
+            now: Clock reading.
+        """
+        return self._goaway_at is not None and now >= self._goaway_at - self._options.goaway_margin_secs
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the announced end has come; the server may just fall silent then (facts C8).
+
+        Args:
+            now: Clock reading.
+        """
+        return self._goaway_at is not None and now >= self._goaway_at
+
+    def deadlines(self, model: LiveModel, now: float) -> list[float]:
+        """List the clock readings in the future at which one of the answers above changes.
+
+        Args:
+            model: Row of the model.
+            now: Clock reading.
+        """
+        due = [self._opened_at + self._options.renew_after_secs]
+        if model.session_limit_secs is not None:
+            due.append(self._session_began_at + model.session_limit_secs)
+        if self._goaway_at is not None:
+            due += [self._goaway_at - self._options.goaway_margin_secs, self._goaway_at]
+        return [at for at in due if at > now]
+
+
+_RESUME_TRIES = 4

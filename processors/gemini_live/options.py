@@ -1,0 +1,34 @@
+"""How patient the session is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """Times of the session, in seconds.
+
+    Parameters:
+        renew_after_secs: Age of a connection at which a hand-over is due by our own clock; the server's limit is
+            about 10 minutes (facts C8).
+        patience_secs: How long a turn may go without a sign of an answer; None takes the model's row.
+        stall_secs: Silence in mid-answer after which its text is taken to be over.
+        fence_secs: How long a new turn waits for the server to confirm that the old answer was cancelled. The
+            confirmation took 0.1 to 0.5 s (facts C5), while the user was still speaking.
+        backoff_secs: First pause before trying to connect again; doubles each time.
+        max_backoff_secs: Longest such pause.
+        offline_secs: How long a turn may wait for a connection before it is given up aloud.
+        max_attempts: How often one turn is sent at most.
+        goaway_margin_secs: A hand-over that found no quiet moment happens this long before the announced end.
+        withdrawal_secs: How long a withdrawn speculation waits for the real turn before the session is rolled back.
+    """
+
+    renew_after_secs: float = 9 * 60.0
+    patience_secs: float | None = None
+    stall_secs: float = 10.0
+    fence_secs: float = 0.6
+    backoff_secs: float = 0.2
+    max_backoff_secs: float = 8.0
+    offline_secs: float = 12.0
+    max_attempts: int = 3
+    goaway_margin_secs: float = 3.0
+    withdrawal_secs: float = 0.1
