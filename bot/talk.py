@@ -1,11 +1,13 @@
 """One conversation from start to end: servers, devices, pipeline, session folder."""
 
 import asyncio
+import importlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -256,7 +258,7 @@ class _Conversation:
 
     async def _prepare(self, choice: Choice) -> None:
         """Load what is heavy while the servers start."""
-        loading = asyncio.create_task(asyncio.to_thread(_import_pipeline))
+        loading = _start_imports()
         try:
             if choice.backend is Backend.EMULATOR:
                 with self._terminal.working("Loading the embedded speech and language models"):
@@ -404,6 +406,28 @@ class _Conversation:
 _NAMES = {Backend.GOOGLE: "Google", Backend.EMULATOR: "the embedded emulator"}
 
 
-def _import_pipeline() -> None:
+def _start_imports() -> asyncio.Future[None]:
+    """Import what takes seconds, on a thread that nobody has to wait for after Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    loaded: asyncio.Future[None] = loop.create_future()
 
-    import bot.pipeline  # noqa: F401
+    def settle(error: Exception | None) -> None:
+        if loaded.done():
+            return
+        if error:
+            loaded.set_exception(error)
+        else:
+            loaded.set_result(None)
+
+    def load() -> None:
+        error = None
+        try:
+            importlib.import_module("bot.pipeline")
+            importlib.import_module("pipecat.workers.runner")
+        except Exception as caught:  # raised again where it is awaited
+            error = caught
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=load, name="imports", daemon=True).start()
+    return loaded
