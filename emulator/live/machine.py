@@ -13,6 +13,7 @@ from typing import Any
 
 from emulator.live.actions import Action
 from emulator.live.agenda import Agenda
+from emulator.live.context import LiveContext
 from emulator.live.errors import Refusal, deadline, invalid
 from emulator.live.faults import FaultScript, GoAway
 from emulator.live.models import Surface
@@ -85,6 +86,7 @@ class LiveMachine:
         self._limits = limits or Limits()
         self._agenda = Agenda()
         self._output = Output(self._script)
+        self._context: LiveContext | None = None
         self._turns: Turns | None = None
         self._ready = False
         self._gone = False
@@ -123,15 +125,15 @@ class LiveMachine:
 
     def thought(self, reply: int, piece: str | FunctionCall, now: float) -> None:
         """Take a piece of a reply from the thinker; those of a cancelled reply are ignored."""
-        self._step(now, lambda: self._live_turns.thought(reply, piece, now))
+        self._step(now, lambda: self._live_turns.generation.thought(reply, piece, now))
 
     def thought_all(self, reply: int, now: float) -> None:
         """Note that the thinker has said everything."""
-        self._step(now, lambda: self._live_turns.thought_all(reply, now))
+        self._step(now, lambda: self._live_turns.generation.thought_all(reply, now))
 
     def thought_failed(self, reply: int, now: float) -> None:
         """Note that the thinker broke: the connection closes as the service does on its own faults."""
-        self._step(now, lambda: self._live_turns.thought_failed(reply))
+        self._step(now, lambda: self._live_turns.generation.thought_failed(reply))
 
     def advance(self, now: float) -> None:
         """Do what is due."""
@@ -161,8 +163,13 @@ class LiveMachine:
 
     @property
     def _live_turns(self) -> Turns:
-        assert self._turns is not None, "there is no reply before setup"  # noqa: S101
+        assert self._turns is not None, "there are no turns before setup"  # noqa: S101
         return self._turns
+
+    @property
+    def _live_context(self) -> LiveContext:
+        assert self._context is not None, "there is no context before setup"  # noqa: S101
+        return self._context
 
     def _receive(self, data: str | bytes, now: float) -> None:
         kind, body = self._parse(data)
@@ -171,7 +178,7 @@ class LiveMachine:
         if kind == "setup":
             self._setup(body, now)
             return
-        config = self._live_turns.config
+        config = self._live_context.config
         if config.affective_dialog and config.model.affective_dialog == "close":
             # 3.8 takes it at setup and closes on the first message (facts C4).
             raise invalid()
@@ -206,26 +213,20 @@ class LiveMachine:
         else:
             self.session = self._store.create(config, now)
         self._output.packs = config.model.packs_fields
-        self._turns = Turns(
-            config,
-            self.session,
-            output=self._output,
-            agenda=self._agenda,
-            script=self._script,
-            profile=self._profile,
-            surface=self._surface,
-            on_go_away=self._go_away,
+        self._context = LiveContext(
+            config, self.session, self._output, self._agenda, self._script, self._profile, self._surface
         )
+        self._turns = Turns(self._context, self._go_away)
         self._agenda.add(now + self._profile.setup, self._setup_complete)
 
     def _setup_complete(self, now: float) -> None:
-        assert self.session is not None  # noqa: S101
+        context = self._live_context
         self._ready = True
         # Vertex adds an id (facts C2).
-        complete = {"sessionId": f"emulated-{self.session.id}"} if self._surface == "vertex" else {}
+        complete = {"sessionId": f"emulated-{context.session.id}"} if self._surface == "vertex" else {}
         self._output.send({"setupComplete": complete})
-        self._live_turns.idle_changed = True
-        self._limit(now, self.session)
+        context.touched = True
+        self._limit(now, context.session)
         for kind, body in self._early:
             self._live_turns.handle(kind, body, now)
         self._early.clear()
@@ -234,7 +235,7 @@ class LiveMachine:
         limits = self._limits
         notice = GoAway(time_left=limits.notice, close_after=limits.notice)
         self._agenda.add(now + limits.connection - limits.notice, functools.partial(self._go_away, notice))
-        compressed = self._live_turns.config.compression is not None
+        compressed = self._live_context.config.compression is not None
         lasts = limits.session if compressed else limits.uncompressed_session
         self._agenda.add(
             max(now, session.started + lasts), lambda at: self._end_session(session, compressed=compressed)
@@ -260,20 +261,23 @@ class LiveMachine:
 
     def _announce_resumption(self) -> None:
         """Give out a handle, or say that there is none just now, if updates were asked for (facts C8)."""
-        turns, session = self._turns, self.session
-        if turns is None or session is None or not self._ready or not turns.idle_changed:
+        context = self._context
+        if context is None or not self._ready or not context.touched:
             return
-        turns.idle_changed = False
-        if not turns.config.resumption:
+        context.touched = False
+        if not context.config.resumption:
             return
-        if turns.resumable:
-            update: dict[str, Any] = {"newHandle": self._store.issue_handle(session, turns.config), "resumable": True}
+        # Not while generating or running functions (facts C8).
+        resumable = self._live_turns.generation.at_rest
+        update: dict[str, Any]
+        if resumable:
+            update = {"newHandle": self._store.issue_handle(context.session, context.config), "resumable": True}
         elif self._announced_resumable:
             # False and empty are not written on the wire.
             update = {}
         else:
             return
-        if turns.config.transparent:
+        if context.config.transparent:
             update["lastConsumedClientMessageIndex"] = str(self._messages)
-        self._announced_resumable = turns.resumable
+        self._announced_resumable = resumable
         self._output.send({"sessionResumptionUpdate": update})

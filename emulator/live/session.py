@@ -30,6 +30,7 @@ class Session:
         ended: When the last connection ended.
         over: Whether its time is up for good.
         instruction: System instruction of the first setup.
+        calls: How many functions were called.
     """
 
     id: int
@@ -39,6 +40,12 @@ class Session:
     ended: float = 0.0
     over: bool = False
     instruction: str = ""
+    calls: int = 0
+
+    def new_call_id(self) -> str:
+        """Name a function call, unlike any other of the session."""
+        self.calls += 1
+        return f"function-call-{self.id}-{self.calls}"
 
     def tokens(self, config: SessionConfig) -> dict[str, int]:
         """Count the context's tokens by modality."""

@@ -1,0 +1,36 @@
+"""What the parts of a connection share once it is set up."""
+
+from dataclasses import dataclass
+
+from emulator.live.agenda import Agenda
+from emulator.live.faults import FaultScript
+from emulator.live.models import Surface
+from emulator.live.output import Output
+from emulator.live.session import Session
+from emulator.live.setup import SessionConfig
+from emulator.profiles import ThinkerProfile
+
+
+@dataclass
+class LiveContext:
+    """What the parts of a connection share.
+
+    Parameters:
+        config: The setup, as changed since.
+        session: Holds the history.
+        output: Where messages go.
+        agenda: Where later things are noted.
+        script: Faults.
+        profile: Latencies.
+        surface: Which API was called.
+        touched: Whether the conversation changed since a resumption handle was given out.
+    """
+
+    config: SessionConfig
+    session: Session
+    output: Output
+    agenda: Agenda
+    script: FaultScript
+    profile: ThinkerProfile
+    surface: Surface
+    touched: bool = False

@@ -1,0 +1,379 @@
+"""The model's side of a session: what it says when, and how it stops (facts C3, C5, C6, C7)."""
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from emulator.live.actions import StopThinking, Think
+from emulator.live.context import LiveContext
+from emulator.live.errors import internal
+from emulator.live.faults import DropPhase, TurnPlan
+from emulator.live.reply import Pace, Part, Reply
+from emulator.live.usage import usage_metadata
+from emulator.minds.base import Conversation, FunctionCall, Message
+
+# Seconds by which a transcript that was told to come too late follows turnComplete.
+_LATE = 0.05
+_THOUGHT = "**Composing the answer**\n\nThe request is clear, so I answer it directly."
+
+
+@dataclass
+class Turn:
+    """The model's turn: one reply, or several around function calls that block it.
+
+    Parameters:
+        plan: What goes wrong in it.
+        reply: The reply under way.
+        prompt: Tokens of the context it answers, by modality.
+        blocked_by: Ids of calls that must be answered before it goes on.
+        calls: Ids of all its calls.
+        complete: Whether generationComplete was sent.
+        held: A transcript kept back until after turnComplete.
+        response: Tokens of the replies before this one.
+    """
+
+    plan: TurnPlan
+    reply: Reply
+    prompt: dict[str, int]
+    blocked_by: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)
+    complete: bool = False
+    held: Part | None = None
+    response: dict[str, int] = field(default_factory=dict)
+
+
+class Generation:
+    """Runs the model's turns, one at a time."""
+
+    def __init__(
+        self, context: LiveContext, *, is_awaited: Callable[[], bool], on_over: Callable[[float], None]
+    ) -> None:
+        """Be idle.
+
+        Args:
+            context: What the parts of a connection share.
+            is_awaited: Whether somebody waits for the turn's end, so that it is not delayed for playback.
+            on_over: Called when a turn has ended or an interruption has taken effect.
+        """
+        self._context = context
+        self._output = context.output
+        self._agenda = context.agenda
+        self._is_awaited = is_awaited
+        self._on_over = on_over
+        self._turn: Turn | None = None
+        self._calls: dict[str, FunctionCall] = {}
+        self._replies = itertools.count(1)
+        # The next answer follows the end of an interrupted one.
+        self._not_before = 0.0
+        self._interrupting = False
+        self._closing = False
+
+    @property
+    def active(self) -> bool:
+        """Whether a turn is under way, up to its turnComplete or interruption."""
+        return self._turn is not None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the turn under way waits only for the imagined playback."""
+        return self._turn is not None and self._turn.complete
+
+    @property
+    def interrupting(self) -> bool:
+        """Whether an interruption is taking effect."""
+        return self._interrupting
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is generated, nothing has to end and no function runs."""
+        return self._turn is None and not self._calls and not self._interrupting and not self._closing
+
+    # What begins
+
+    def begin(self, plan: TurnPlan, now: float) -> None:
+        """Answer the conversation.
+
+        Args:
+            plan: What goes wrong.
+            now: Clock reading.
+        """
+        self._think(self._start(plan, now))
+
+    def say(self, text: str, now: float) -> None:
+        """Say something without thinking."""
+        turn = self._start(TurnPlan(0), now)
+        self._plan_parts(turn, turn.reply.feed(text, now))
+        self._plan_end(turn, now)
+
+    def answer_call(self, identity: str | None, name: str) -> FunctionCall | None:
+        """Take a pending call because its result came.
+
+        Args:
+            identity: Its id; None = not told, as Vertex allows.
+            name: Its function.
+
+        Returns:
+            The call, or None if there is no such call.
+        """
+        if identity is None and self._context.surface == "vertex":
+            identity = next((key for key, call in self._calls.items() if call.name == name), None)
+        return self._calls.pop(identity, None) if identity is not None else None
+
+    def unblock(self, answered: Sequence[str], now: float) -> bool:
+        """Go on with a turn that waited for results.
+
+        Args:
+            answered: Ids of calls whose results are in the history.
+            now: Clock reading.
+
+        Returns:
+            Whether the turn under way is one that waits.
+        """
+        turn = self._turn
+        if turn is None or not turn.blocked_by:
+            return False
+        turn.blocked_by.difference_update(answered)
+        if not turn.blocked_by:
+            turn.response = _sum(turn.response, self._response_tokens(turn.reply))
+            turn.reply = self._new_reply(turn.plan)
+            self._announce(turn.reply, now)
+            self._think(turn)
+        return True
+
+    def _start(self, plan: TurnPlan, now: float) -> Turn:
+        prompt = self._context.session.tokens(self._context.config)
+        turn = self._turn = Turn(plan, self._new_reply(plan), prompt)
+        self._context.touched = True
+        self._announce(turn.reply, now)
+        return turn
+
+    def _announce(self, reply: Reply, now: float) -> None:
+        """Send the empty frames that come before a reply of 3.x (facts C3)."""
+        if self._output.packs:
+            at = max(now, reply.not_before)
+            self._agenda.add(at, lambda _: self._output.send({}), reply.number)
+            self._agenda.add(at, lambda _: self._output.content({}), reply.number)
+
+    def _new_reply(self, plan: TurnPlan) -> Reply:
+        config, fault, profile = self._context.config, plan.fault, self._context.profile
+        transcribe = config.audio and (fault.no_audio or (config.transcription and not fault.no_transcript))
+        pace = Pace(
+            transcribe=transcribe,
+            voice=config.audio and not fault.no_audio,
+            transcript_delay=profile.transcript_lag,
+            audio_delay=profile.audio_lag,
+            transcript_lag=fault.transcript_lag,
+            audio_speed=profile.audio_speed,
+            chars_per_second=profile.speech_chars_per_second,
+            playback_paced=profile.playback_paced,
+        )
+        return Reply(next(self._replies), pace, self._not_before)
+
+    def _think(self, turn: Turn) -> None:
+        config = self._context.config
+        messages = [Message(message.role, list(message.parts)) for message in self._context.session.messages]
+        conversation = Conversation(
+            messages, config.system_instruction, config.tools, config.model_name, config.language_code
+        )
+        self._output.do(Think(turn.reply.number, conversation))
+
+    # What the thinker says
+
+    def thought(self, reply: int, piece: str | FunctionCall, now: float) -> None:
+        """Take a piece of a reply; those of a cancelled one are ignored."""
+        turn = self._turn_of(reply)
+        if turn is None or not piece:
+            return
+        if isinstance(piece, FunctionCall):
+            turn.reply.calls.append(piece)
+            return
+        config = self._context.config
+        if not turn.reply.text and config.model.thought_parts and config.audio:
+            thought = {"modelTurn": {"parts": [{"text": _THOUGHT, "thought": True}]}}
+            self._plan_parts(turn, [Part(max(now, turn.reply.not_before), "thought", thought)])
+        self._plan_parts(turn, turn.reply.feed(piece, now))
+
+    def thought_all(self, reply: int, now: float) -> None:
+        """Note that the thinker has said everything."""
+        turn = self._turn_of(reply)
+        if turn is not None:
+            self._plan_end(turn, now)
+
+    def thought_failed(self, reply: int) -> None:
+        """Note that the thinker broke.
+
+        Raises:
+            Refusal: The close that the service answers its own faults with.
+        """
+        if self._turn_of(reply) is not None:
+            raise internal()
+
+    def _turn_of(self, reply: int) -> Turn | None:
+        turn = self._turn
+        return turn if turn is not None and turn.reply.number == reply and not self._interrupting else None
+
+    # What goes out when
+
+    def _plan_parts(self, turn: Turn, parts: list[Part]) -> None:
+        for part in parts:
+            self._agenda.add(part.at, functools.partial(self._send_part, turn, part), turn.reply.number)
+
+    def _plan_end(self, turn: Turn, now: float) -> None:
+        complete_at, end_at = turn.reply.end(now)
+        action = self._send_calls if turn.reply.calls else self._complete
+        self._agenda.add(complete_at, functools.partial(action, turn, end_at), turn.reply.number)
+
+    def _send_part(self, turn: Turn, part: Part, now: float) -> None:
+        reply = turn.reply
+        if not reply.anything_sent and self._drops(turn, "answer"):
+            return
+        if part.kind == "transcript" and turn.plan.fault.after_turn_complete:
+            part, turn.held = turn.held or part, part
+            if part is turn.held:
+                return
+        self._output.content(part.content)
+        if part.kind == "thought":
+            return
+        reply.sent(part)
+        self._remember(reply)
+        drop = turn.plan.drop
+        if drop is not None and part.kind != "audio" and reply.pieces_sent >= drop.pieces:
+            self._drops(turn, "pieces")
+
+    def _remember(self, reply: Reply) -> None:
+        messages = self._context.session.messages
+        if not any(message is reply.message for message in messages):
+            messages.append(reply.message)
+
+    def _send_calls(self, turn: Turn, end_at: float, now: float) -> None:
+        reply = turn.reply
+        reply.keep()
+        session = self._context.session
+        calls = [call if call.id else replace(call, id=session.new_call_id()) for call in reply.calls]
+        for call in calls:
+            self._calls[call.id] = call
+            turn.calls.add(call.id)
+            reply.message.parts.append(call)
+        self._remember(reply)
+        reply.anything_sent = True
+        self._output.send(
+            {"toolCall": {"functionCalls": [{"id": call.id, "name": call.name, "args": call.args} for call in calls]}}
+        )
+        self._context.touched = True
+        if turn.plan.fault.phantom:
+            self._output.content({"outputTranscription": {"text": turn.plan.fault.phantom}})
+        if self._drops(turn, "tool_call"):
+            return
+        turn.blocked_by = {call.id for call in calls if not self._context.config.is_non_blocking(call.name)}
+        if not turn.blocked_by:
+            self._complete(turn, end_at, now)
+
+    def _complete(self, turn: Turn, end_at: float, now: float) -> None:
+        reply = turn.reply
+        reply.keep()
+        if reply.message.parts:
+            self._remember(reply)
+        if not reply.anything_sent and self._drops(turn, "answer"):
+            return
+        turn.complete = True
+        self._output.content({"generationComplete": True})
+        if self._drops(turn, "generation_complete"):
+            return
+        # Whoever spoke meanwhile is not kept waiting for the playback.
+        at = now if self._is_awaited() else end_at
+        self._agenda.add(at, functools.partial(self._end_turn, turn), reply.number)
+
+    def _end_turn(self, turn: Turn, now: float) -> None:
+        if self._drops(turn, "turn_complete"):
+            return
+        self._send_turn_complete(turn, now)
+        self._turn = None
+        self._context.touched = True
+        if turn.held is not None:
+            held = turn.held.content
+            self._agenda.add(now + _LATE, lambda _: self._output.content(held))
+        if not self._drops(turn, "after"):
+            self._on_over(now)
+
+    def _send_turn_complete(self, turn: Turn, now: float) -> None:
+        self._closing = False
+        self._context.touched = True
+        fields: dict[str, Any] = {"turnComplete": True}
+        if self._context.config.model.interaction_status:
+            fields["interactionStatus"] = "IN_PROGRESS" if self._calls else "IDLE"
+        usage = usage_metadata(
+            turn.prompt,
+            _sum(turn.response, self._response_tokens(turn.reply)),
+            self._context.config.model.thoughts,
+            vertex=self._context.surface == "vertex",
+        )
+        self._output.content(fields, usageMetadata=usage)
+
+    def _response_tokens(self, reply: Reply) -> dict[str, int]:
+        tokens = reply.tokens()
+        if self._output.packs and reply.pace.voice:
+            # 3.x counts a spoken reply's audio alone, 2.5 its transcript too (CASS).
+            del tokens["TEXT"]
+        return tokens
+
+    def _drops(self, turn: Turn, phase: DropPhase) -> bool:
+        drop = turn.plan.drop
+        if drop is None or drop.phase != phase:
+            return False
+        self._output.close(drop.code, drop.reason)
+        return True
+
+    # Interruptions
+
+    def interrupt(self, now: float) -> None:
+        """Stop the turn under way. What is due until the interruption takes effect is still sent."""
+        turn = self._turn
+        if turn is None or self._interrupting:
+            return
+        self._interrupting = True
+        self._output.do(StopThinking(turn.reply.number))
+        # A turn that was just begun is not interrupted before the one before it has ended.
+        at = max(now + self._context.profile.interrupt, self._not_before)
+        self._agenda.add(at, functools.partial(self._interrupted, turn))
+
+    def _interrupted(self, turn: Turn, now: float) -> None:
+        self._interrupting = False
+        if self._turn is turn:
+            self._agenda.cancel(turn.reply.number)
+            self._cancel_calls(turn)
+            self._turn = None
+            self._close_interrupted(turn, now)
+        self._context.touched = True
+        self._on_over(now)
+
+    def _close_interrupted(self, turn: Turn, now: float) -> None:
+        """Send interrupted, then turnComplete, never generationComplete (facts C3)."""
+        end_at = now + self._context.profile.interrupt_end
+        interrupted = functools.partial(self._output.content, {"interrupted": True})
+        if self._context.script.faults.interrupted_after_turn_complete:
+            self._send_turn_complete(turn, now)
+            self._agenda.add(end_at, lambda _: interrupted())
+        else:
+            interrupted()
+            self._closing = True
+            self._agenda.add(end_at, functools.partial(self._send_turn_complete, turn))
+        self._not_before = end_at
+
+    def _cancel_calls(self, turn: Turn) -> None:
+        """Discard the turn's calls that were not answered (facts C5)."""
+        ids = [identity for identity in self._calls if identity in turn.calls]
+        if not ids:
+            return
+        for identity in ids:
+            del self._calls[identity]
+        messages = self._context.session.messages
+        for message in messages:
+            message.parts = [part for part in message.parts if not (isinstance(part, FunctionCall) and part.id in ids)]
+        messages[:] = [message for message in messages if message.parts]
+        self._output.send({"toolCallCancellation": {"ids": ids}})
+
+
+def _sum(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
+    return {key: first.get(key, 0) + second.get(key, 0) for key in {**first, **second}}
