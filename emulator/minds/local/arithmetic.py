@@ -87,13 +87,16 @@ def _korean(word: str) -> Fraction:
     return Fraction(total + section + digit)
 
 
-_NUMBER_WORD = "|".join([*_UNITS, *_TENS, *_SCALES, "hundred", "point", r"\d+(?:\.\d+)?"])
-_KOREAN_NUMBER = r"[영일이삼사오육칠팔구십백천만]+?"
+_SCALE_WORD = "|".join(["hundred", *_SCALES])
+_NUMBER_WORD = "|".join([*_UNITS, *_TENS, "point", _SCALE_WORD])
 _NUMBER = (
-    rf"(?:(?:a )?(?:{_NUMBER_WORD})(?:[\s-]+(?:and[\s-]+)?(?:{_NUMBER_WORD}))*|{_KOREAN_NUMBER})(?=[은는을를]?(?!\w))"
+    rf"(?:-?\d+(?:\.\d+)?(?:\s+(?:{_SCALE_WORD}))*|(?:a )?(?:{_NUMBER_WORD})(?:[\s-]+(?:and\s+)?(?:{_NUMBER_WORD}))*"
+    r"|[영일이삼사오육칠팔구십백천만]+?)(?=[은는을를]?(?!\w))"
 )
 _OPERATOR = "|".join(pattern.pattern for pattern, _ in _OPERATORS)
 _EXPRESSION = re.compile(rf"(?<![\w.])({_NUMBER}(?:\s*(?:{_OPERATOR})\s*{_NUMBER})+)")
+_FIRST_NUMBER = re.compile(rf"\s*({_NUMBER})")
+_FIRST_OPERATOR = re.compile(rf"\s*({_OPERATOR})")
 _PERCENT = re.compile(rf"(?<![\w.])({_NUMBER})\s*(?:percent|per cent|%) of ({_NUMBER})")
 _ROOT = re.compile(rf"square root of ({_NUMBER})")
 _SQUARE = re.compile(rf"(?<![\w.])({_NUMBER}) (squared|cubed)")
@@ -154,9 +157,7 @@ def _chain(text: str, korean: bool) -> str | None:
     match = _EXPRESSION.search(text)
     if match is None:
         return None
-    pieces = re.split(rf"({_OPERATOR})(?=\s|\d)", match[1])
-    values = [number(piece) for piece in pieces[::2]]
-    signs = [next(sign for pattern, sign in _OPERATORS if pattern.fullmatch(piece.strip())) for piece in pieces[1::2]]
+    values, signs = _take_apart(match[1])
     if any(value is None for value in values):
         return None
     known = [value for value in values if value is not None]
@@ -169,6 +170,20 @@ def _chain(text: str, korean: bool) -> str | None:
     except (ZeroDivisionError, OverflowError):
         return "영으로는 나눌 수 없어요." if korean else f"{question} has no answer that I could say."
     return f"{question}, 답은 {spoken(result)}입니다." if korean else f"{question} is {spoken(result)}."
+
+
+def _take_apart(expression: str) -> tuple[list[Fraction | None], list[str]]:
+    values: list[Fraction | None] = []
+    signs: list[str] = []
+    at = 0
+    while first := _FIRST_NUMBER.match(expression, at):
+        values.append(number(first[1]))
+        between = _FIRST_OPERATOR.match(expression, first.end())
+        if between is None:
+            break
+        signs.append(next(sign for pattern, sign in _OPERATORS if pattern.fullmatch(between[1])))
+        at = between.end()
+    return values, signs
 
 
 def _evaluate(values: list[Fraction], signs: list[str]) -> Fraction:

@@ -43,8 +43,8 @@ class Line:
 def believed(messages: Sequence[Message]) -> list[Line]:
     """Return the conversation as the client's notes correct it.
 
-    A client may tell in bracketed notes what of a reply was heard, what was said while it was away, and that a turn must be
-    forgotten; it may also send a message in the model's name in place of the one before it.
+    A client may tell in bracketed notes what of a reply was heard, what was said while it was away, and that a turn
+    must be forgotten; it may also send a message in the model's name in place of the one before it.
     """
     lines: list[Line] = []
     apart = False  # a function's result stands between two replies

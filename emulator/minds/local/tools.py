@@ -17,7 +17,6 @@ _STOP_WORDS = re.compile(
 # Words that mean the same to a user and to whoever declared the function.
 _SAME = {
     "clock": "time",
-    "hour": "time",
     "oclock": "time",
     "today": "date",
     "day": "date",

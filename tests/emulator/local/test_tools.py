@@ -1,0 +1,121 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from emulator.minds.base import FunctionCall, FunctionResult
+from emulator.minds.local import tools
+from tests.emulator.local.helpers import TIME_TOOL, TIMER_TOOL
+
+LIGHT_TOOL = {
+    "name": "switchLight",
+    "description": "Switches a lamp in the house.",
+    "parametersJsonSchema": {
+        "type": "object",
+        "properties": {"room": {"type": "string", "enum": ["kitchen", "living room"]}, "on": {"type": "boolean"}},
+        "required": ["room", "on"],
+    },
+}
+WEATHER_TOOL = {
+    "name": "get_weather",
+    "description": "Current weather for a place.",
+    "parameters": {"type": "OBJECT", "properties": {"location": {"type": "STRING"}}, "required": ["location"]},
+}
+REMINDER_TOOL = {
+    "name": "add_reminder",
+    "description": "Adds a reminder.",
+    "parameters": {
+        "type": "object",
+        "properties": {"text": {"type": "string"}, "minutes": {"type": "number"}},
+        "required": ["text"],
+    },
+}
+ALL = [TIME_TOOL, TIMER_TOOL, LIGHT_TOOL, WEATHER_TOOL, REMINDER_TOOL]
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("What time is it?", FunctionCall("get_current_time", {})),
+        ("지금 몇 시예요?", FunctionCall("get_current_time", {})),
+        ("Set a timer for ten seconds.", FunctionCall("set_timer", {"seconds": 10})),
+        ("Set a timer for 15 minutes, please.", FunctionCall("set_timer", {"seconds": 900})),
+        ("Start an hour and five minutes countdown", FunctionCall("set_timer", {"seconds": 3900})),
+        ("타이머 10초 맞춰 줘", FunctionCall("set_timer", {"seconds": 10})),
+        ("Turn the lights off in the living room!", FunctionCall("switchLight", {"room": "living room", "on": False})),
+        ("Please switch on the lamp in the kitchen", FunctionCall("switchLight", {"room": "kitchen", "on": True})),
+        ("What is the weather in New York?", FunctionCall("get_weather", {"location": "New York"})),
+        (
+            "Remind me to call my mother in 20 minutes",
+            FunctionCall("add_reminder", {"text": "call my mother", "minutes": 20}),
+        ),
+    ],
+)
+def test_finds_the_function_that_is_asked_for(text, call):
+    assert tools.find_call(text, ALL) == call
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello there!",
+        "What is my name?",
+        "Set a timer.",  # how long? A required argument cannot be made up
+        "What is the weather like?",
+        "Tell me about the capital of France.",
+    ],
+)
+def test_calls_nothing_it_cannot_fill(text):
+    assert tools.find_call(text, ALL) is None
+
+
+def test_no_function_is_declared():
+    assert tools.find_call("What time is it?", []) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "response", "asked", "said"),
+    [
+        ("get_current_time", {"time": "2026-11-23T15:42:10+00:00"}, "What time is it?", "It is 3:42 in the afternoon."),
+        ("get_current_time", {"iso": "2026-11-23T09:00:00"}, "What's the time?", "It is 9 o'clock in the morning."),
+        ("get_current_time", {"time": "2026-11-23T15:42"}, "What day is it?", "Today is Monday, November 23, 2026."),
+        ("get_current_time", {"result": "3:42 PM"}, "What time is it?", "It is 3:42 PM."),
+        ("set_timer", {"status": "ok"}, "Set a timer for ten seconds", "Okay, 10 seconds, starting now."),
+        ("set_timer", {"error": "no timers left"}, "Set a timer", "Sorry, that did not work: no timers left."),
+        ("get_weather", {"sky": "clear", "degrees": 21}, "weather?", "Here is what I found: sky clear, degrees 21."),
+        ("get_weather", {"result": "It is raining"}, "weather?", "It is raining."),
+        ("switchLight", {}, "light on", "Okay, done."),
+    ],
+)
+def test_says_what_came_back(name, response, asked, said):
+    assert tools.phrase_results([FunctionResult(name, response)], asked) == said
+
+
+def test_says_it_in_korean():
+    result = FunctionResult("get_current_time", {"time": "2026-11-23T15:42:10"})
+    assert tools.phrase_results([result], "지금 몇 시예요?", korean=True) == "지금은 오후 3시 42분입니다."
+    done = tools.phrase_results([FunctionResult("set_timer", {"ok": True})], "타이머 10초", korean=True)
+    assert done == "10초 타이머를 맞췄어요."
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("ten seconds", 10),
+        ("for twenty five minutes", 1500),
+        ("an hour", 3600),
+        ("half an hour", 1800),
+        ("1 hour 30 minutes", 5400),
+        ("a 10-minute timer", 600),
+        ("삼 분", 180),
+        ("2시간", 7200),
+        ("no time", None),
+        ("three dogs", None),
+    ],
+)
+def test_durations(text, seconds):
+    assert tools.duration(text) == seconds
+
+
+def test_midnight_and_noon():
+    assert tools.say_moment(datetime(2026, 1, 1, 0, 5, tzinfo=UTC)) == "It is 12:05 in the morning."
+    assert tools.say_moment(datetime(2026, 1, 1, 12, 0, tzinfo=UTC)) == "It is 12 o'clock in the afternoon."
