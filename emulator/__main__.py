@@ -18,6 +18,7 @@ from emulator.errors import EmulatorError
 from emulator.server import GoogleEmulator
 
 _PARENT_CHECK_SECS = 0.5
+_REDIRECT = Path(__file__).parent / "redirect"
 
 
 class MindName(StrEnum):
@@ -106,6 +107,8 @@ def _announce(google: GoogleEmulator, *, as_json: bool, ready_file: Path | None)
         typer.echo("# Google's APIs are served here until Ctrl-C. For another terminal:")
         for name, value in google.env.items():
             typer.echo(f"export {name}={shlex.quote(value)}")
+        typer.echo("# Google's Python speech clients know no such variables; unchanged programs follow them with:")
+        typer.echo(f"export PYTHONPATH={shlex.quote(str(_REDIRECT))}")
     sys.stdout.flush()
 
 
