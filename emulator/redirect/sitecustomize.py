@@ -1,8 +1,8 @@
 """Lead Google's Python clients to the emulator without a change to the program that makes them.
 
 Google's speech clients know no emulator variable. A Python program started with this folder in ``PYTHONPATH`` follows
-``SPEECH_EMULATOR_HOST`` and ``TEXTTOSPEECH_EMULATOR_HOST`` all the same: gRPC channels to those services' hosts lead to the
-emulator, and application default credentials are anonymous. google-genai needs no help; it reads its own variables.
+``SPEECH_EMULATOR_HOST`` and ``TEXTTOSPEECH_EMULATOR_HOST`` all the same: gRPC channels to those services' hosts lead
+to the emulator, and application default credentials are anonymous. google-genai reads variables of its own.
 """
 
 import importlib
