@@ -6,6 +6,8 @@ FRAME_SECS = 0.01
 # Speech is what is louder than this: some 45 dB below full scale, or 34 dB below the loudest of what has come.
 _FLOOR = 180.0
 _RELATIVE_FLOOR = 0.02
+# A pause within speech is more than 26 dB below the speech around it: breath and room are louder than nothing.
+_PAUSE_LEVEL = 0.05
 # Kept before the first and after the last sound, so that soft onsets and releases are not clipped.
 _PRE_ROLL_SECS = 0.02
 _RELEASE_SECS = 0.04
@@ -90,3 +92,53 @@ class SpeechTrimmer:
         wanted = max(0, int(pause * self._rate) - int(_RELEASE_SECS * self._rate))
         tail = self._held[:wanted]
         return tail.tobytes() + bytes(2 * (wanted - len(tail)))
+
+
+class SpeechLevels:
+    """Levels of a piece's audio, and the silences in it."""
+
+    def __init__(self, sample_rate: int):
+        """Initialize empty.
+
+        Args:
+            sample_rate: Samples per second of 16-bit mono PCM.
+        """
+        self._rate = sample_rate
+        self._frame = int(sample_rate * FRAME_SECS)
+        self._levels: list[float] = []
+        self._rest = np.zeros(0, dtype=np.int16)
+        self._samples = 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio so far."""
+        return self._samples / self._rate
+
+    def feed(self, pcm: bytes) -> None:
+        """Take audio.
+
+        Args:
+            pcm: 16-bit little-endian mono PCM, whole samples.
+        """
+        samples = np.concatenate([self._rest, np.frombuffer(pcm, dtype=np.int16)])
+        self._samples += len(pcm) // 2
+        self._levels.extend(frame_levels(samples, self._frame))
+        self._rest = samples[len(samples) - len(samples) % self._frame :]
+
+    def pauses(self, least: float) -> list[tuple[float, float]]:
+        """Find silences between two sounds.
+
+        Args:
+            least: Seconds that a silence must last.
+
+        Returns:
+            Start and end of each, in seconds.
+        """
+        levels = np.array(self._levels)
+        if not len(levels):
+            return []
+        threshold = max(_FLOOR, _PAUSE_LEVEL * float(np.percentile(levels, 90)))
+        loud = np.flatnonzero(levels >= threshold)
+        gaps = np.flatnonzero(np.diff(loud) > 1)
+        found = [((int(loud[i]) + 1) * FRAME_SECS, int(loud[i + 1]) * FRAME_SECS) for i in gaps]
+        return [(start, end) for start, end in found if end - start >= least - 1e-9]

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from google.cloud import texttospeech_v1 as tts
-from loguru import logger
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     CancelFrame,
@@ -25,18 +24,17 @@ from pipecat.frames.frames import (
 from pipecat.metrics.metrics import MetricsData
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.google.tts import language_to_google_tts_language
-from pipecat.services.settings import NOT_GIVEN, NotGiven, TTSSettings
+from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.context.aggregated_frame_sequencer import AggregatedFrameSequencer
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
-from pipecat.utils.types import is_given
 
-from processors.chirp_errors import SynthesisError, synthesis_error
-from processors.chirp_stream import StandBy, SynthesisStream
+from processors.chirp_errors import SynthesisError
+from processors.chirp_settings import SAMPLE_RATE, ChirpTTSSettings, check_settings, default_settings, prior_rate
+from processors.chirp_synthesizer import ChirpSynthesizer
 from processors.chirp_utterance import Piece, Utterance
-from processors.chirp_voices import check_speaking_rate, check_voice
 from processors.errors import ConfigurationError
 from processors.frames import TurnSentFrame
 from processors.google_clients import texttospeech_client
@@ -44,60 +42,15 @@ from processors.heard_ledger import HeardLedger, LedgerEntry
 from processors.heard_playback import PlaybackClock
 from processors.heard_text import SpeechRate
 from processors.heard_units import SpokenWord, is_spaceless
+from processors.phrase_cache import PhraseCache
 from processors.speech_text import CODE, FirstPiece, SpeechTextAggregator, split_utf8
 from processors.speech_text_clean import speakable
 
-# Facts B1: the native rate of the voices; others may be refused. Transports resample.
-SAMPLE_RATE = 24_000
 # Facts B2: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_PIECE_BYTES = 4_500
-# Facts B3: first audio is measured at 280 to 350 ms from far away; several times that means it will not come.
-FIRST_AUDIO_SECS = 2.5
-STALL_SECS = 2.0
-# A piece that has given no audio for this long in all is skipped: silence is worse than a missing sentence.
-PIECE_BUDGET_SECS = 5.0
-_FIRST_BACKOFF_SECS = 0.25
-
-
-@dataclass(frozen=True)
-class Pronunciation:
-    """How to say a phrase (facts B1: en-US first; other locales may ignore it).
-
-    Parameters:
-        phrase: The phrase exactly as it occurs in the text.
-        pronunciation: How it sounds, in ``encoding``.
-        encoding: Phonetic alphabet.
-    """
-
-    phrase: str
-    pronunciation: str
-    encoding: Literal["ipa", "x-sampa", "yomigana", "pinyin"] = "ipa"
-
-
-_ENCODINGS = {
-    "ipa": tts.CustomPronunciationParams.PhoneticEncoding.PHONETIC_ENCODING_IPA,
-    "x-sampa": tts.CustomPronunciationParams.PhoneticEncoding.PHONETIC_ENCODING_X_SAMPA,
-    "yomigana": tts.CustomPronunciationParams.PhoneticEncoding.PHONETIC_ENCODING_JAPANESE_YOMIGANA,
-    "pinyin": tts.CustomPronunciationParams.PhoneticEncoding.PHONETIC_ENCODING_PINYIN,
-}
-
-
-@dataclass
-class ChirpTTSSettings(TTSSettings):
-    """Settings of :class:`ChirpTTSService`, changeable while it runs.
-
-    Parameters:
-        speaking_rate: Multiple of the voice's own speed, 0.25 to 2.0; None for the voice's own.
-        markup: Whether ``[pause short]``, ``[pause]`` and ``[pause long]`` in the text are pauses. Without it they
-            are dropped.
-        custom_pronunciations: How to say certain phrases.
-        voice_cloning_key: Key of an instant custom voice, which then speaks instead of ``voice``.
-    """
-
-    speaking_rate: float | NotGiven | None = field(default_factory=lambda: NOT_GIVEN)
-    markup: bool | NotGiven = field(default_factory=lambda: NOT_GIVEN)
-    custom_pronunciations: Sequence[Pronunciation] | NotGiven = field(default_factory=lambda: NOT_GIVEN)
-    voice_cloning_key: str | NotGiven | None = field(default_factory=lambda: NOT_GIVEN)
+# A piece must be handed over this long before the voice would fall silent: first audio (facts B3) and some room.
+_LEAD_SECS = 0.5
+_CUT_AGAIN_SECS = 0.1
 
 
 class TTSDiscardedMetricsData(MetricsData):
@@ -111,8 +64,8 @@ class TTSDiscardedMetricsData(MetricsData):
 
 
 @dataclass
-class _FirstPieceDueFrame(ControlFrame):
-    """Sent by the service to itself: the first piece has waited long enough."""
+class _CutDueFrame(ControlFrame):
+    """Sent by the service to itself: text that is pending must be spoken now."""
 
 
 class _Sequencer(AggregatedFrameSequencer):
@@ -151,8 +104,6 @@ class ChirpTTSService(TTSService):
     Settings = ChirpTTSSettings
     _settings: ChirpTTSSettings
 
-    _PRIOR_RATE: ClassVar[dict[str, float]] = {"ko": 0.16, "ja": 0.17, "cmn": 0.2, "yue": 0.2, "zh": 0.2}
-
     def __init__(
         self,
         *,
@@ -160,6 +111,7 @@ class ChirpTTSService(TTSService):
         location: str | None = None,
         settings: ChirpTTSSettings | None = None,
         first_piece: FirstPiece | None = None,
+        phrase_cache: PhraseCache | None = None,
         output_latency: float = 0.02,
         text_transforms: Sequence[tuple[str, TextTransform]] | None = None,
         **kwargs: Any,
@@ -171,6 +123,8 @@ class ChirpTTSService(TTSService):
             location: Region of the endpoint, or None for the global one (facts B4).
             settings: Voice, language and how it speaks.
             first_piece: When the first piece of a reply is good enough to be spoken.
+            phrase_cache: Keeps what ``TTSSpeakFrame`` says (greetings, fillers, apologies); a phrase found there
+                costs no request.
             output_latency: Seconds from pushing audio into an idle pipeline until it is heard.
             text_transforms: Rewriting of text before synthesis, after what makes it speakable.
             **kwargs: Arguments of Pipecat's ``TTSService``.
@@ -178,15 +132,7 @@ class ChirpTTSService(TTSService):
         Raises:
             ConfigurationError: If voice, language and speaking rate do not fit together.
         """
-        defaults = self.Settings(
-            model=None,
-            voice="en-US-Chirp3-HD-Charon",
-            language="en-US",
-            speaking_rate=None,
-            markup=False,
-            custom_pronunciations=(),
-            voice_cloning_key=None,
-        )
+        defaults = default_settings()
         if settings is not None:
             defaults.apply_update(settings)
         super().__init__(
@@ -197,25 +143,22 @@ class ChirpTTSService(TTSService):
             text_transforms=[("*", speakable), *(text_transforms or [])],
             **kwargs,
         )
-        _check(self._settings)
-        self._client = client
+        check_settings(self._settings)
         self._location = location
+        self._synthesizer = ChirpSynthesizer(self._settings, self._sent, self.create_task, phrase_cache)
+        self._synthesizer.client = client
         self._first_piece = first_piece or FirstPiece()
-        self._cutter = SpeechTextAggregator(self._language, self._first_piece)
+        self._cutter = SpeechTextAggregator(self._settings.locale, self._first_piece)
         self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
         self._sequencer = _Sequencer(name=str(self))
         self._aggregated_frame_sequencer = self._sequencer
         self.ledger = HeardLedger()
         self._playback = PlaybackClock(output_latency)
-        self._rate = self._new_rate()
+        self._rate = SpeechRate(prior_rate(self._settings))
         self._utterances: dict[str, Utterance] = {}
-        self._stand_by = StandBy(self._open_stream, self.create_task)
-        self._first_piece_task: asyncio.Task | None = None
+        self._pending_task: asyncio.Task | None = None
+        self._first_text_at: float | None = None
         self._phrase = False
-
-    @property
-    def _language(self) -> str:
-        return str(self._settings.language)
 
     @property
     def supports_processing_metrics(self) -> bool:
@@ -247,8 +190,8 @@ class ChirpTTSService(TTSService):
             ConfigurationError: If there are no usable credentials.
         """
         await super().setup(setup)
-        if self._client is None:
-            self._client = texttospeech_client(self._location)
+        if self._synthesizer.client is None:
+            self._synthesizer.client = texttospeech_client(self._location)
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to connect, so that the first reply finds the channel warm.
@@ -257,8 +200,7 @@ class ChirpTTSService(TTSService):
             frame: The start frame.
         """
         await super().start(frame)
-        if channel := getattr(getattr(self._client, "transport", None), "grpc_channel", None):
-            channel.get_state(try_to_connect=True)
+        self._synthesizer.connect()
 
     async def stop(self, frame: EndFrame) -> None:
         """Finish what is being said, then end.
@@ -269,7 +211,7 @@ class ChirpTTSService(TTSService):
         for utterance in self._utterances.values():
             utterance.end()
         await super().stop(frame)
-        self._stand_by.close()
+        self._synthesizer.close()
 
     async def cancel(self, frame: CancelFrame) -> None:
         """Fall silent at once.
@@ -296,18 +238,20 @@ class ChirpTTSService(TTSService):
             frame: The frame.
             direction: Where it travels.
         """
-        if isinstance(frame, _FirstPieceDueFrame):
-            await self._force_first_piece()
+        if isinstance(frame, _CutDueFrame):
+            await self._cut_pending_text()
             return
         if isinstance(frame, TurnSentFrame | LLMFullResponseStartFrame):
-            self._stand_by.expect()
+            self._synthesizer.expect_text()
         self._phrase = isinstance(frame, TTSSpeakFrame)
         pending = self._cutter.text.text if isinstance(frame, InterruptionFrame) else ""
         await super().process_frame(frame, direction)
         if pending:
             self.ledger.add(LedgerEntry(self.now(), "cut", "", pending, "interrupted"))
+        if isinstance(frame, InterruptionFrame | LLMFullResponseStartFrame):
+            self._first_text_at = None
         if isinstance(frame, LLMTextFrame):
-            self._watch_first_piece()
+            self._watch_pending_text()
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
         """Push a frame; audio is noted as handed to the loudspeaker.
@@ -340,7 +284,7 @@ class ChirpTTSService(TTSService):
                 self,
                 self._playback,
                 self._rate,
-                language=self._language,
+                language=self._settings.locale,
                 sample_rate=SAMPLE_RATE,
                 create_task=self.create_task,
             )
@@ -385,25 +329,43 @@ class ChirpTTSService(TTSService):
             utterance.stop()
 
     #
-    # First piece
+    # Pending text
     #
 
-    def _watch_first_piece(self) -> None:
-        if self._first_piece_task is not None:
-            self._first_piece_task.cancel()
-            self._first_piece_task = None
+    def _watch_pending_text(self) -> None:
+        """See to it that text which ends in no good place is spoken in time."""
+        segmenter = self._cutter.segmenter
+        if not segmenter.pending.strip():
+            self._first_text_at = None
+            return
+        if self._first_text_at is None:
+            self._first_text_at = self.now()
+        if self._pending_task is None or self._pending_task.done():
+            self._pending_task = self.create_task(self._wait_to_cut())
+
+    async def _wait_to_cut(self) -> None:
+        segmenter = self._cutter.segmenter
+        while segmenter.awaits_first or segmenter.awaits_more:
+            if (wait := self._cut_due() - self.now()) <= 0:
+                # Through the service's own queue, so that it cannot overtake or be overtaken by text.
+                await self.queue_frame(_CutDueFrame())
+                wait = _CUT_AGAIN_SECS
+            await asyncio.sleep(wait)
+
+    def _cut_due(self) -> float:
+        """Clock time at which pending text must go to synthesis."""
+        first_text_at = self.now() if self._first_text_at is None else self._first_text_at
         if self._cutter.segmenter.awaits_first:
-            self._first_piece_task = self.create_task(self._first_piece_due())
+            return first_text_at + self._first_piece.wait
+        utterance = self._utterances.get(self._turn_context_id or "")
+        return utterance.runs_dry_at() - _LEAD_SECS if utterance else first_text_at
 
-    async def _first_piece_due(self) -> None:
-        await asyncio.sleep(self._first_piece.wait)
-        # Through the service's own queue, so that it cannot overtake or be overtaken by text.
-        await self.queue_frame(_FirstPieceDueFrame())
-
-    async def _force_first_piece(self) -> None:
-        if piece := self._cutter.force():
+    async def _cut_pending_text(self) -> None:
+        if (piece := self._cutter.force()) is not None:
             await self.stop_text_aggregation_metrics()
             await self._handle_aggregated_text(self._aggregated_text_frame(piece))
+            self._first_text_at = None
+            self._watch_pending_text()
 
     #
     # Host of utterances
@@ -470,56 +432,22 @@ class ChirpTTSService(TTSService):
         await self.append_to_audio_context(utterance.context_id, TTSStoppedFrame(context_id=utterance.context_id))
         await self.remove_audio_context(utterance.context_id)
 
-    async def synthesize(self, text: str, *, phrase: bool) -> AsyncIterator[bytes]:
-        """Yield the audio of a text; tries again as long as nothing has come and the budget lasts.
+    def synthesize(self, text: str, *, phrase: bool) -> AsyncIterator[bytes]:
+        """Yield the audio of a text.
 
         Args:
             text: What to say.
             phrase: Whether it may be spoken often.
 
-        Yields:
-            16-bit mono PCM at ``SAMPLE_RATE``.
-
-        Raises:
-            SynthesisError: If it failed for good, or broke off.
+        Returns:
+            16-bit mono PCM at ``SAMPLE_RATE``; raises SynthesisError.
         """
-        deadline = self.now() + PIECE_BUDGET_SECS
-        backoff = _FIRST_BACKOFF_SECS
-        tries = 0
-        while True:
-            got_audio = False
-            try:
-                async for chunk in self._attempt(text):
-                    got_audio = True
-                    yield chunk
-                return
-            except Exception as raised:
-                error = synthesis_error(raised, str(self._settings.voice))
-                tries += 1
-                allowed = error.throttled or tries < 2
-                if got_audio or not error.retry or not allowed or self.now() + backoff > deadline:
-                    raise error from raised
-                logger.warning(f"{self}: {error.reason} Trying again.")
-            await asyncio.sleep(backoff)
-            backoff *= 2
+        return self._synthesizer.synthesize(text, phrase=phrase)
 
-    async def _attempt(self, text: str) -> AsyncIterator[bytes]:
-        stream = self._stand_by.take() or self._open_stream()
-        try:
-            stream.speak(self._input(text))
-            self.ledger.add(LedgerEntry(self.now(), "sent", "", text))
+    async def _sent(self, text: str, reason: str) -> None:
+        self.ledger.add(LedgerEntry(self.now(), "sent", "", text, reason))
+        if reason != "cache":
             await self.start_tts_usage_metrics(text)
-            chunks = stream.audio()
-            patience = FIRST_AUDIO_SECS
-            while True:
-                async with asyncio.timeout(patience):
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
-                yield chunk
-                patience = STALL_SECS
-        finally:
-            stream.cancel()
 
     #
     # Settings
@@ -529,53 +457,15 @@ class ChirpTTSService(TTSService):
         wanted = replace(self._settings)
         wanted.apply_update(cast(ChirpTTSSettings, delta))
         try:
-            _check(wanted)
+            check_settings(wanted)
         except ConfigurationError as error:
             await self.push_error(f"The voice stays as it was: {error}")
             return {}
         changed = await super()._update_settings(delta)
         if changed:
-            self._stand_by.close()
-            self._rate = self._new_rate()
+            self._synthesizer.close()
+            self._rate = SpeechRate(prior_rate(self._settings))
         return changed
-
-    def _new_rate(self) -> SpeechRate:
-        prior = self._PRIOR_RATE.get(self._language.split("-")[0], 0.2)
-        speed = self._settings.speaking_rate
-        return SpeechRate(prior / speed if is_given(speed) and speed else prior)
-
-    def _input(self, text: str) -> tts.StreamingSynthesisInput:
-        if self._settings.markup:
-            return tts.StreamingSynthesisInput(markup=text)
-        return tts.StreamingSynthesisInput(text=text)
-
-    def _open_stream(self) -> SynthesisStream:
-        if self._client is None:
-            raise RuntimeError("the service was not set up")
-        return SynthesisStream(self._client, self._config(), self.create_task)
-
-    def _config(self) -> tts.StreamingSynthesizeConfig:
-        settings = self._settings
-        voice = tts.VoiceSelectionParams(language_code=self._language)
-        if settings.voice_cloning_key:
-            voice.voice_clone = tts.VoiceCloneParams(voice_cloning_key=settings.voice_cloning_key)
-        else:
-            voice.name = str(settings.voice)
-        pronunciations = [
-            tts.CustomPronunciationParams(
-                phrase=p.phrase, phonetic_encoding=_ENCODINGS[p.encoding], pronunciation=p.pronunciation
-            )
-            for p in settings.custom_pronunciations or ()
-        ]
-        return tts.StreamingSynthesizeConfig(
-            voice=voice,
-            streaming_audio_config=tts.StreamingAudioConfig(
-                audio_encoding=tts.AudioEncoding.PCM,
-                sample_rate_hertz=SAMPLE_RATE,
-                speaking_rate=settings.speaking_rate or None,
-            ),
-            custom_pronunciations=tts.CustomPronunciations(pronunciations=pronunciations) if pronunciations else None,
-        )
 
     async def _report_discarded(self, characters: int) -> None:
         if characters:
@@ -583,17 +473,9 @@ class ChirpTTSService(TTSService):
             await self.push_frame(MetricsFrame(data=[data]))
 
     def _stop_everything(self) -> None:
-        self._stand_by.close()
+        self._synthesizer.close()
+        if self._pending_task is not None:
+            self._pending_task.cancel()
         for utterance in self._utterances.values():
             utterance.stop()
         self._utterances.clear()
-
-
-def _check(settings: ChirpTTSSettings) -> None:
-    check_voice(
-        str(settings.voice) if settings.voice else None,
-        str(settings.language) if settings.language else None,
-        cloned=bool(settings.voice_cloning_key),
-    )
-    rate = settings.speaking_rate
-    check_speaking_rate(rate if is_given(rate) else None)

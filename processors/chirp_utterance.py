@@ -145,6 +145,15 @@ class Utterance:
             self._ended = True
             self._queue.put_nowait(None)
 
+    def runs_dry_at(self) -> float:
+        """Clock time, in seconds, until which there is something to hear, by what is known of its length."""
+        left = sum(
+            piece.estimator.expected_duration() - piece.estimator.duration
+            for piece in self._pieces
+            if not piece.estimator.complete
+        )
+        return max(self._playback.busy_until, self._host.now()) + left
+
     def played(self, at: float, secs: float) -> None:
         """Audio of the utterance was handed to the loudspeaker.
 

@@ -12,7 +12,7 @@ from typing import Literal
 from pipecat.utils.string import match_endofsentence
 from pipecat.utils.text.base_text_aggregator import Aggregation, BaseTextAggregator, TextType
 
-from processors.heard_units import spoken_words
+from processors.heard_units import is_spaceless, spoken_words
 
 CODE: Literal["code"] = "code"
 """Text type of fenced code: written to the context, never spoken."""
@@ -32,6 +32,8 @@ _CONJUNCTIONS = {
     "ko": re.compile(r"(?<=[가-힣](?:고|며|서|면|만|데|니|까|도|든|럼|려))\s"),
     "ja": re.compile(r"(?<=ので)|(?<=けど)|(?<=けれど)|(?<=ますが)|(?<=ですが)|(?<=ますから)|(?<=ですから)"),
 }
+_PHRASE_END = re.compile(r"[\u3041-\u309f](?=[\u30a1-\u30fa\u3400-\u9fffA-Za-z0-9])")
+_WORD_BEFORE_SPACE = re.compile(r"\S+(?=\s)")
 # Abbreviations and initials: a full stop after them at the end of what has come so far proves nothing yet.
 _SHORT_WORD_STOP = re.compile(r"(?:\b[A-Za-z]{1,3}|\d|\b[A-Za-z]\.[A-Za-z])\.$")
 # How sure one can be that a piece this long is spoken in one go: the longest text sent as one sentence, in characters.
@@ -40,24 +42,26 @@ _MAX_SENTENCE = 400
 
 @dataclass(frozen=True)
 class FirstPiece:
-    """When the first piece of a reply is good enough to be spoken.
+    """When a piece that is wanted early is good enough.
 
-    Lengths are in units of about a syllable (0.2 s); a piece shorter than what the next one needs to be synthesized
-    would leave a gap after it.
+    Lengths are in units of about a syllable (0.2 s). A piece shorter than the time that the next one takes to be
+    synthesized would leave a gap after it.
 
     Parameters:
+        sentence: Least length of a sentence.
         clause: Least length before a comma or its like.
         conjunction: Least length before a conjunction.
         enough: Length at which any space between words will do.
-        forced: Least length when nothing more has come for ``wait`` seconds.
-        wait: Seconds without a good place to cut, after which what is there is spoken.
+        forced: Least length when time is up.
+        wait: Seconds after the reply's first text at which time is up.
     """
 
-    clause: float = 4.0
-    conjunction: float = 7.0
-    enough: float = 12.0
-    forced: float = 4.0
-    wait: float = 0.1
+    sentence: float = 0.8
+    clause: float = 3.5
+    conjunction: float = 6.0
+    enough: float = 11.0
+    forced: float = 3.0
+    wait: float = 0.12
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,11 @@ class SpeechSegmenter:
         """Whether text is pending and nothing of the reply has been cut yet."""
         return not self._started and bool(self._buffer.strip())
 
+    @property
+    def awaits_more(self) -> bool:
+        """Whether text is pending that comes after a piece that was cut."""
+        return self._started and bool(self._buffer.strip()) and not self._in_code()
+
     def feed(self, text: str) -> list[Segment]:
         """Take text.
 
@@ -117,16 +126,17 @@ class SpeechSegmenter:
         return segments
 
     def force(self) -> Segment | None:
-        """Cut the first piece now, without waiting for a better place.
+        """Cut now, because the voice is about to fall silent: the best place there is will do.
 
         Returns:
-            What has come up to the last complete word, or None if that is too short to be worth it or speech has
-            started already.
+            What has come up to a clause or the last complete word, or None if that is too short to be worth it.
         """
-        if self._started or self._in_code():
+        if self._in_code():
             return None
-        end = self._sentence_end(eager=True) or self._last_word_end()
-        if not end or self._units(end) < min(self._first.forced, self._least_forced(end)):
+        if end := self._sentence_end(eager=True):
+            return self._take(end, "sentence") if self._units(end) >= self._first.sentence else None
+        end = self._clause_end(self._first.forced) or self._last_word_end()
+        if not end or self._units(end) < self._first.forced:
             return None
         return self._take(end, "clause")
 
@@ -151,7 +161,7 @@ class SpeechSegmenter:
         if self._in_code():
             end = self._buffer.find(_FENCE, self._code_start() + len(_FENCE))
             return self._take(end + len(_FENCE), CODE) if end >= 0 else None
-        if (end := self._sentence_end()) and (self._started or self._units(end) >= 1.0):
+        if (end := self._sentence_end()) and (self._started or self._units(end) >= self._first.sentence):
             return self._take(end, "sentence")
         if not self._started and (end := self._clause_end()):
             return self._take(end, "clause")
@@ -180,10 +190,6 @@ class SpeechSegmenter:
 
     def _units(self, end: int) -> float:
         return sum(word.units for word in spoken_words(self._buffer[:end], self.language))
-
-    def _least_forced(self, end: int) -> float:
-        """A complete sentence may be as short as it is; half of one may not."""
-        return 1.0 if _LATIN_END.search(self._buffer[:end].rstrip()[-2:]) else self._first.forced
 
     def _limit(self) -> int:
         fence = self._buffer.find(_FENCE)
@@ -219,27 +225,31 @@ class SpeechSegmenter:
         lead = end + after.index(next_word[0])
         return match_endofsentence(text[: lead + len(next_word)], language=self.language) == end
 
-    def _clause_end(self) -> int:
+    def _clause_end(self, least: float | None = None) -> int:
+        """Where the first good clause ends, or 0.
+
+        Args:
+            least: Length that is good enough, in units; None for what a first piece needs.
+        """
         text = self._buffer[: self._limit()]
         for match in _CLAUSE_END.finditer(text):
-            # A comma between digits or at the very end of what has come may be part of a number.
-            if self._units(match.end()) >= self._first.clause:
+            if self._units(match.end()) >= (least or self._first.clause):
                 return match.end()
         if pattern := _CONJUNCTIONS.get(self.language.split("-")[0]):
             for match in pattern.finditer(text):
-                if self._units(match.start()) >= self._first.conjunction and text[match.end() :].strip():
+                if self._units(match.start()) >= (least or self._first.conjunction) and text[match.end() :].strip():
                     return match.start()
         end = self._last_word_end()
-        return end if end and self._units(end) >= self._first.enough else 0
+        return end if least is None and end and self._units(end) >= self._first.enough else 0
 
     def _last_word_end(self) -> int:
-        """End of the last word that is certainly complete."""
+        """End of the last word that is certainly complete, or 0."""
         text = self._buffer[: self._limit()]
-        words = spoken_words(text, self.language)
-        if not words:
-            return 0
-        complete = words if text != text.rstrip() or text[-1] in ".!?。！？、，," else words[:-1]
-        return complete[-1].end if complete else 0
+        if is_spaceless(text):
+            # Where a run of hiragana ends a phrase ends; within Chinese nothing tells words apart.
+            return max((match.end() for match in _PHRASE_END.finditer(text)), default=0)
+        ends = [match.end() for match in _WORD_BEFORE_SPACE.finditer(text)]
+        return ends[-1] if ends else 0
 
     def _long_cut(self) -> int:
         """A place to cut a sentence that does not end: the last clause, else the last word, else anywhere."""
