@@ -23,7 +23,7 @@ from emulator.live.http import answer, check_caller, endpoint
 from emulator.live.machine import Limits, LiveMachine
 from emulator.live.session import SessionStore
 from emulator.log import UsageLog
-from emulator.minds.base import Conversation, Thinker
+from emulator.minds.base import Conversation, MindError, Thinker
 from emulator.profiles import Profile
 
 # The websocket library logs request headers, the API key among them, at DEBUG, and clients that leave in mid-handshake
@@ -270,6 +270,9 @@ class _Connection:
                 self._act()
                 self._wake.set()
             self._machine.thought_all(reply, self._loop.time())
+        except MindError as error:
+            logger.error(f"Gemini Live: {error}")
+            self._machine.thought_failed(reply, self._loop.time())
         except Exception:
             logger.exception("The emulator's thinker failed")
             self._machine.thought_failed(reply, self._loop.time())

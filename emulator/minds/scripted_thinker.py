@@ -174,29 +174,35 @@ def parse_script(
     Raises:
         EmulatorError: If a table holds what no reply has.
     """
-    known = {item.name for item in fields(ScriptedReply)}
-    parsed = []
-    for number, table in enumerate(replies, start=1):
-        if unknown := sorted(set(table) - known):
-            raise EmulatorError(
-                f"Reply {number} of the scenario has the unknown key {unknown[0]!r}: use {', '.join(sorted(known))}."
-            )
-        try:
-            calls = tuple(
-                FunctionCall(call["name"], dict(call.get("args", {})), call.get("id", ""))
-                for call in table.get("calls", ())
-            )
-            re.compile(table.get("match") or "")
-        except (KeyError, TypeError, re.error) as error:
-            raise EmulatorError(
-                f"Reply {number} of the scenario is not valid ({error!r}): "
-                "a call needs a name, match must be a regular expression."
-            ) from error
-        parsed.append(ScriptedReply(**{**table, "calls": calls}))
+    parsed = [_parse_reply(number, table) for number, table in enumerate(replies, start=1)]
     thinker = ScriptedThinker(parsed, profile)
     if default is not None:
         thinker.default = default
     return thinker
+
+
+def _parse_reply(number: int, table: Mapping[str, Any]) -> ScriptedReply:
+    known = {item.name for item in fields(ScriptedReply)}
+    if unknown := sorted(set(table) - known):
+        raise EmulatorError(
+            f"Reply {number} of the scenario has the unknown key {unknown[0]!r}: use {', '.join(sorted(known))}."
+        )
+    try:
+        calls = tuple(
+            FunctionCall(call["name"], dict(call.get("args", {})), call.get("id", ""))
+            for call in table.get("calls", ())
+        )
+        re.compile(table.get("match") or "")
+        text = table.get("text", "")
+        if not isinstance(text, str) and not all(isinstance(piece, str) for piece in text):
+            raise TypeError("text must be a string or a list of strings")
+        seconds = {key: float(table[key]) for key in ("first_token", "chars_per_second") if table.get(key) is not None}
+    except (KeyError, TypeError, ValueError, re.error) as error:
+        raise EmulatorError(
+            f"Reply {number} of the scenario is not valid ({error!r}): a call needs a name, match must be a regular "
+            "expression, text a string or a list of strings, times numbers."
+        ) from error
+    return ScriptedReply(**{**table, "calls": calls, **seconds})
 
 
 def _fill(text: str, known: Mapping[str, str]) -> str:
