@@ -20,7 +20,7 @@ _ONSET_DB = 10.0
 _OFFSET_DB = 7.0
 _ALWAYS_QUIET_DB = -52.0
 _FLOOR_RANGE_DB = (-75.0, -38.0)
-_FLOOR_AT_START_DB = -60.0
+_FLOOR_AT_START_DB = -50.0
 _FLOOR_FRAMES = 150
 _SMOOTHING_FRAMES = 5
 _ONSET_FRAMES = (3, 5)
@@ -184,7 +184,7 @@ def sounds_voiced(samples: np.ndarray) -> bool:
     run = 0
     for at in range(0, len(samples) - _VOICED_FRAME, _VOICED_HOP):
         frame = samples[at : at + _VOICED_FRAME]
-        if np.max(np.abs(frame)) < loudest / 10:
+        if np.max(np.abs(frame)) < loudest / 4:
             run = 0
             continue
         frame = frame - frame.mean()
