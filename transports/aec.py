@@ -16,6 +16,8 @@ FRAME_SECS = 0.01
 
 _FULL_SCALE = 32768.0
 _FLOOR_DB = -100.0
+_QUIET_DB = -65.0
+"""Levels below this differ without meaning."""
 
 
 @dataclass(frozen=True)
@@ -110,17 +112,19 @@ class ReferenceQueue:
 class CancellingMonitor:
     """Judges from levels alone whether the bot's voice is being cancelled.
 
-    Half-duplex is a heavy measure, so it takes two signs at once over three seconds of bot speech: little is cancelled,
-    and what remains rises and falls with what is played. A user who talks over the bot lowers the first number but does
-    not follow the bot's rhythm.
+    Half-duplex is a heavy measure, so it takes two signs at once over four seconds of bot speech, twice: little is
+    cancelled, and what remains rises and falls with what is played. A user who talks over the bot lowers the first
+    number but does not follow the bot's rhythm (correlation below 0.4 measured, against 0.8 and more where AEC3 finds
+    no reference, such as on a wireless loudspeaker that plays a second late).
     """
 
-    WINDOW = 300
+    _WINDOW = 400
     _EVERY = 100
-    _MAX_LAG = 60
+    _MIN_LAG, _MAX_LAG = -15, 100
+    _SPAN = 50
     _POOR_ERLE_DB = 6.0
     _GOOD_ERLE_DB = 12.0
-    _POOR_CORRELATION = 0.6
+    _POOR_CORRELATION = 0.55
     _AUDIBLE_DB = -50.0
     _ACTIVE_HANGOVER = 40
 
@@ -129,9 +133,11 @@ class CancellingMonitor:
         self.poor = False
         self.far_active = False
         self._near = self._out = 0.0
+        self._frames = 0
+        self._measured: deque[float] = deque(maxlen=8)
         self._noise = 0.0
         self._since_active = self._ACTIVE_HANGOVER
-        self._levels: deque[tuple[float, float]] = deque(maxlen=self.WINDOW + self._MAX_LAG)
+        self._levels: deque[tuple[float, float]] = deque(maxlen=self._WINDOW + self._MAX_LAG - self._MIN_LAG)
         self._active = 0
         self._suspicions = 0
 
@@ -145,31 +151,43 @@ class CancellingMonitor:
         if not self.far_active:
             return
         if near_power > 4 * self._noise:
-            # Two seconds of memory.
-            self._near = 0.995 * self._near + near_power
-            self._out = 0.995 * self._out + out_power
-            self.erle_db = float(10 * np.log10((self._near + 1e-12) / (self._out + 1e-12)))
+            self._measure(near_power, out_power)
         self._levels.append((_decibels(reference_power), _decibels(out_power)))
         self._active += 1
-        if self._active >= self.WINDOW and self._active % self._EVERY == 0:
+        if self._active % self._EVERY == 0 and len(self._levels) == self._levels.maxlen:
             self._judge()
 
+    def _measure(self, near_power: float, out_power: float) -> None:
+        """Take the median of half seconds, so that a user who talks over the bot does not count as echo at once."""
+        self._near += near_power
+        self._out += out_power
+        self._frames += 1
+        if self._frames == self._SPAN:
+            self._measured.append(float(10 * np.log10((self._near + 1e-12) / (self._out + 1e-12))))
+            self.erle_db = float(np.median(self._measured))
+            self._near = self._out = 0.0
+            self._frames = 0
+
     def _judge(self) -> None:
-        levels = np.array(self._levels)
-        if len(levels) < self.WINDOW or self.erle_db is None:
+        if self.erle_db is None:
             return
-        reference, out = levels[:, 0], levels[:, 1]
-        audible = np.percentile(out, 80) > self._AUDIBLE_DB
-        suspicious = (
-            bool(audible)
-            and self.erle_db < self._POOR_ERLE_DB
-            and _follows(reference, out, self._MAX_LAG) > self._POOR_CORRELATION
-        )
-        if suspicious:
+        reference, out = np.array(self._levels).T
+        audible = bool(np.percentile(out, 80) > self._AUDIBLE_DB)
+        if audible and self.erle_db < self._POOR_ERLE_DB and self._follows(reference, out) > self._POOR_CORRELATION:
             self._suspicions += 1
         elif self.erle_db > self._GOOD_ERLE_DB or not audible:
             self._suspicions = 0
         self.poor = self._suspicions >= (1 if self.poor else 2)
+
+    def _follows(self, reference: np.ndarray, out: np.ndarray) -> float:
+        """Best correlation of the two level curves, whichever of them comes first."""
+        first = np.maximum(reference[-self._MIN_LAG : -self._MIN_LAG + self._WINDOW], _QUIET_DB)
+        best = 0.0
+        for start in range(0, self._MAX_LAG - self._MIN_LAG, 2):
+            second = np.maximum(out[start : start + self._WINDOW], _QUIET_DB)
+            if first.std() > 1 and second.std() > 1:
+                best = max(best, float(np.corrcoef(first, second)[0, 1]))
+        return best
 
 
 class EchoCanceller:
@@ -253,14 +271,3 @@ def _power(block: np.ndarray) -> float:
 
 def _decibels(power: float) -> float:
     return max(_FLOOR_DB, float(10 * np.log10(power + 1e-12)))
-
-
-def _follows(reference: np.ndarray, out: np.ndarray, max_lag: int) -> float:
-    """Best correlation of two level curves, the second up to so many frames behind the first."""
-    length = len(reference) - max_lag
-    best = 0.0
-    for lag in range(0, max_lag, 2):
-        first, second = reference[:length], out[lag : lag + length]
-        if first.std() > 1 and second.std() > 1:
-            best = max(best, float(np.corrcoef(first, second)[0, 1]))
-    return best
