@@ -126,7 +126,7 @@ def encode_mulaw(samples: np.ndarray) -> bytes:
     Returns:
         One byte a sample.
     """
-    magnitude = np.minimum(np.abs(samples.astype(np.int32) >> 2), _MULAW_CLIP) + _MULAW_BIAS
+    magnitude = np.minimum(np.abs(samples.astype(np.int32)) >> 2, _MULAW_CLIP) + _MULAW_BIAS
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 5
     mantissa = (magnitude >> (exponent + 1)) & 0x0F
     sign = np.where(samples < 0, 0x80, 0)
