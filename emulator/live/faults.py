@@ -12,7 +12,7 @@ hit it again::
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from emulator.live.errors import Refusal
@@ -70,10 +70,10 @@ class Drop:
 
 @dataclass(frozen=True)
 class TurnFault:
-    """One turn goes otherwise than it should.
+    """One turn goes otherwise than it should. If several are told of a turn, the last one holds.
 
     Parameters:
-        turn: Which; None = every turn.
+        turn: Which; None = every turn, also those that answer function results.
         silent: No answer at all (facts C10: about 5 % on 3.1).
         transcript_lag: Seconds that each piece's transcription comes after its audio, negative = before it (facts C6).
             None = the profile's order.
@@ -160,7 +160,6 @@ class FaultScript:
         self.faults = faults or LiveFaults()
         self.random = random.Random(self.faults.seed)  # noqa: S311 - decides how frames are cut, guards nothing
         self.turns = 0
-        self._used: dict[int, int] = {}
 
     def refuse_setup(self, *, resuming: bool) -> Refusal | None:
         """Tell whether the setup that came is refused, and count it.
@@ -179,15 +178,21 @@ class FaultScript:
 
     def begin_connection(self) -> list[GoAway]:
         """Take the goAways that are due by time on a new connection."""
-        return [go_away for go_away in self.faults.go_aways if go_away.turn is None and self._use(go_away)]
+        due = [go_away for go_away in self.faults.go_aways if go_away.turn is None]
+        for go_away in due:
+            self.faults.go_aways.remove(go_away)
+            if go_away.times != 1:
+                self.faults.go_aways.append(replace(go_away, times=max(-1, go_away.times - 1)))
+        return due
+
+    def begin_other_turn(self) -> TurnPlan:
+        """Take what goes wrong in a turn that answers no user: it does not count."""
+        return TurnPlan(0, self._fault(0))
 
     def begin_turn(self) -> TurnPlan:
         """Count a turn and take what goes wrong in it."""
         self.turns += 1
-        plan = TurnPlan(self.turns)
-        for fault in self.faults.turns:
-            if fault.turn in (None, self.turns):
-                plan.fault = fault
+        plan = TurnPlan(self.turns, self._fault(self.turns))
         for drop in [drop for drop in self.faults.drops if drop.turn == self.turns]:
             self.faults.drops.remove(drop)
             plan.drop = drop
@@ -196,7 +201,6 @@ class FaultScript:
                 plan.go_away = go_away
         return plan
 
-    def _use(self, go_away: GoAway) -> bool:
-        used = self._used.get(id(go_away), 0)
-        self._used[id(go_away)] = used + 1
-        return go_away.times < 0 or used < go_away.times
+    def _fault(self, turn: int) -> TurnFault:
+        fitting = [fault for fault in self.faults.turns if fault.turn in (None, turn)]
+        return fitting[-1] if fitting else TurnFault()

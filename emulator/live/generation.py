@@ -103,7 +103,7 @@ class Generation:
 
     def say(self, text: str, now: float) -> None:
         """Say something without thinking."""
-        turn = self._start(TurnPlan(0), now)
+        turn = self._start(self._context.script.begin_other_turn(), now)
         self._plan_parts(turn, turn.reply.feed(text, now))
         self._plan_end(turn, now)
 

@@ -13,6 +13,9 @@ from emulator.minds.base import Message
 HANDLE_LIFETIME = 2 * 3600.0
 """Seconds that a handle is good for after its session's connection ended (facts C8)."""
 
+# A handle holds a copy of the conversation, so a long session's oldest ones are given up.
+_HANDLES_PER_SESSION = 64
+
 # Named in public code as what a dead or unknown handle gives.
 _UNKNOWN_HANDLE = "Invalid session handle"
 _EXPIRED_HANDLE = "BidiGenerateContent session not found"
@@ -31,6 +34,7 @@ class Session:
         over: Whether its time is up for good.
         instruction: System instruction of the first setup.
         calls: How many functions were called.
+        handles: How many handles were given out.
     """
 
     id: int
@@ -41,6 +45,7 @@ class Session:
     over: bool = False
     instruction: str = ""
     calls: int = 0
+    handles: int = 0
 
     def new_call_id(self) -> str:
         """Name a function call, unlike any other of the session."""
@@ -104,7 +109,10 @@ class SessionStore:
 
     def issue_handle(self, session: Session, config: SessionConfig) -> str:
         """Give out a handle for the conversation as it stands."""
-        handle = f"emulated-session-{session.id}-state-{len(self._snapshots) + 1}"
+        session.handles += 1
+        name = f"emulated-session-{session.id}-state-"
+        self._snapshots.pop(f"{name}{session.handles - _HANDLES_PER_SESSION}", None)
+        handle = f"{name}{session.handles}"
         self._snapshots[handle] = _Snapshot(session, config.model_name, tuple(copy.deepcopy(session.messages)))
         return handle
 

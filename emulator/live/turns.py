@@ -6,7 +6,7 @@ from typing import Any
 
 from emulator.live.context import LiveContext
 from emulator.live.errors import invalid
-from emulator.live.faults import GoAway, TurnPlan
+from emulator.live.faults import GoAway
 from emulator.live.generation import Generation
 from emulator.live.setup import function_declarations, text_of
 from emulator.minds.base import FunctionResult, Message
@@ -156,7 +156,8 @@ class Turns:
         return Message("model" if role == "model" else "user", list(text))
 
     def _begin_turn(self, now: float, *, counted: bool = True) -> None:
-        plan = self._context.script.begin_turn() if counted else TurnPlan(0)
+        script = self._context.script
+        plan = script.begin_turn() if counted else script.begin_other_turn()
         if plan.fault.refusal is not None:
             raise plan.fault.refusal
         self._make_room()

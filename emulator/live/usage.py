@@ -1,5 +1,6 @@
 """Token counts: estimates of the right size, so that clients can account for them (facts C3, C10)."""
 
+import functools
 import math
 import unicodedata
 from typing import Any
@@ -66,5 +67,7 @@ def _details(counts: dict[str, int]) -> list[dict[str, Any]]:
     return [{"modality": modality, "tokenCount": count} for modality, count in counts.items() if count]
 
 
+@functools.lru_cache(maxsize=1024)
 def _wide(text: str) -> int:
-    return sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    # The whole context is counted again each turn, and most of it is old.
+    return 0 if text.isascii() else sum(unicodedata.east_asian_width(character) in "WF" for character in text)
