@@ -63,6 +63,11 @@ class Turn:
     context: Sequence[Any]
     provisional: bool = False
 
+    @property
+    def by_user(self) -> bool:
+        """Whether the user said it; an instruction waits until nobody is disturbed."""
+        return any(message.get("role") == "user" for message in self.messages)
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -135,7 +140,11 @@ class History:
         for message in reversed(messages):
             if isinstance(message, LLMSpecificMessage):
                 continue
-            if id(message) in known or message.get("role") not in ("user", *_INSTRUCTION_ROLES):
+            if (
+                id(message) in known
+                or _opens(message, messages)
+                or message.get("role") not in ("user", *_INSTRUCTION_ROLES)
+            ):
                 break
             new.insert(0, message)
         if not any(_text(message) for message in new):
@@ -169,7 +178,7 @@ class History:
         """
         self._match_heard(turn)
         known = self._known() | {id(message) for message in turn.messages}
-        missed = [m for m in turn.context if not isinstance(m, LLMSpecificMessage) and id(m) not in known]
+        missed = [m for m in _standard(turn.context) if id(m) not in known]
         earlier: list[tuple[str, str]] = []
         calls: list[str] = []
         covered: list[Any] = []
@@ -322,7 +331,7 @@ class History:
 def _told(messages: Sequence[Any], exclude: Sequence[Any]) -> tuple[list[tuple[str, str]], list[Any]]:
     """What a fresh session is told, as (role, text), and the messages this covers."""
     excluded = {id(message) for message in exclude}
-    covered = [m for m in messages if not isinstance(m, LLMSpecificMessage) and id(m) not in excluded]
+    covered = [m for m in _standard(messages) if id(m) not in excluded]
     names: dict[str, str] = {}
     worded = [_as_history(message, names, set()) for message in covered]
     return [("user" if role == "call" else role, text) for role, text in worded if text], covered
@@ -331,6 +340,28 @@ def _told(messages: Sequence[Any], exclude: Sequence[Any]) -> tuple[list[tuple[s
 def _tells_of(said: str, heard: str) -> bool:
     """Whether a heard text is (part of) what the model said; fillers may stand around it."""
     return bool(said) and bool(heard) and (heard in said or said in heard or said[:12] == heard[:12])
+
+
+def opening_instruction(messages: Sequence[Any]) -> str:
+    """Find the system message that opens a context; it belongs into the setup, not into the history.
+
+    Args:
+        messages: All messages of the context.
+
+    Returns:
+        Its text, or "".
+    """
+    return _text(messages[0]) if messages and _opens(messages[0], messages) else ""
+
+
+def _opens(message: Any, messages: Sequence[Any]) -> bool:
+    is_system = not isinstance(message, LLMSpecificMessage) and message.get("role") == "system"
+    return is_system and message is messages[0]
+
+
+def _standard(messages: Sequence[Any]) -> list[Any]:
+    """The messages that a session is told: neither other services' own ones nor the opening instruction."""
+    return [m for m in messages if not isinstance(m, LLMSpecificMessage) and not _opens(m, messages)]
 
 
 def _text(message: LLMContextMessage) -> str:

@@ -6,7 +6,6 @@ Everything that differs between families is a column here; no other module looks
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
 
 from loguru import logger
 
@@ -88,18 +87,10 @@ class LiveModel:
     patience_secs: float = 6.0
     session_limit_secs: float | None = None
 
-    def modality(self, wanted: Literal["auto", "text", "audio"] = "auto") -> Modality:
-        """Choose the modality to ask for at setup.
-
-        Args:
-            wanted: What the user set; ``auto`` leaves it to the row.
-
-        Returns:
-            The modality; the server's answer to the setup has the last word.
-        """
-        if wanted == "auto":
-            return Modality.TEXT if self.text_output else Modality.AUDIO
-        return Modality.TEXT if wanted == "text" else Modality.AUDIO
+    @property
+    def modality(self) -> Modality:
+        """What to ask for at setup; the server's answer has the last word."""
+        return Modality.TEXT if self.text_output else Modality.AUDIO
 
 
 # Order matters: the first pattern that matches wins, so longer names stand before their prefixes.

@@ -127,7 +127,7 @@ class SessionRunner:
     async def _open(self, action: Open) -> None:
         await self._drop_connection()
         model, row = self._model_name(), self._machine.model
-        modality = row.modality()
+        modality = row.modality
         try:
             connection = await self._opener(self._client, model, self._config(action, modality))
         except ConnectionRefused as refused:

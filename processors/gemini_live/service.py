@@ -1,6 +1,6 @@
 """The text brain: a Gemini Live session as a Pipecat LLM service."""
 
-import asyncio
+from dataclasses import replace
 from typing import Any
 
 from google import genai
@@ -26,7 +26,6 @@ from pipecat.frames.frames import (
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
@@ -36,9 +35,10 @@ from pipecat.utils.errors import ErrorCategory
 from processors.frames import TurnSentFrame
 from processors.gemini_live.actions import Action, Apologize, Open, Report, TurnSent, Usage
 from processors.gemini_live.connection import LiveConnection
-from processors.gemini_live.history import Turn
+from processors.gemini_live.fillers import APOLOGIES, FILLERS, Fillers, in_language
+from processors.gemini_live.history import Turn, opening_instruction
 from processors.gemini_live.link import Renewal
-from processors.gemini_live.models import Modality, lookup
+from processors.gemini_live.models import LiveModel, Modality, lookup
 from processors.gemini_live.options import SessionOptions
 from processors.gemini_live.runner import Opener, SessionRunner
 from processors.gemini_live.session import SessionMachine
@@ -50,7 +50,7 @@ from processors.gemini_live.settings import (
     language_code,
     live_config,
 )
-from processors.gemini_live.tools import APOLOGIES, FILLERS, declare, in_language, response_of
+from processors.gemini_live.tools import declare, response_of
 from processors.gemini_live.turns import Ended, Piece, Started, ToolCalls, ToolCancellation
 from processors.gemini_live.usage import token_usage
 from processors.google_clients import gemini_client
@@ -118,14 +118,18 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         self._declared: list[Any] | None = None
         self._instruction: str | None = None
         self._speculative = False
-        self._fillers: dict[str, asyncio.Task[None]] = {}
-        self._filler_index = 0
+        self._fillers = Fillers(self._say_filler, self.create_task, self.cancel_task)
 
     def can_generate_metrics(self) -> bool:
         """This service reports time to first text, processing time and tokens."""
         return True
 
     # Life.
+
+    def _register_direct_function(self, handler: Any, **options: Any) -> None:
+        super()._register_direct_function(handler, **options)
+        # Pipecat runs the clean-up that a handler carries; direct functions may carry one here, too (timers do).
+        self._record_tool_cleanup(handler)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Open the session while the other processors set up.
@@ -178,8 +182,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         await super().cleanup()
 
     async def _end(self) -> None:
-        for call_id in list(self._fillers):
-            await self._stop_filler(call_id)
+        await self._fillers.end_all()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.stop()
@@ -228,7 +231,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             if isinstance(frame, FunctionCallResultFrame):
                 await self._result(frame)
             elif isinstance(frame, FunctionCallCancelFrame):
-                await self._stop_filler(frame.tool_call_id)
+                await self._fillers.end(frame.tool_call_id)
                 if frame.run_llm:
                     self._feed(self._machine.result, frame.tool_call_id, {"error": "The function took too long."})
         await super().push_frame(frame, direction)
@@ -264,49 +267,51 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     async def _perform(self, action: Action) -> None:
         match action:
-            case Started(turn):
+            case Started(turn) | Piece(turn) | Ended(turn) | ToolCalls(turn):
+                # The user may have interrupted since the machine decided this.
                 if self._machine.turns.is_speakable(turn):
-                    await self.push_frame(LLMFullResponseStartFrame())
-            case Piece(turn, text):
-                if self._machine.turns.is_speakable(turn):
-                    await self.stop_ttfb_metrics()
-                    await self._push_llm_text(text)
-            case Ended(turn, spoken):
-                if spoken and self._machine.turns.is_speakable(turn):
-                    await self.stop_processing_metrics()
-                    await self.push_frame(LLMFullResponseEndFrame())
-            case ToolCalls(turn, calls):
-                if self._machine.turns.is_speakable(turn):
-                    await self._call(calls)
+                    await self._put_out(action)
             case ToolCancellation(ids):
                 for call_id in ids:
-                    await self._stop_filler(call_id)
+                    await self._fillers.end(call_id)
                     await self._cancel_function_calls_by_tool_call_id(call_id)
             case TurnSent(turn, text, attempt):
                 await self.start_processing_metrics()
                 await self.start_ttfb_metrics()
                 await self.broadcast_frame(TurnSentFrame, text=text, turn=turn, attempt=attempt)
             case Usage(metadata):
-                await self._count(token_usage(metadata))
+                await self.start_llm_usage_metrics(token_usage(metadata))
             case Apologize():
-                await self._say_aloud(self._apology())
-            case Report(line, error, permanent):
-                if error:
-                    category = ErrorCategory.INVALID_REQUEST if permanent else ErrorCategory.CONNECTIVITY
-                    await self.push_error(line, category=category)
-                else:
-                    logger.warning(f"{self}: {line}")
+                await self._apologize()
+            case Report():
+                await self._report(action)
 
-    async def _count(self, usage: LLMTokenUsage) -> None:
-        await self.start_llm_usage_metrics(usage)
+    async def _put_out(self, action: Started | Piece | Ended | ToolCalls) -> None:
+        match action:
+            case Started():
+                await self.push_frame(LLMFullResponseStartFrame())
+            case Piece(_, text):
+                await self.stop_ttfb_metrics()
+                await self._push_llm_text(text)
+            case Ended(_, spoken):
+                await self.stop_processing_metrics()
+                if spoken:
+                    await self.push_frame(LLMFullResponseEndFrame())
+            case ToolCalls(_, calls):
+                await self._call(calls)
 
-    async def _say_aloud(self, text: str) -> None:
+    async def _apologize(self) -> None:
+        text = self._settings.apology or in_language(APOLOGIES, language_code(self._settings.language))
         await self.push_frame(LLMFullResponseStartFrame())
-        await self.push_frame(LLMTextFrame(text))
+        await self.push_frame(LLMTextFrame(str(text)))
         await self.push_frame(LLMFullResponseEndFrame())
 
-    def _apology(self) -> str:
-        return str(self._settings.apology or in_language(APOLOGIES, language_code(self._settings.language)))
+    async def _report(self, report: Report) -> None:
+        if not report.error:
+            logger.warning(f"{self}: {report.line}")
+            return
+        category = ErrorCategory.INVALID_REQUEST if report.permanent else ErrorCategory.CONNECTIVITY
+        await self.push_error(report.line, category=category)
 
     # Functions.
 
@@ -316,7 +321,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             self._withdraw()  # run_function_calls withdraws it in the pipeline
         else:
             for call in calls:
-                self._start_filler(call.id or "")
+                self._begin_filler(call.id or "")
         await self.run_function_calls(
             [
                 FunctionCallFromLLM(
@@ -330,26 +335,19 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         )
 
     async def _result(self, frame: FunctionCallResultFrame) -> None:
-        if frame.properties is not None and not frame.properties.is_final:
-            return
-        await self._stop_filler(frame.tool_call_id)
+        properties = frame.properties
+        if properties is not None and not properties.is_final:
+            return  # the Live API has no place for a result that is not the last (facts C7)
+        await self._fillers.end(frame.tool_call_id)
         self._feed(self._machine.result, frame.tool_call_id, response_of(frame.result))
 
-    def _start_filler(self, call_id: str) -> None:
-        if self._settings.filler_after is not None:
-            self._fillers[call_id] = self.create_task(self._filler(), f"filler {call_id}")
-
-    async def _stop_filler(self, call_id: str) -> None:
-        task = self._fillers.pop(call_id, None)
-        if task is not None and not task.done():
-            await self.cancel_task(task)
-
-    async def _filler(self) -> None:
+    def _begin_filler(self, call_id: str) -> None:
         settings: Any = self._settings
-        await asyncio.sleep(settings.filler_after)
-        fillers = settings.fillers or in_language(FILLERS, language_code(settings.language))
-        text = fillers[self._filler_index % len(fillers)]
-        self._filler_index += 1
+        if settings.filler_after is not None:
+            texts = settings.fillers or in_language(FILLERS, language_code(settings.language))
+            self._fillers.begin(call_id, settings.filler_after, texts)
+
+    async def _say_filler(self, text: str) -> None:
         # Not part of the conversation: the model need not know that the silence was filled.
         await self.push_frame(TTSSpeakFrame(text, append_to_context=False))
 
@@ -383,20 +381,19 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         row = self._row()
         self._feed(self._machine.renew, row, Renewal.FRESH if fresh else Renewal.RESUME)
 
-    def _row(self) -> Any:
-        return lookup(self._model_name())
+    def _row(self) -> LiveModel:
+        row, wanted = lookup(self._model_name()), self._settings.modality
+        return row if wanted == "auto" else replace(row, text_output=wanted == "text")
 
     def _model_name(self) -> str:
         return str(self._settings.model)
 
     def _effective_instruction(self) -> str | None:
-        own: Any = self._settings.system_instruction
-        if own or self._context is None or not self._context.messages:
-            return own
-        first: Any = self._context.messages[0]
-        if isinstance(first, dict) and first.get("role") == "system" and isinstance(first.get("content"), str):
-            return first["content"]
-        return None
+        """The settings' instruction, or else the system message that opens the context; with Pipecat's additions."""
+        composed: Any = self._settings.system_instruction
+        if self._base_system_instruction or self._context is None:
+            return composed
+        return "\n\n".join(text for text in (opening_instruction(self._context.messages), composed) if text) or None
 
     def _declarations(self) -> list[Any]:
         tools = self.get_llm_adapter().from_standard_tools(self._context.tools if self._context else None)

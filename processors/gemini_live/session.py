@@ -1,9 +1,9 @@
 """One endless session over connections that end: a state machine without I/O.
 
-It is fed what happens and clock readings in seconds, and returns what is to be done. Its parts: ``Link`` keeps the chain
-of connections, ``TurnMachine`` deals answers to turns, ``History`` knows what the model's memory holds, ``CallLedger``
-what functions run, ``Watchdog`` what to do when nothing comes. This module holds what concerns several of them: when a
-turn may be sent, what is sent again, when a hand-over disturbs nobody.
+It is fed what happens and clock readings in seconds, and returns what is to be done. Its parts: ``Link`` keeps the
+chain of connections, ``TurnMachine`` deals answers to turns, ``History`` knows what the model's memory holds,
+``CallLedger`` what functions run, ``Watchdog`` what to do when nothing comes. This module holds what concerns several
+of them: when a turn may be sent, what is sent again, when a hand-over disturbs nobody.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ class SessionMachine:
         self.model = model
         self.options = options or SessionOptions()
         self.link = Link(self.options)
-        self.turns = TurnMachine(model, model.modality())
+        self.turns = TurnMachine(model, model.modality)
         self.history = History()
         self.calls = CallLedger()
         self.context: Sequence[Any] = ()
@@ -394,8 +394,8 @@ class SessionMachine:
         turn = self._outgoing
         if turn is None or self._fence_until is not None:
             return
-        if not turn.messages and (self.turns.busy or self._user_speaking):
-            return  # an instruction of our own waits for its moment
+        if not turn.by_user and (self.turns.busy or self._user_speaking):
+            return  # an instruction waits for its moment
         if self.calls.running(turn.number):
             return  # a turn that is sent again waits for the functions its first answer called
         self._send(turn, now)
@@ -552,7 +552,8 @@ class SessionMachine:
                 case ToolCalls(turn, calls):
                     numbered = self.calls.number(calls)
                     self.turns.hold(turn, self.calls.add(turn, numbered, self.link.serial, self._is_async))
-                    event = ToolCalls(turn, numbered)
+                    self._out.append(ToolCalls(turn, numbered))
+                    continue
                 case ToolCancellation(ids):
                     self.calls.cancel(ids)
                 case Ended(turn, spoken=False) if self._worth_a_nudge(turn):

@@ -23,6 +23,9 @@ class Step(Enum):
     CUT = "cut"
 
 
+_IMPATIENCE = 2 / 3
+
+
 class Watchdog:
     """Counts the seconds without a sign of an answer: one nudge, one resend, then the end."""
 
@@ -70,6 +73,8 @@ class Watchdog:
         if waiting is None:
             return None
         patience = self._options.patience_secs or model.patience_secs
+        if not self.calm:
+            patience *= _IMPATIENCE  # the user has waited already
         return max(waiting.sent_at, heard_from_at) + (self._options.stall_secs if _stalled(waiting) else patience)
 
     def step(self, waiting: Answer) -> Step:

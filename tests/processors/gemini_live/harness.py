@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from google import genai
 from google.genai import types
+from google.oauth2.credentials import Credentials
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
@@ -107,6 +108,19 @@ class Google:
         """Make a client, as a bot would."""
         return genai.Client(
             api_key="test-key-never-logged",
+            http_options=types.HttpOptions(
+                base_url=f"https://127.0.0.1:{self.server.port}",
+                async_client_args={"ssl": self._client_tls, **LIVE_SOCKET_OPTIONS},
+            ),
+        )
+
+    def vertex_client(self) -> genai.Client:
+        """Make a client of Vertex AI."""
+        return genai.Client(
+            vertexai=True,
+            project="test-project",
+            location="global",
+            credentials=Credentials(token="test-token-never-logged"),
             http_options=types.HttpOptions(
                 base_url=f"https://127.0.0.1:{self.server.port}",
                 async_client_args={"ssl": self._client_tls, **LIVE_SOCKET_OPTIONS},
