@@ -202,6 +202,8 @@ class _Connection:
         try:
             await self._drive()
             if self._machine.closed:
+                # Whom the server sends away may come back at once, before the closing handshake is through.
+                self._machine.disconnected(self._loop.time())
                 await writer
         finally:
             self._machine.disconnected(self._loop.time())
@@ -259,7 +261,11 @@ class _Connection:
                 self._thinking[action.reply].cancel()
             case StopThinking():
                 pass
-            case _:
+            case Send():
+                self._note("sent", message=action.message)
+                self._leaving.put_nowait((self._loop.time() + self._one_way, action))
+            case Close():
+                self._note("close", code=action.code, reason=action.reason)
                 self._leaving.put_nowait((self._loop.time() + self._one_way, action))
 
     async def _think(self, reply: int, conversation: Conversation) -> None:
@@ -287,13 +293,11 @@ class _Connection:
             await asyncio.sleep(max(0.0, at - self._loop.time()))
             try:
                 if isinstance(action, Send):
-                    self._note("sent", message=action.message)
                     # Google sends JSON in binary frames.
                     await self._websocket.send(json.dumps(action.message, ensure_ascii=False).encode())
                     continue
             except ConnectionClosed:
                 return
-            self._note("close", code=action.code, reason=action.reason)
             if action.code is None:
                 self._websocket.transport.abort()
             else:

@@ -49,6 +49,8 @@ class Client:
         self.thinks: list[Think] = []
         self.stopped: list[int] = []
         self.close: Close | None = None
+        # What the history was when a handle was given out.
+        self.known: dict[str, list[tuple[str, str]]] = {}
         self._read = 0
 
     # What goes in
@@ -143,6 +145,8 @@ class Client:
             match action:
                 case Send():
                     self.sent.append((self.bench.now, action.message))
+                    if handle := action.message.get("sessionResumptionUpdate", {}).get("newHandle"):
+                        self.known[handle] = self.history()
                 case Think():
                     self.thinks.append(action)
                 case StopThinking():

@@ -1,11 +1,13 @@
 """Whatever a client sends, whenever: the machine never breaks and keeps its promises."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.live.errors import Refusal
+from emulator.live.faults import Drop, DropPhase, Framing, GoAway, LiveFaults, TurnFault
 from emulator.live.schema import camel, snake
 from emulator.minds.base import FunctionCall, FunctionResult
 from emulator.profiles import ThinkerProfile
@@ -47,17 +49,58 @@ steps = st.one_of(
     st.tuples(st.just("call")),
     st.tuples(st.just("wait"), st.sampled_from([0.05, 0.2, 1.0, 10.0])),
 )
+turn_faults = st.builds(
+    TurnFault,
+    turn=st.none() | st.integers(1, 4),
+    silent=st.booleans(),
+    transcript_lag=st.sampled_from([None, -0.5, 0.5]),
+    after_turn_complete=st.booleans(),
+    no_transcript=st.booleans(),
+    no_audio=st.booleans(),
+    phantom=st.sampled_from(["", "ghost"]),
+    refusal=st.sampled_from([None, None, Refusal(1007, "Request contains an invalid argument.")]),
+)
+faults = st.builds(
+    LiveFaults,
+    go_aways=st.lists(
+        st.builds(
+            GoAway,
+            at=st.sampled_from([None, 0.0, 0.3]),
+            turn=st.none() | st.integers(1, 4),
+            time_left=st.sampled_from([0.0, 0.3, 50.0]),
+            mute=st.booleans(),
+        ),
+        max_size=2,
+    ),
+    drops=st.lists(
+        st.builds(
+            Drop,
+            turn=st.integers(1, 4),
+            phase=st.sampled_from(get_args(DropPhase)),
+            pieces=st.integers(1, 3),
+            code=st.sampled_from([None, 1011]),
+        ),
+        max_size=2,
+    ),
+    turns=st.lists(turn_faults, max_size=3),
+    framing=st.sampled_from(get_args(Framing)),
+    seed=st.integers(0, 9),
+    interrupted_after_turn_complete=st.booleans(),
+)
 
 
 class Driver:
     """Carries steps out and knows which generations are still thinking."""
 
-    def __init__(self, profile: ThinkerProfile, model: str, *, seeded: bool) -> None:
+    def __init__(
+        self, profile: ThinkerProfile, model: str, *, seeded: bool = False, faults: LiveFaults | None = None
+    ) -> None:
         setup: dict[str, Any] = {"sessionResumption": {}, "tools": [{"functionDeclarations": [{"name": "f"}]}]}
         if seeded:
             setup["historyConfig"] = {"initialHistoryInClientContent": True}
-        self.bench = Bench(profile)
-        self.client = self.bench.open(model, **setup, **MODELS[model])
+        self.bench = Bench(profile, faults)
+        self._setup: dict[str, Any] = {"model": model, **setup, **MODELS[model]}
+        self.client = self.bench.open(**self._setup)
         self._ended = 0
 
     def thinking(self) -> bool:
@@ -88,6 +131,18 @@ class Driver:
                 client.think(FunctionCall("f", {}), end=False)
             case "end" if self.thinking():
                 self.end()
+
+    def resume(self) -> None:
+        """Go on with the newest handle on another connection; what it stands for must be back."""
+        self.client.hang_up()
+        handle = list(self.client.known)[-1]
+        expected = self.client.known[handle]
+        self.client = self.bench.open(**{**self._setup, "sessionResumption": {"handle": handle}})
+        self._ended = 0
+        self.client.known = {handle: expected, **self.client.known}
+        assert self.client.close is None or self.client.close.code == 1011
+        if self.client.machine.session is not None:
+            assert self.client.history() == expected
 
     def settle(self) -> None:
         """Let every generation end and answer every call."""
@@ -132,11 +187,17 @@ def check_order(client: Client) -> None:
 
 
 @settings(max_examples=250, deadline=None)
-@given(st.lists(steps, max_size=25), st.sampled_from(PROFILES), st.sampled_from(sorted(MODELS)), st.booleans())
+@given(
+    st.lists(steps, max_size=25),
+    st.sampled_from(PROFILES),
+    st.sampled_from(sorted(MODELS)),
+    st.booleans(),
+    st.sampled_from(get_args(Framing)),
+)
 def test_any_conversation_comes_to_rest_and_is_remembered_as_sent(
-    conversation: list[tuple[Any, ...]], profile: ThinkerProfile, model: str, seeded: bool
+    conversation: list[tuple[Any, ...]], profile: ThinkerProfile, model: str, seeded: bool, framing: Framing
 ) -> None:
-    driver = Driver(profile, model, seeded=seeded)
+    driver = Driver(profile, model, seeded=seeded, faults=LiveFaults(framing=framing))
     for step in conversation:
         driver.step(*step)
     driver.settle()
@@ -147,6 +208,31 @@ def test_any_conversation_comes_to_rest_and_is_remembered_as_sent(
     assert "".join(text for role, text in client.history() if role == "model") == client.transcript()
     said = [step[1] for step in conversation if step[0] == "say" and step[1].strip()]
     assert sorted(said) == sorted(text for role, text in client.history() if role == "user" and text in said)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.lists(steps | st.tuples(st.just("resume")), max_size=25),
+    st.sampled_from(PROFILES),
+    st.sampled_from(sorted(MODELS)),
+    faults,
+)
+def test_any_faults_leave_a_session_that_can_be_resumed(
+    conversation: list[tuple[Any, ...]], profile: ThinkerProfile, model: str, faults: LiveFaults
+) -> None:
+    driver = Driver(profile, model, faults=faults)
+    driver.client.wait(0.2)
+    for step in conversation:
+        if not driver.client.known:
+            # A connection that closed before its first handle: there is nothing to resume.
+            return
+        if step[0] == "resume" or driver.client.close is not None:
+            driver.resume()
+        if step[0] != "resume" and driver.client.close is None:
+            driver.step(*step)
+    client = driver.client
+    client.wait(30)
+    assert client.machine.closed or client.machine.next_at is None or client.machine.next_at > client.bench.now
 
 
 @settings(max_examples=250, deadline=None)
