@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -50,7 +51,6 @@ from processors.speech_text_clean import speakable
 MAX_PIECE_BYTES = 4_500
 # A piece must be handed over this long before the voice would fall silent: first audio (facts B3) and some room.
 _LEAD_SECS = 0.5
-_CUT_AGAIN_SECS = 0.1
 
 
 class TTSDiscardedMetricsData(MetricsData):
@@ -157,6 +157,7 @@ class ChirpTTSService(TTSService):
         self._rate = SpeechRate(prior_rate(self._settings))
         self._utterances: dict[str, Utterance] = {}
         self._pending_task: asyncio.Task | None = None
+        self._text_came = asyncio.Event()
         self._first_text_at: float | None = None
         self._phrase = False
 
@@ -340,17 +341,23 @@ class ChirpTTSService(TTSService):
             return
         if self._first_text_at is None:
             self._first_text_at = self.now()
+        self._text_came.set()
         if self._pending_task is None or self._pending_task.done():
             self._pending_task = self.create_task(self._wait_to_cut())
 
     async def _wait_to_cut(self) -> None:
         segmenter = self._cutter.segmenter
         while segmenter.awaits_first or segmenter.awaits_more:
-            if (wait := self._cut_due() - self.now()) <= 0:
-                # Through the service's own queue, so that it cannot overtake or be overtaken by text.
+            self._text_came.clear()
+            wait: float | None = self._cut_due() - self.now()
+            if wait is not None and wait <= 0:
+                # Through the service's own queue, so that it cannot overtake or be overtaken by text. If what is there
+                # is too short, the next text decides.
                 await self.queue_frame(_CutDueFrame())
-                wait = _CUT_AGAIN_SECS
-            await asyncio.sleep(wait)
+                wait = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._text_came.wait()
 
     def _cut_due(self) -> float:
         """Clock time at which pending text must go to synthesis."""
@@ -364,8 +371,7 @@ class ChirpTTSService(TTSService):
         if (piece := self._cutter.force()) is not None:
             await self.stop_text_aggregation_metrics()
             await self._handle_aggregated_text(self._aggregated_text_frame(piece))
-            self._first_text_at = None
-            self._watch_pending_text()
+            self._text_came.set()
 
     #
     # Host of utterances

@@ -60,8 +60,8 @@ class FirstPiece:
     clause: float = 3.5
     conjunction: float = 6.0
     enough: float = 11.0
-    forced: float = 3.0
-    wait: float = 0.12
+    forced: float = 2.8
+    wait: float = 0.03
 
 
 @dataclass(frozen=True)
