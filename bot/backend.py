@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from loguru import logger
+
 from bot.settings import Backend
 from processors.errors import ConfigurationError
 
@@ -128,6 +130,7 @@ class Emulator:
                     # Ctrl-C is for the bot alone, which then ends the servers in order.
                     start_new_session=True,
                 )
+            logger.info(f"The emulator runs as process {self._process.pid}.")
             return await self._environment(ready, self._process)
 
     async def died(self) -> str:

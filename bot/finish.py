@@ -52,9 +52,12 @@ class EndOfConversation:
         return self._audio_over and quiet >= (self._patience if self._under_way else self._settle)
 
     @property
-    def unanswered(self) -> bool:
-        """Whether something was still under way."""
-        return bool(self._under_way)
+    def unanswered(self) -> list[str]:
+        """What the bot has begun and not ended, or not begun.
+
+        Words that took no turn are no such thing: a recognizer may add one after the turn was answered.
+        """
+        return sorted(self._under_way - {"words not sent"})
 
     def _changes(self, event: Event) -> tuple[set[str], set[str]]:
         """What is under way from this event on, and what no longer is."""

@@ -387,6 +387,7 @@ class _Conversation:
         if not deaf and not self._finish.unanswered:
             self._outcome.end("finished")
             return
+        logger.error(f"Given up, still under way: {', '.join(self._finish.unanswered) or 'nothing'}.")
         what = "The user spoke, but no words were understood" if deaf else "The bot did not answer any more"
         hint = "is --language right?" if deaf else f"see {self._session.folder / LOG_FILE}."
         self._outcome.fail(f"{what}: {self._last_trouble or hint}")

@@ -68,7 +68,7 @@ class Track:
     def finish(self) -> None:
         """Get the last samples out of the resampler."""
         if self._resampler:
-            self._push(self._resampler.resample_chunk(np.zeros(0, dtype=np.int16), last=True))
+            self._push(_resample(self._resampler, np.zeros(0, dtype=np.int16), last=True))
             self._resampler = None
 
     def pad(self, count: int) -> None:
@@ -103,15 +103,21 @@ class Track:
         self._fed = round(self.produced * sample_rate / self._out_rate)
         self._started = False
         if sample_rate != self._out_rate:
-            self._resampler = soxr.ResampleStream(sample_rate, self._out_rate, 1, dtype="int16")
+            self._resampler = soxr.ResampleStream(sample_rate, self._out_rate, 1, dtype="float32")
 
     def _append(self, samples: Samples) -> None:
         self._fed += len(samples)
-        self._push(self._resampler.resample_chunk(samples) if self._resampler else samples)
+        self._push(_resample(self._resampler, samples) if self._resampler else samples)
 
     def _push(self, samples: Samples) -> None:
         self.produced += len(samples)
         self._ready.append(samples)
+
+
+def _resample(resampler: soxr.ResampleStream, samples: Samples, *, last: bool = False) -> Samples:
+    # Through floats: with integers soxr adds dither, and silence would no longer be silence.
+    resampled = resampler.resample_chunk(samples.astype(np.float32), last=last)
+    return np.clip(np.rint(resampled), -32768, 32767).astype(np.int16)
 
 
 class StereoMixer:

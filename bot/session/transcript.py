@@ -83,6 +83,19 @@ class ToolUsed:
 
 
 @dataclass
+class Prompt:
+    """A turn that was sent to the brain although the user said no words.
+
+    Parameters:
+        t: When, in seconds.
+        text: What was sent.
+    """
+
+    t: float
+    text: str
+
+
+@dataclass
 class Problem:
     """One error.
 
@@ -97,6 +110,9 @@ class Problem:
     permanent: bool = False
 
 
+Entry = UserSaid | BotSaid | ToolUsed | Prompt | Problem
+
+
 @dataclass
 class Transcript:
     """A conversation as it grows, fed with events.
@@ -105,8 +121,11 @@ class Transcript:
         entries: Everything said and done, in the order in which it began.
     """
 
-    entries: list[UserSaid | BotSaid | ToolUsed | Problem] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     _speech_began: float | None = None
+    _words_came: bool = False
+    # What this turn has been sent as; its final words may come later, if it was sent before it ended.
+    _sent: UserSaid | None = None
 
     def apply(self, event: Event) -> bool:
         """Take an event.
@@ -124,22 +143,35 @@ class Transcript:
         return True
 
     def _on_user_started(self, t: float, fields: Mapping[str, Any]) -> None:
+        self._sent = None
         if not self._open_user():
             self._speech_began = fields.get("speech_at", t)
 
+    def _on_turn_ended(self, t: float, fields: Mapping[str, Any]) -> None:
+        self._sent = None
+
+    def _on_interim(self, t: float, fields: Mapping[str, Any]) -> None:
+        self._words_came = self._words_came or bool(fields["text"])
+
     def _on_final(self, t: float, fields: Mapping[str, Any]) -> None:
-        if not fields["text"]:
+        if not fields["text"] or self._sent:
             return
+        self._words_came = True
         user = self._open_user() or self._new_user(t)
         user.text = f"{user.text} {fields['text']}".strip()
 
     def _on_turn_sent(self, t: float, fields: Mapping[str, Any]) -> None:
-        user = self._open_user()
+        user = self._open_user() or self._sent
         if fields.get("attempt", 1) > 1 and not user:
+            return
+        if not user and not self._words_came:
+            self.entries.append(Prompt(t, fields["text"]))
             return
         user = user or self._new_user(t)
         user.text = fields["text"] or user.text
         user.open = False
+        self._sent = user
+        self._words_came = False
 
     def _on_backchannel(self, t: float, fields: Mapping[str, Any]) -> None:
         user = self._open_user() or self._new_user(t)
@@ -260,7 +292,7 @@ def render(transcript: Transcript, title: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _line(entry: UserSaid | BotSaid | ToolUsed | Problem) -> str:
+def _line(entry: Entry) -> str:
     if isinstance(entry, UserSaid):
         aside = " *(in passing)*" if entry.backchannel else ""
         return f"**User** ({_time(entry.t)}): {_flat(entry.text)}{aside}"
@@ -278,7 +310,9 @@ def _line(entry: UserSaid | BotSaid | ToolUsed | Problem) -> str:
         result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
         arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
         return f"> ({_time(entry.t)}) tool `{entry.name}` {arguments} → {result}"
-    return f"> ({_time(entry.t)}) error: {entry.message}"
+    if isinstance(entry, Prompt):
+        return f"> ({_time(entry.t)}) told the bot, as no words were understood: {_flat(entry.text)}"
+    return f"> ({_time(entry.t)}) error: {_flat(entry.message)}"
 
 
 def _flat(text: str) -> str:

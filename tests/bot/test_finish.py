@@ -25,7 +25,6 @@ def test_it_does_not_end_while_the_recording_plays():
 @pytest.mark.parametrize(
     "under_way",
     [
-        [*TURN],
         ["user_started"],
         [*TURN, "turn_sent"],
         [*TURN, "turn_sent", "reply_started"],
@@ -57,6 +56,13 @@ def test_it_ends_soon_after_everything_is_done(done):
     finish = after(*done, OVER)
     assert not finish.over(100.0 + SETTLE_SECS - 0.1)
     assert finish.over(100.0 + SETTLE_SECS)
+    assert not finish.unanswered
+
+
+def test_words_that_take_no_turn_are_waited_for_but_are_no_failure():
+    finish = after(*TURN, OVER)
+    assert not finish.over(100.0 + SETTLE_SECS + 1)
+    assert finish.over(100.0 + PATIENCE_SECS)
     assert not finish.unanswered
 
 

@@ -91,6 +91,26 @@ def test_a_backchannel_takes_no_turn():
     assert "(00:02.0): And then?" in text or "And then?" in text
 
 
+def test_words_that_come_after_a_turn_was_sent_early_are_not_told_twice():
+    text = told(
+        ("user_started", {"speech_at": 0.0}),
+        ("turn_started", {}),
+        ("interim", {"text": "hello there"}),
+        ("turn_sent", {"text": "hello there", "turn": 1, "attempt": 1}),
+        ("final", {"text": "Hello there.", "language": "en-US"}),
+        ("turn_sent", {"text": "Hello there.", "turn": 1, "attempt": 1}),
+        ("turn_ended", {}),
+        ("final", {"text": "And more.", "language": "en-US"}),
+    )
+    assert text == "**User** (00:00.0): Hello there.\n**User** (00:07.0): And more."
+
+
+def test_what_the_pipeline_says_in_the_users_place_is_not_the_users():
+    text = told(("user_started", {"speech_at": 0.0}), ("turn_sent", {"text": "[Ask again]", "turn": 1, "attempt": 1}))
+    assert "User" not in text
+    assert "no words were understood: [Ask again]" in text
+
+
 def test_errors_are_part_of_the_story():
     assert told(("error", {"message": "The network is gone.", "permanent": True})).endswith(
         "error: The network is gone."

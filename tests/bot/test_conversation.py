@@ -1,0 +1,194 @@
+"""Whole conversations over the wires: the command line against the emulator's servers."""
+
+import asyncio
+import os
+import re
+import signal
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from emulator.server import GoogleEmulator
+from tests.bot.support import finish, recordings_for, run_bot, start_bot, user_audio
+
+STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
+SCENARIO = {
+    "recordings": recordings_for("weather", "question", "actually"),
+    "replies": [
+        {"match": "weather", "text": "It will be sunny all day."},
+        {"match": "moon", "text": STORY},
+        {"match": "another question", "text": "Please go ahead."},
+    ],
+}
+# When each recording begins, in seconds. The third speaks into the long reply to the second.
+PARTS = ((0.0, "weather"), (5.5, "question"), (11.0, "actually"))
+
+
+@pytest.fixture(scope="module")
+async def talk(tmp_path_factory):
+    """One conversation of three turns, the last of which interrupts."""
+    home = tmp_path_factory.mktemp("talk")
+    user_audio(home / "user.wav", *PARTS)
+    async with GoogleEmulator(scenario=SCENARIO) as google:
+        run = await run_bot(home, "--backend", "google", "--user-audio", "user.wav", **google.env)
+        run.log = list(google.log)
+    assert run.code == 0, run.output
+    run.user = soundfile.read(home / "user.wav", dtype="float32")
+    return run
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_what_was_said_is_understood_answered_and_shown(talk):
+    said = [event["text"] for event in talk.of_type("turn_sent")]
+    assert [text.lower().rstrip(".?") for text in said] == [
+        "what will the weather be like tomorrow morning",
+        "can you tell me how far it is from here to the moon",
+        "actually i have another question",
+    ]
+    for words in ("weather be like", "It will be sunny all day.", "Please go ahead."):
+        assert words in talk.output
+        assert words in talk.transcript
+    assert "after your last word" in talk.output
+
+
+async def test_each_turn_passes_its_stages_in_order(talk):
+    order = ["user_started", "interim", "final", "turn_sent", "reply_text", "first_audio", "speaking_started"]
+    events = [event for event in talk.events if event["type"] in order]
+    for turn in range(3):
+        sent = [index for index, event in enumerate(events) if event["type"] == "turn_sent"][turn]
+        before = [event["type"] for event in events[:sent]]
+        after = [event["type"] for event in events[sent:]]
+        assert before[-1] == "final"
+        assert "interim" in before
+        assert after.index("reply_text") < after.index("first_audio") < after.index("speaking_started")
+    times = [event["t"] for event in talk.of_type("user_started", "turn_sent", "speaking_started")]
+    assert times == sorted(times)
+    assert talk.events[-1] == {"t": talk.events[-1]["t"], "type": "session_ended", "reason": "finished"}
+
+
+async def test_the_left_channel_is_the_user_to_the_sample(talk):
+    sound, rate = talk.sound
+    user, user_rate = talk.user
+    expected = soxr.resample(user, user_rate, rate)
+    assert np.abs(sound[: len(expected), 0] - expected).max() < 2e-4
+    assert not sound[len(expected) + rate // 10 :, 0].any()
+
+
+async def test_the_right_channel_holds_the_bot_when_events_say_so(talk):
+    sound, rate = talk.sound
+    began, ended = talk.of_type("sound_began"), talk.of_type("sound_ended")
+    assert len(began) >= 3
+    quiet = np.ones(len(sound), dtype=bool)
+    for start, end in zip(began, ended, strict=False):
+        span = slice(int((start["t"] - 0.01) * rate), int((end["t"] + 0.02) * rate))
+        assert np.abs(sound[span, 1]).max() > 0.01
+        quiet[span] = False
+    if len(ended) < len(began):
+        quiet[int(began[-1]["t"] * rate) :] = False
+    assert np.abs(sound[quiet, 1]).max() < 0.01
+
+
+async def test_the_interrupted_reply_stops_and_only_what_was_heard_is_kept(talk):
+    (interrupted,) = talk.of_type("interrupted")
+    assert interrupted["t"] > 11.0
+    # Silence comes at once: the generous second is for a busy machine, the story would go on for half a minute.
+    (silent,) = [event["t"] for event in talk.of_type("sound_ended") if 0 < event["t"] - interrupted["t"] + 0.5 < 1.5]
+    assert silent < interrupted["t"] + 1.0
+    line = next(line for line in talk.transcript.splitlines() if "Once upon a time" in line)
+    heard, struck = re.fullmatch(r"\*\*Bot\*\* \([\d:.]+\): (.*) ~~(.*)~~ \*\(interrupted\)\*", line).groups()
+    words = "".join(event["text"] for event in talk.of_type("heard") if event["t"] < interrupted["t"] + 0.1)
+    assert STORY.strip() == f"{heard} {struck}"
+    assert words.endswith(heard.split()[-1])
+
+
+async def test_metrics_split_the_latency_and_count_what_was_used(talk):
+    metrics = talk.metrics
+    assert [turn["turn"] for turn in metrics["turns"]] == [1, 2, 3]
+    for turn in metrics["turns"]:
+        stages = turn["stages_ms"]
+        assert 0 < stages["final"] <= stages["turn_sent"] <= stages["first_text"] <= stages["first_audio"]
+        assert stages["first_audio"] <= stages["heard"] == turn["latency_ms"]
+        assert turn["usage"]["llm_completion_tokens"] > 0
+    assert [turn["interrupted"] for turn in metrics["turns"]] == [False, True, False]
+    assert metrics["usage"]["stt_audio_seconds"] > 3
+    assert metrics["usage"]["tts_characters"] > len("It will be sunny all day.Please go ahead.")
+    assert metrics["interruptions"][0]["ms"] < 5_000
+    assert set(metrics["transport"]) == {"underruns", "underrun_secs"}
+    assert metrics["errors"] == 0
+
+
+async def test_wrong_settings_are_one_line_each(tmp_path_factory):
+    home = tmp_path_factory.mktemp("wrong")
+    user_audio(home / "user.wav", (0.0, "weather"), tail=20.0)
+    cases = {
+        "key": ([], {"GOOGLE_API_KEY": "wrong-key-1"}, "refused"),
+        "model": (["--model", "gemini-none"], {}, "gemini-none"),
+        "voice": (["--voice", "Nobody"], {}, "Nobody"),
+        "language": (["--language", "xx-XX"], {}, "xx-XX"),
+    }
+    async with GoogleEmulator(scenario=SCENARIO, api_key="right-key-1") as google:
+        right = {**google.env, "GOOGLE_API_KEY": "right-key-1"}
+        runs = await asyncio.gather(
+            *(
+                run_bot(home, "--backend", "google", "--user-audio", "user.wav", *options, session=name,
+                        **{**right, **variables})
+                for name, (options, variables, _) in cases.items()
+            )
+        )  # fmt: skip
+    for run, (name, (_, _, words)) in zip(runs, cases.items(), strict=True):
+        assert words in run.error, f"{name}: {run.error}"
+        assert run.of_type("error")
+        for path in run.folder.iterdir():
+            assert b"wrong-key-1" not in path.read_bytes()
+
+
+async def test_an_emulator_that_dies_ends_the_conversation_with_one_line(tmp_path_factory):
+    home = tmp_path_factory.mktemp("dies")
+    user_audio(home / "user.wav", (0.0, "weather"), tail=60.0)
+    code = (
+        "import sys; from pathlib import Path; from bot.settings import Settings; from bot.terminal import Terminal;"
+        "from bot.talk import run_conversation;"
+        "settings = Settings(backend='emulator', user_audio=Path('user.wav'), session=Path('s'));"
+        "sys.exit(run_conversation(settings, terminal=Terminal(), mind='scripted'))"
+    )
+    process = await start_bot(home, program=("-c", code))
+    log = home / "s" / "bot.log"
+    pid = None
+    for _ in range(1200):
+        text = log.read_text() if log.exists() else ""
+        if found := re.search(r"emulator runs as process (\d+)", text):
+            pid = int(found[1])
+        if pid and '"speaking_started"' in (home / "s" / "events.jsonl").read_text():
+            break
+        await asyncio.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    run = await finish(process, home / "s")
+    assert "signal 9" in run.error
+    assert run.of_type("speaking_started")
+    assert run.events[-1]["reason"] == "failed"
+
+
+async def test_ctrl_c_ends_in_order(tmp_path_factory):
+    home = tmp_path_factory.mktemp("ctrl-c")
+    user_audio(home / "user.wav", (0.0, "question"), tail=60.0)
+    async with GoogleEmulator(scenario=SCENARIO) as google:
+        process = await start_bot(
+            home, "--backend", "google", "--user-audio", "user.wav", "--session", "s", **google.env
+        )
+        for _ in range(1200):
+            events = home / "s" / "events.jsonl"
+            if events.exists() and '"heard"' in events.read_text():
+                break
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        run = await finish(process, home / "s")
+    assert run.code == 0, run.output
+    assert "Traceback" not in run.output
+    assert "error" not in run.output
+    assert run.events[-1]["reason"] == "Ctrl-C"
+    assert "~~" in run.transcript  # the rest of the story, which nobody heard
+    assert run.metrics["turns"][0]["latency_ms"] > 0
