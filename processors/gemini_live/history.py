@@ -234,20 +234,10 @@ class History:
         """
         self._told_calls.add(call_id)
 
-    def confirm(self) -> None:
-        """Nothing to undo: the provisional turn stands. Its message is adopted when it shows up in the context."""
-
-    def withdraw(self) -> str:
-        """The provisional turn was a mistake and the session cannot be rolled back: say so with the next turn.
-
-        Returns:
-            The note to put before the next turn, or "" if there was none.
-        """
-        entry = next((entry for entry in self._entries if entry.provisional), None)
-        if entry is None:
-            return ""
-        entry.provisional = False
-        return "[Ignore the user's previous message and your reply to it: the user had not finished speaking.]"
+    def withdraw(self) -> None:
+        """The provisional turn was a mistake: no message of the context stands for it."""
+        for entry in self._entries:
+            entry.provisional = False
 
     # Going back and starting over.
 

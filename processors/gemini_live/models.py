@@ -52,6 +52,8 @@ class LiveModel:
             as ``realtimeInput.text``, which knows only the user's role (facts C2, C4).
         history_config: Whether a fresh session takes history only with ``historyConfig`` (facts C2).
         empty_turn_cancels: Whether an empty ``clientContent`` stops a running answer without a new one (facts C5).
+            Other families may finish the old answer before they begin the new one; there the connection is replaced
+            while the user speaks.
         thinking: Rule for the thinking block.
         thinking_levels: Levels the family accepts.
         thinking_default: What to send when the user sets nothing, for the fastest answer; None sends nothing.

@@ -198,8 +198,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         """
         if isinstance(frame, InterruptionFrame):
             # Before anything awaits: not one more piece of the old answer leaves.
-            self._feed(self._machine.interrupt)
-            self._speculative = False
+            self._withdraw() if self._speculative else self._feed(self._machine.interrupt)
         await super().process_frame(frame, direction)
         match frame:
             case LLMContextFrame():
@@ -208,6 +207,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             case UserStartedSpeakingFrame():
                 self._feed(self._machine.speaking, user=True)
             case UserStoppedSpeakingFrame():
+                self._speculative = False  # what was not withdrawn by now is confirmed
                 self._feed(self._machine.speaking, user=False)
             case BotStartedSpeakingFrame():
                 self._feed(self._machine.speaking, bot=True)

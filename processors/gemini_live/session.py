@@ -31,6 +31,7 @@ from processors.gemini_live.turns import Ended, Piece, ToolCalls, ToolCancellati
 from processors.gemini_live.watchdog import Step, Watchdog
 
 NO_ANSWER_NUDGE = "[Please answer the user's last message.]"
+WITHDRAWAL_NOTE = "[Ignore the user's previous message and your reply to it: the user had not finished speaking.]"
 EMPTY_ANSWER_NUDGE = "[Your answer did not arrive. Please give it again.]"
 
 _INVALID = 1007
@@ -250,8 +251,12 @@ class SessionMachine:
         self.context = turn.context
         if self._roll_back_at is not None:
             # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
+            # It also stops the answer, unless the model insists on finishing it.
             self._roll_back_at = None
-            self._notes.append(self.history.withdraw())
+            if self.turns.generating and not self.model.empty_turn_cancels:
+                self._roll_back()
+            else:
+                self._notes.append(WITHDRAWAL_NOTE)
         self._queue(turn, now)
         self._pump(now)
         return self._flush()
@@ -287,7 +292,8 @@ class SessionMachine:
         if self._outgoing is not None and self._outgoing.provisional:
             self._outgoing = None
             return []
-        self._cancel_answer(now)
+        self.history.withdraw()
+        self.turns.interrupt()
         self._roll_back_at = now + self.options.withdrawal_secs
         return self._flush()
 
@@ -438,7 +444,11 @@ class SessionMachine:
     def _cancel_answer(self, now: float) -> None:
         """Mute the answer, and stop it at the server while it is being generated: never when idle (facts C5)."""
         generating = self.turns.interrupt()
-        if generating and self.link.is_open and self.model.empty_turn_cancels and self._fence_until is None:
+        if not generating or not self.link.is_open or self._fence_until is not None:
+            return
+        if not self.model.empty_turn_cancels:
+            self._out.append(self.link.close())
+        else:
             self._out.append(SendContent((), complete=True))
             self.turns.cancel_sent()
             self._fence_until = now + self.options.fence_secs
@@ -505,7 +515,7 @@ class SessionMachine:
         """Undo a withdrawn provisional turn: the session is resumed from before it, so no trace of it is left."""
         self._roll_back_at = None
         if self._handle_before_current is None or not self.link.is_open:
-            self._notes.append(self.history.withdraw())
+            self._notes.append(WITHDRAWAL_NOTE)
             return
         self.link.handle = self._handle_before_current
         self._current = None

@@ -184,9 +184,16 @@ async def test_a_model_without_roles_gets_realtime_text_and_notes() -> None:
         await bench.until(lambda: "fox" in bench.text)
         await bench.interrupt()
         bench.context.add_message({"role": "assistant", "content": "Once upon"})
+        # It would finish the story first, so the connection is replaced while the user speaks.
+        await bench.until(lambda: len(google.received("setup")) == 2)
         assert await bench.answer("What was it about?") == "Yes."
         assert not google.received("client_content")
-        assert 'heard only: "Once upon"' in google.received("realtime_input")[-1]["realtime_input"]["text"]
+        told = google.received("realtime_input")[-1]["realtime_input"]["text"]
+        assert told.splitlines() == [
+            "[Earlier the user said: Tell me a story.]",
+            "[Earlier the user heard you say: Once upon]",
+            "What was it about?",
+        ]
 
 
 async def test_a_model_without_roles_is_seeded_through_history_config() -> None:
