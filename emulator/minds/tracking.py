@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emulator.minds.base import LISTENER_RATE
-from emulator.minds.recordings import LONGEST_SEARCH, Library, Place, correlation
+from emulator.minds.recordings import LONGEST_SEARCH, BandFilter, Library, Place, correlation
 
 
 def _samples(seconds: float) -> int:
@@ -25,6 +25,7 @@ _DRIFT = 2  # samples per block by which clocks may run apart
 _FOLLOW = 0.6  # least correlation of a block that continues where the last one was
 _SHORTEST, _SURE_SCORE = _samples(0.1), 0.8  # least sound, and its least correlation, to be found again ...
 _LONG, _LONG_SCORE = _samples(0.3), 0.65  # ... and with more sound
+_MASKED_SCORE = 0.35  # least correlation of weak sound, masked by noise, between two blocks that were followed
 _WINDOW = _samples(LONGEST_SEARCH)
 _HISTORY = _samples(8.0)  # audio kept for looking back
 _LOOK_BACK = _samples(0.1)  # how much of what was thought to be followed a jump may revise
@@ -78,6 +79,7 @@ class Tracker:
         self.position = 0
         self._library = library
         self._recordings = library.recordings
+        self._filter = BandFilter()
         self._audio = np.empty(0, np.float32)
         self._audio_start = 0
         self._recording, self._offset = -1, 0
@@ -100,7 +102,7 @@ class Tracker:
         Args:
             samples: Full scale 1.0, at ``LISTENER_RATE``.
         """
-        self._audio = np.concatenate((self._audio, samples))
+        self._audio = np.concatenate((self._audio, self._filter.filter(samples)))
         while self._audio_start + len(self._audio) >= self.position + _BLOCK:
             self._take_block(_BLOCK)
         if (surplus := self.position - _HISTORY - self._audio_start) > 0:
@@ -160,15 +162,21 @@ class Tracker:
 
     def _extend(self, start: int, length: int) -> None:
         last = self.runs[-1] if self.runs else None
-        if (
-            last is not None
-            and last.stream_end == start
-            and last.recording == self._recording
-            and abs(last.offset - self._offset) <= _STEP
-        ):
-            last.length += length
+        if last is not None and self._continues(last, start):
+            last.length = start + length - last.stream
         else:
             self.runs.append(Run(self._recording, start, start + self._offset, length))
+
+    def _continues(self, run: Run, start: int) -> bool:
+        """Tell whether a run goes on at a sample: right away, or after sound too weak to be followed block by block."""
+        if run.recording != self._recording or abs(run.offset - self._offset) > _STEP:
+            return False
+        if (gap := start - run.stream_end) <= 0:
+            return True
+        if run.stream_end < self._audio_start:
+            return False
+        expected = self._recordings[run.recording].piece(run.stream_end + run.offset, gap)
+        return correlation(self._heard(run.stream_end, gap), expected) >= _MASKED_SCORE
 
     def _end_run(self) -> None:
         """Find where in the last blocks the audio ceased to continue: a client may leave something out in mid-block."""
