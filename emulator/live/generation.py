@@ -230,9 +230,11 @@ class Generation:
         if not reply.anything_sent and self._drops(turn, "answer"):
             return
         if part.kind == "transcript" and turn.plan.fault.after_turn_complete:
-            part, turn.held = turn.held or part, part
-            if part is turn.held:
+            # Each piece waits for the next, so that the last one is left over for after turnComplete.
+            earlier, turn.held = turn.held, part
+            if earlier is None:
                 return
+            part = earlier
         self._output.content(part.content)
         if part.kind == "thought":
             return

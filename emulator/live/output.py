@@ -1,6 +1,7 @@
 """What a connection sends, and how serverContent fields are packed into messages (facts C3)."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from emulator.live.actions import Action, Close, Send
@@ -66,16 +67,14 @@ class Output:
         return packed
 
     def _split(self, action: Action, framing: Framing) -> list[Action]:
-        text = (
-            action.message.get("serverContent", {}).get("outputTranscription", {}).get("text", "")
-            if isinstance(action, Send)
-            else ""
-        )
-        if framing not in ("split", "random") or len(text) < 2 or (framing == "random" and self._random.random() < 0.5):
+        if framing not in ("split", "random") or not isinstance(action, Send):
+            return [action]
+        text, rewrite = _text_of(action.message.get("serverContent", {}))
+        if len(text) < 2 or (framing == "random" and self._random.random() < 0.5):
             return [action]
         cut = self._random.randrange(1, len(text))
-        halves = [Send({"serverContent": {"outputTranscription": {"text": half}}}) for half in (text[:cut], text[cut:])]
-        return [halves[0], Send({"serverContent": {}}), halves[1]]
+        first, second = (Send({"serverContent": rewrite(half)}) for half in (text[:cut], text[cut:]))
+        return [first, Send({"serverContent": {}}), second]
 
     def _joins(self, before: dict[str, Any], after: dict[str, Any], framing: Framing) -> bool:
         first, second = before.get("serverContent"), after.get("serverContent")
@@ -94,6 +93,16 @@ class Output:
     @property
     def _random(self) -> random.Random:
         return self._script.random
+
+
+def _text_of(content: dict[str, Any]) -> tuple[str, Callable[[str], dict[str, Any]]]:
+    """Find the one text that is all of a content, and how to write another in its place."""
+    match content:
+        case {"outputTranscription": {"text": str(text)}} if len(content) == 1:
+            return text, lambda other: {"outputTranscription": {"text": other}}
+        case {"modelTurn": {"parts": [{"text": str(text), **rest}], **turn}} if len(content) == 1 and not rest:
+            return text, lambda other: {"modelTurn": {**turn, "parts": [{"text": other}]}}
+    return "", lambda _: content
 
 
 def _join(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

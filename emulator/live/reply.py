@@ -68,6 +68,11 @@ class Reply:
         not_before: When its first part may go out.
         message: What of it is in the history: as much as was sent, never more (facts C5).
         calls: Functions it calls.
+        text: What was generated so far.
+        transcript: What was transcribed to the client so far.
+        sent_seconds: Seconds of audio sent.
+        pieces_sent: Pieces of text or transcript sent.
+        anything_sent: Whether the client has had any of it.
     """
 
     number: int
@@ -76,8 +81,8 @@ class Reply:
     message: Message = field(default_factory=lambda: Message("model"))
     calls: list[FunctionCall] = field(default_factory=list)
     text: str = ""
-    sent_seconds: float = 0.0
     transcript: str = ""
+    sent_seconds: float = 0.0
     pieces_sent: int = 0
     anything_sent: bool = False
     _covered: int = 0

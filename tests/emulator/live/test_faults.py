@@ -205,6 +205,16 @@ def test_bundles() -> None:
     assert client.usage()
 
 
+def test_text_parts_are_split_too() -> None:
+    client = Bench(faults=LiveFaults(framing="split")).open(
+        "gemini-live-2.5-flash", surface="vertex", generationConfig={"responseModalities": ["TEXT"]}
+    )
+    turn(client, "one", " two", " three", " four")
+    parts = [part["text"] for content in client.contents() for part in content.get("modelTurn", {}).get("parts", [])]
+    assert "".join(parts) == "one two three four"
+    assert len(parts) == 8
+
+
 @pytest.mark.parametrize("framing", ["split", "random"])
 def test_split_and_random_frames_lose_nothing_and_repeat(framing: Any) -> None:
     def run() -> list[dict[str, Any]]:
