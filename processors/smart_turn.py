@@ -18,6 +18,7 @@ from pipecat.metrics.metrics import MetricsData, TurnMetricsData
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import EagerMatchPolicy, NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
+from processors.early_smart_turn import EarlySmartTurnAnalyzer
 from processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
 from processors.stt_text import join_text
 from processors.turn_words import TurnWords
@@ -89,6 +90,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self._said = ""
         self._probability: float | None = None
         self._waited = False
+        self._maybe_speaking = False
         self._wait_until: float | None = None
         self._wait_task: asyncio.Task[None] | None = None
         self._speculation: UserTurnSpeculation | None = None
@@ -110,13 +112,16 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         """
         match frame:
             case VADUserStartedSpeakingFrame() | SpeechResumedFrame():
+                self._maybe_speaking = False
                 self._wait_until = None
+                self._dismiss_foreseen()
                 await self._stop_waiting()
                 await self._withdraw_speculation()
             case SpeechOnsetFrame():
+                self._maybe_speaking = True
                 await self._stop_waiting()
-            case SpeechPausedFrame() if self._wait_until is not None:
-                self._start_waiting()
+            case SpeechPausedFrame():
+                await self._handle_pause()
             case EagerEndOfTurnCancelFrame():
                 self._speculation = None
             case EagerTranscriptionFrame():
@@ -165,8 +170,25 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             self._start_waiting()
             await self._speculate_while_waiting()
 
+    async def _handle_pause(self) -> None:
+        if self._vad_user_speaking:
+            if isinstance(self._turn_analyzer, EarlySmartTurnAnalyzer):
+                self._turn_analyzer.foresee()
+        elif self._maybe_speaking:
+            self._maybe_speaking = False
+            if self._wait_until is not None:
+                self._start_waiting()
+            await self._maybe_trigger_user_turn_stopped()
+
+    def _dismiss_foreseen(self) -> None:
+        if isinstance(self._turn_analyzer, EarlySmartTurnAnalyzer):
+            self._turn_analyzer.dismiss()
+
     async def _handle_transcription(self, frame: TranscriptionFrame) -> None:
         self._said = join_text(self._said, frame.text)
+        if frame.finalized and not self._vad_user_speaking and not self._vad_stopped:
+            # A turn that its words started, after the speech: there is no sound left to judge.
+            self._turn_complete = not self._words.is_open_ended(self._said)
         await super()._handle_transcription(frame)
         await self._speculate_while_waiting()
 
@@ -176,6 +198,8 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         await super()._handle_prediction_result(result)
 
     async def _maybe_trigger_user_turn_stopped(self) -> None:
+        if self._maybe_speaking:
+            return
         # Words that come without any voice activity are left to the base class's timer.
         if self._vad_stopped and not self._vad_user_speaking:
             self._turn_complete = self._waited or self._seems_complete()

@@ -10,55 +10,27 @@ sockets. All positions are counted in samples since the first audio; all times a
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import reduce
+from dataclasses import dataclass
 
 from processors.stt_audio import AudioHistory
 from processors.stt_events import (
     AbortStream,
     Event,
-    FinalText,
-    InterimText,
-    LikelyComplete,
     OpenStream,
     Result,
-    SpeechCovered,
     StreamParams,
     WordsLost,
 )
-from processors.stt_text import join_text, merge_overlap
+from processors.stt_text import join_text
+from processors.stt_words import Part, WordQueue
 
-# A final that reaches this close to the end of speech covers it: voice activity detection reports speech a little
-# longer than it lasts, and no word fits into the rest.
-_COVERS_SECS = 0.15
-# Delivered text that is kept to tell repeated words at a seam: more than two seconds of fast speech.
-_SEAM_CHARACTERS = 200
 _FIRST_BACKOFF_SECS = 0.1
 _LONGEST_BACKOFF_SECS = 4.0
 
 
 @dataclass
-class _Part:
-    start: int
-    overlaps: bool = False
-    end: int | None = None
-    ended_at: float = 0.0
-    speech_end: int | None = None
-    has_speech: bool = False
-    confirmed: int = 0
-    finals: deque[tuple[str, str]] = field(default_factory=deque)
-    interim: str = ""
-    interim_language: str = ""
-    interim_end: int = 0
-    stream: int | None = None
-    retry_at: float | None = None
-    delivered: bool = False
-    done: bool = False
-
-
-@dataclass
 class _Stream:
-    part: _Part
+    part: Part
     base: int
     cursor: int
     opened_at: float
@@ -84,20 +56,18 @@ class SpeechStreams:
         self._params = params or StreamParams()
         longest = self._params.max_stream_secs + self._params.rollover_grace_secs
         self._history = AudioHistory(sample_rate, longest)
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         self._streams: dict[int, _Stream] = {}
-        self._open: _Part | None = None
+        self._open: Part | None = None
         self._events: deque[Event] = deque()
         self._next_stream = 0
         self._last_cut = 0
         self._failures = 0
         self._speaking = False
         self._paused = False
-        self._owes_verdict = False
-        self._held: list[tuple[str, str]] = []
-        self._said = ""
-        self._shown = ""
-        self._complete = ""
+        self._words = WordQueue(sample_rate)
+        # The part that a silence has cut which may turn out to be a mere pause.
+        self._tentative: Part | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -144,7 +114,7 @@ class SpeechStreams:
             now: Clock.
         """
         self._speaking, self._paused = True, False
-        self._owes_verdict = True
+        self._words.expect()
         self._ensure_part(noticed_after_secs, now)
         self._deliver()
 
@@ -158,7 +128,11 @@ class SpeechStreams:
         if not self._speaking:
             return
         self._paused = True
+        part = self._open
         self._cut(silence_secs, now)
+        if part is not None and part.end is not None:
+            part.provisional = True
+            self._tentative = part
         self._deliver()
 
     def speech_resumed(self, noticed_after_secs: float, now: float) -> None:
@@ -171,7 +145,8 @@ class SpeechStreams:
         if not self._speaking:
             return
         self._paused = False
-        self._ensure_part(noticed_after_secs, now)
+        if not self._reopen_part(now):
+            self._ensure_part(noticed_after_secs, now)
         self._deliver()
 
     def speech_stopped(self, silence_secs: float, now: float) -> None:
@@ -181,7 +156,7 @@ class SpeechStreams:
             silence_secs: How long it has been silent.
             now: Clock.
         """
-        self._speaking, self._paused = False, False
+        self._speaking, self._paused, self._tentative = False, False, None
         self._cut(silence_secs, now)
         self._deliver()
 
@@ -207,7 +182,7 @@ class SpeechStreams:
             if result.is_final:
                 part.confirmed = end
                 if result.text.strip():
-                    part.finals.append((result.text.strip(), result.language))
+                    part.add(result.text, result.language)
             else:
                 part.interim = join_text(part.interim, result.text)
                 part.interim_language = result.language or part.interim_language
@@ -315,9 +290,39 @@ class SpeechStreams:
         if self._open is not None:
             self._open.has_speech = True
 
+    def _reopen_part(self, now: float) -> bool:
+        """Take back a cut that may lie inside a word, and all that was heard up to it."""
+        part, self._tentative = self._tentative, None
+        unused = self._open if self._open is not None and not self._open.has_speech else None
+        if part is None or part.end is None or self._open is not unused:
+            return False
+        pause = self._history.end - part.end
+        again = self._history.end - part.confirmed_at_cut
+        if pause > self._params.reopen_secs * self._rate:
+            return False
+        if unused is not None:
+            self._drop(unused)
+        if again > self._params.longest_reopened_secs * self._rate:
+            self._begin_overlapping(part.start, part.end, now)
+            return True
+        self._drop(part)
+        self._parts.append(part)
+        self._words.take_back(part)
+        part.reopen()
+        self._open = part
+        self._last_cut = part.start
+        self._open_stream(part, now)
+        return True
+
+    def _drop(self, part: Part) -> None:
+        """Forget a part and abort its stream, if it has one."""
+        self._parts = [other for other in self._parts if other is not part]
+        if part.stream is not None:
+            self._abort(part.stream)
+
     def _begin_part(self, start: int, now: float, *, overlaps: bool = False) -> None:
         start = max(start, self._history.start)
-        part = _Part(start=start, confirmed=start, overlaps=overlaps)
+        part = Part(start=start, confirmed=start, overlaps=overlaps)
         self._parts.append(part)
         self._open = part
         self._open_stream(part, now)
@@ -332,12 +337,13 @@ class SpeechStreams:
         if self._params.continuous:
             self._begin_part(self._last_cut, now)
 
-    def _end_part(self, part: _Part, now: float) -> None:
+    def _end_part(self, part: Part, now: float) -> None:
         part.end = self._last_cut = self._history.end
+        part.confirmed_at_cut = part.confirmed
         part.ended_at = now
         self._open = None
 
-    def _roll_over_if_old(self, part: _Part, now: float) -> None:
+    def _roll_over_if_old(self, part: Part, now: float) -> None:
         if part.stream is None:
             return  # A retry replaces the stream anyway.
         stream = self._streams[part.stream]
@@ -350,17 +356,20 @@ class SpeechStreams:
             self._end_part(part, now)
             self._begin_part(end, now)
             return
-        earliest = max(part.start, end - round(self._params.overlap_secs * self._rate))
-        start = self._history.quietest(earliest, end)
         self._end_part(part, now)
-        self._begin_part(start, now, overlaps=True)
+        self._begin_overlapping(part.start, end, now)
+
+    def _begin_overlapping(self, earliest: int, end: int, now: float) -> None:
+        """Begin a part before the end of the previous one, where most likely no word is cut."""
+        start = max(earliest, end - round(self._params.overlap_secs * self._rate))
+        self._begin_part(self._history.quietest(start, end), now, overlaps=True)
         if self._open is not None:
             self._open.has_speech = True
 
-    def _finish(self, part: _Part) -> None:
+    def _finish(self, part: Part) -> None:
         """Nothing more comes for this part. Words that never became final are better than none (facts A6)."""
         if part.interim.strip():
-            part.finals.append((part.interim.strip(), part.interim_language))
+            part.add(part.interim, part.interim_language)
             part.interim = ""
         part.retry_at = None
         part.done = True
@@ -370,7 +379,10 @@ class SpeechStreams:
             # Speech is noticed late, so more than the pre-roll is kept.
             keep = self._history.end - round((self._params.preroll_secs + 1.0) * self._rate)
         else:
-            keep = min(part.confirmed for part in self._parts) if self._parts else self._history.end
+            keep = min((part.confirmed for part in self._parts), default=self._history.end)
+        if self._tentative is not None:
+            keep = min(keep, self._tentative.confirmed_at_cut)
+        keep = min(keep, self._history.end - round(self._params.overlap_secs * self._rate))
         lost = self._history.forget(keep)
         if not lost:
             return
@@ -381,7 +393,7 @@ class SpeechStreams:
 
     # Streams
 
-    def _open_stream(self, part: _Part, now: float) -> None:
+    def _open_stream(self, part: Part, now: float) -> None:
         part.retry_at = None
         number, self._next_stream = self._next_stream, self._next_stream + 1
         part.stream = number
@@ -394,7 +406,7 @@ class SpeechStreams:
         state.part.stream = None
         self._events.append(AbortStream(number))
 
-    def _is_stale(self, part: _Part, now: float) -> bool:
+    def _is_stale(self, part: Part, now: float) -> bool:
         return now - part.ended_at > self._params.give_up_secs
 
     def _expiry(self, state: _Stream) -> float:
@@ -407,78 +419,7 @@ class SpeechStreams:
             return 0.0
         return min(_LONGEST_BACKOFF_SECS, _FIRST_BACKOFF_SECS * 2 ** min(self._failures - 2, 10))
 
-    # Words
-
     def _deliver(self) -> None:
-        self._collect()
-        settled = not self._speaking and not any(part.has_speech and not part.delivered for part in self._parts)
-        ready = self._held if settled else self._held[:-1]
-        for i, (text, language) in enumerate(ready):
-            self._events.append(FinalText(text, language, finalized=settled and i == len(ready) - 1))
-        if ready:
-            self._held = self._held[len(ready) :]
-            self._shown = self._complete = ""
-            said = reduce(join_text, (text for text, _ in ready), self._said)
-            self._said = "" if settled else said[-_SEAM_CHARACTERS:].strip()
-        elif settled and self._owes_verdict:
-            self._events.append(SpeechCovered())
-        if settled:
-            self._owes_verdict = False
-        else:
-            self._show_interim()
-
-    def _collect(self) -> None:
-        """Take finals in the order of the parts, and drop the parts that are over."""
-        for part in self._parts:
-            while part.finals:
-                self._hold(part, *part.finals.popleft())
-            part.delivered = part.done or self._covered(part)
-            if not part.delivered:
-                break
-        self._parts = [part for part in self._parts if not part.done or part.finals]
-
-    def _covered(self, part: _Part) -> bool:
-        """Whether the finals of a half-closed part reach the end of its speech, so that no words can follow."""
-        if part.speech_end is None or not part.has_speech:
-            return False
-        return part.confirmed > part.start and part.confirmed >= part.speech_end - round(_COVERS_SECS * self._rate)
-
-    def _hold(self, part: _Part, text: str, language: str) -> None:
-        if part.overlaps and self._held:
-            head, head_language = self._held.pop()
-            head, text = merge_overlap(join_text(self._said, head), text)
-            head = head[len(self._said) :].strip() if head.startswith(self._said) else ""
-            if head:
-                self._held.append((head, head_language))
-        part.overlaps = False
-        if text:
-            self._held.append((text, language))
-
-    def _show_interim(self) -> None:
-        text, language = "", ""
-        for held, held_language in self._held:
-            text, language = join_text(text, held), held_language or language
-        covered = not self._speaking or self._paused
-        for part in self._parts:
-            for final, final_language in part.finals:
-                text, language = join_text(text, final), final_language or language
-            if part.interim:
-                head, tail = merge_overlap(text, part.interim) if part.overlaps else (text, part.interim)
-                text, language = join_text(head, tail), part.interim_language or language
-            if part.has_speech and not part.delivered:
-                covered = covered and self._interim_covers(part)
-        if not covered:
-            self._complete = ""
-        if not text:
-            return
-        if text != self._shown:
-            self._shown = text
-            self._events.append(InterimText(text, language))
-        if covered and text != self._complete:
-            self._complete = text
-            self._events.append(LikelyComplete(text, language))
-
-    def _interim_covers(self, part: _Part) -> bool:
-        if part.speech_end is None:
-            return False
-        return max(part.interim_end, part.confirmed) >= part.speech_end - round(_COVERS_SECS * self._rate)
+        self._parts = self._words.deliver(self._parts, speaking=self._speaking, paused=self._paused)
+        while (event := self._words.next_event()) is not None:
+            self._events.append(event)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
-from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.turns.user_start import (
     BaseUserTurnStartStrategy,
     TranscriptionUserTurnStartStrategy,
@@ -11,6 +10,7 @@ from pipecat.turns.user_start import (
 )
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from processors.early_smart_turn import EarlySmartTurnAnalyzer
 from processors.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
 from processors.speech_detector import SpeechDetector, vad_analyzer
 from processors.turn_words import turn_words
@@ -38,7 +38,7 @@ def user_turn_strategies(
     words = turn_words(*languages)
     stop = stop or SmartTurnStopParams()
     # Smart Turn's own limit on silence only backs up the strategy's.
-    analyzer = LocalSmartTurnAnalyzerV3(params=SmartTurnParams(stop_secs=stop.incomplete_wait_secs + 2.0))
+    analyzer = EarlySmartTurnAnalyzer(params=SmartTurnParams(stop_secs=stop.incomplete_wait_secs + 2.0))
     start: list[BaseUserTurnStartStrategy] = [VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()]
     return UserTurnStrategies(
         start=start,
