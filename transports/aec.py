@@ -27,86 +27,97 @@ class EchoStats:
     Parameters:
         erle_db: Echo return loss enhancement over the last seconds in which the bot was heard in the microphone: how
             much quieter its voice is after cancelling, in dB. None before that.
-        reference_missing_secs: Audio for which the loudspeaker thread delivered no reference in time.
-        reference_dropped_secs: Reference that came too early to be kept.
+        reference_missing_secs: Captured audio for which the loudspeaker's thread delivered no reference in time.
+        reference_gaps: Times the loudspeaker stood still, as its clock tells.
         half_duplex: Whether the microphone is closed while the bot speaks, because cancelling does not work.
     """
 
     erle_db: float | None = None
     reference_missing_secs: float = 0.0
-    reference_dropped_secs: float = 0.0
+    reference_gaps: int = 0
     half_duplex: bool = False
 
 
-class ReferenceQueue:
-    """What was handed to the loudspeaker, waiting to be paired with what the microphone gives. Thread-safe.
+class ReferenceTimeline:
+    """What is played, by the time at which it is heard. Thread-safe.
 
     The reference must reach AEC3 before its echo: any lead from 0 to 500 ms is found by itself, 20 ms of delay cost
-    25 dB (facts audio 4). So the queue is kept short, always shorter than the device's own output latency.
+    25 dB (facts audio 4). And the lead must not change: threads wake late and devices run dry, so reference and
+    microphone are not paired by counting samples but by both devices' clocks.
     """
 
-    def __init__(self, max_samples: int):
-        """Make an empty queue.
+    _KEPT_SECS = 2.0
+    _JITTER_SECS = 0.001
+
+    def __init__(self, sample_rate: int):
+        """Make an empty timeline.
 
         Args:
-            max_samples: Most that may wait after a block was taken; beyond it the queue is cut back to half.
+            sample_rate: Samples per second.
         """
         self.missing = 0
-        self.dropped = 0
-        self._max = max_samples
-        self._blocks: deque[np.ndarray] = deque()
-        self._length = 0
-        self._started = False
+        self.gaps = 0
+        self._rate = sample_rate
+        self._jitter = round(sample_rate * self._JITTER_SECS)
+        self._samples = np.zeros(round(sample_rate * self._KEPT_SECS), np.int16)
+        self._end: int | None = None
+        self._cursor: int | None = None
         self._lock = threading.Lock()
 
-    def push(self, block: np.ndarray) -> None:
-        """Add what is being written to the device now."""
-        with self._lock:
-            self._blocks.append(block)
-            self._length += len(block)
-            self._started = True
-            # A microphone that gives nothing must not let the queue grow.
-            if self._length > 8 * self._max:
-                self._drop(self._length - self._max)
+    def push(self, block: np.ndarray, at: float) -> None:
+        """Add what is heard from a time on.
 
-    def pull(self, count: int) -> np.ndarray:
-        """Take as much as the microphone gave; what is missing is silence, and counted."""
+        Args:
+            block: int16 samples.
+            at: Seconds at which the first is heard.
+        """
         with self._lock:
+            start = round(at * self._rate)
+            if self._end is None:
+                self._end = start
+            if abs(start - self._end) <= self._jitter:
+                start = self._end
+            elif start > self._end:
+                self.gaps += 1
+                silent = min(start - self._end, len(self._samples))
+                self._samples[self._places(start - silent, silent)] = 0
+            block = block[-len(self._samples) :]
+            self._samples[self._places(start, len(block))] = block
+            self._end = start + len(block)
+
+    def pull(self, at: float, count: int) -> np.ndarray:
+        """Take what is heard from a time on; what is not known (yet) is silence, and counted.
+
+        Args:
+            at: Seconds of the first sample wanted.
+            count: Samples wanted.
+
+        Returns:
+            That many int16 samples.
+        """
+        with self._lock:
+            start = round(at * self._rate)
+            if self._cursor is not None and abs(start - self._cursor) <= self._jitter:
+                start = self._cursor
+            self._cursor = start + count
             result = np.zeros(count, np.int16)
-            filled = 0
-            while filled < count and self._blocks:
-                block = self._blocks[0]
-                part = block[: count - filled]
-                result[filled : filled + len(part)] = part
-                filled += len(part)
-                if len(part) < len(block):
-                    self._blocks[0] = block[len(part) :]
-                else:
-                    self._blocks.popleft()
-            self._length -= filled
-            if self._started:
-                self.missing += count - filled
-            if self._length > self._max:
-                self._drop(self._length - self._max // 2)
+            if self._end is None:
+                return result
+            first = max(start, self._end - len(self._samples))
+            last = min(start + count, self._end)
+            if first < last:
+                result[first - start : last - start] = self._samples[self._places(first, last - first)]
+            self.missing += max(0, start + count - max(start, self._end))
             return result
 
     def clear(self) -> None:
-        """Forget everything: the device was reopened."""
+        """Forget everything: the devices were reopened."""
         with self._lock:
-            self._blocks.clear()
-            self._length = 0
-            self._started = False
+            self._samples[:] = 0
+            self._end = self._cursor = None
 
-    def _drop(self, count: int) -> None:
-        self.dropped += count
-        self._length -= count
-        while count:
-            block = self._blocks[0]
-            if len(block) > count:
-                self._blocks[0] = block[count:]
-                return
-            count -= len(block)
-            self._blocks.popleft()
+    def _places(self, start: int, count: int) -> np.ndarray:
+        return np.arange(start, start + count) % len(self._samples)
 
 
 class CancellingMonitor:
@@ -196,20 +207,22 @@ class EchoCanceller:
     `reference` and `process` may be called from different threads, each from one at a time.
     """
 
-    def __init__(self, sample_rate: int, *, noise_suppression: bool = False, reference_max_secs: float = 0.04):
+    def __init__(self, sample_rate: int, *, noise_suppression: bool = False, lead_secs: float = 0.03):
         """Set AEC3 up. Gain control stays off: it lifts the residual echo with the user's voice (facts audio 4).
 
         Args:
             sample_rate: Samples per second of microphone and reference.
             noise_suppression: Whether steady noise is suppressed as well.
-            reference_max_secs: Longest wait of a reference for its microphone block; stays below the output latency.
+            lead_secs: How far the reference runs ahead of its echo, by the devices' clocks: more than these err, less
+                than the loudspeaker's output latency.
         """
         self._frame = round(sample_rate * FRAME_SECS)
         self._rate = sample_rate
+        self._lead_secs = lead_secs
         self._engine = AudioProcessor(
             sample_rate, 1, echo_cancellation=True, noise_suppression=noise_suppression, high_pass_filter=True
         )
-        self._queue = ReferenceQueue(max(self._frame, round(sample_rate * reference_max_secs)))
+        self._timeline = ReferenceTimeline(sample_rate)
         self._pending = np.empty(0, np.int16)
         self._monitor = CancellingMonitor()
 
@@ -218,8 +231,8 @@ class EchoCanceller:
         """Counters and judgement so far."""
         return EchoStats(
             erle_db=self._monitor.erle_db,
-            reference_missing_secs=self._queue.missing / self._rate,
-            reference_dropped_secs=self._queue.dropped / self._rate,
+            reference_missing_secs=self._timeline.missing / self._rate,
+            reference_gaps=self._timeline.gaps,
             half_duplex=self._monitor.poor,
         )
 
@@ -228,25 +241,33 @@ class EchoCanceller:
         """Audio given to `process` that waits for the rest of its frame."""
         return len(self._pending) / self._rate
 
-    def reference(self, block: np.ndarray) -> None:
-        """Take int16 samples at the moment they are handed to the loudspeaker, silence included."""
-        self._queue.push(block)
+    def reference(self, block: np.ndarray, heard_at: float) -> None:
+        """Take what is handed to the loudspeaker, silence included, as soon as it is.
 
-    def process(self, near: np.ndarray) -> np.ndarray:
+        Args:
+            block: int16 samples.
+            heard_at: Seconds at which the first is heard.
+        """
+        self._timeline.push(block, heard_at)
+
+    def process(self, near: np.ndarray, captured_at: float) -> np.ndarray:
         """Cancel the echo in the next microphone block.
 
         Args:
             near: int16 samples as captured, any number.
+            captured_at: Seconds at which the first was captured.
 
         Returns:
-            int16 samples, whole frames of 10 ms; what is left over comes with the next block.
+            int16 samples, whole frames of 10 ms; what is left over comes with the next block. They begin
+            ``pending_secs``, read before the call, earlier than the block.
         """
+        captured_at -= self.pending_secs
         near = np.concatenate([self._pending, near]) if len(self._pending) else near
         whole = len(near) // self._frame * self._frame
         self._pending = near[whole:]
         if not whole:
             return np.empty(0, np.int16)
-        near, far = np.ascontiguousarray(near[:whole]), self._queue.pull(whole)
+        near, far = np.ascontiguousarray(near[:whole]), self._timeline.pull(captured_at + self._lead_secs, whole)
         out = self._engine.process(near, far)
         for start in range(0, whole, self._frame):
             part = slice(start, start + self._frame)
@@ -257,7 +278,7 @@ class EchoCanceller:
 
     def restart(self) -> None:
         """Start over, because the devices were reopened and with them the delay; not while `process` runs."""
-        self._queue.clear()
+        self._timeline.clear()
         self._pending = np.empty(0, np.int16)
         self._engine.reset()
         self._monitor = CancellingMonitor()

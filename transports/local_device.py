@@ -204,6 +204,7 @@ class PlaybackStream:
                 held = self._capacity - self._available()
                 if primed and held <= 0:
                     self.underruns += 1
+                    self._clock.resync()
                 # At the start the device is filled whole: it plays nothing before that.
                 goal = self._target if primed else self._capacity
                 primed = primed or held >= self._target

@@ -177,6 +177,11 @@ class BlockClock:
         self._offset: float | None = None
         self._recent: deque[tuple[float, float]] = deque()
 
+    def resync(self) -> None:
+        """Forget earlier estimates: the device is known to have stood still."""
+        self._recent.clear()
+        self._offset = None
+
     def stamp(self, estimate: float, samples: int) -> float:
         """Give the time of a block's first sample.
 

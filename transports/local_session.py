@@ -138,6 +138,7 @@ class LocalSession:
         self._users: set[FrameProcessor] = set()
         self._watcher: FrameProcessor | None = None
         self._watch_task: asyncio.Task | None = None
+        self._starting = asyncio.Lock()
         self._build()
 
     def _build(self) -> None:
@@ -152,8 +153,7 @@ class LocalSession:
             EchoCanceller(
                 self._input_rate,
                 noise_suppression=params.noise_suppression,
-                # Its wait must end before the echo can be there.
-                reference_max_secs=min(0.04, params.output_buffer_secs),
+                lead_secs=0.6 * min(0.05, params.output_buffer_secs),
             )
             if duplex and params.echo_cancel
             else None
@@ -235,15 +235,14 @@ class LocalSession:
             processor: Whose task watches, if none does yet.
         """
         self._users.add(processor)
-        if self._watch_task:
-            return
         try:
-            await self.open()
+            async with self._starting:
+                if not self._watch_task:
+                    await self.open()
+                    self._watcher, self._watch_task = processor, processor.create_task(self._keeper.run())
         except ConfigurationError as error:
             await processor.push_error(str(error), exception=error, force_treat_as_permanent=True)
             await processor.push_frame(CancelWorkerFrame(reason=str(error)), FrameDirection.UPSTREAM)
-            return
-        self._watcher, self._watch_task = processor, processor.create_task(self._keeper.run())
 
     async def release(self, processor: FrameProcessor) -> None:
         """Let one processor go; the devices are closed after the last.
@@ -266,14 +265,16 @@ class LocalSession:
         if self._tap:
             self._tap.captured(samples.tobytes(), self._input_rate, at)
         if self._echo:
-            at -= self._echo.pending_secs
-            samples = self._echo.process(samples)
+            pending = self._echo.pending_secs
+            samples = self._echo.process(samples, at)
+            at -= pending
         if self._sink and len(samples):
             self._sink.captured(samples.tobytes(), at)
 
     def _rendered(self, samples: np.ndarray, heard_at: float) -> None:
         if self._echo:
-            self._echo.reference(self._reference_resampler.process(samples))
+            resampler = self._reference_resampler
+            self._echo.reference(resampler.process(samples), heard_at - resampler.delay_secs)
         length = len(samples) / self._output_rate
         self.output_latency_secs = max(0.0, heard_at - time.monotonic())
         self._heard.handed_over(self.ring.taken, heard_at + length)
