@@ -1,6 +1,5 @@
 """A Live session: the conversation the server holds, and the handles that bring it back (facts C8)."""
 
-import copy
 import itertools
 import math
 from dataclasses import dataclass, field
@@ -12,9 +11,6 @@ from emulator.minds.base import Message
 
 HANDLE_LIFETIME = 2 * 3600.0
 """Seconds that a handle is good for after its session's connection ended (facts C8)."""
-
-# A handle holds a copy of the conversation, so a long session's oldest ones are given up.
-_HANDLES_PER_SESSION = 64
 
 # Named in public code as what a dead or unknown handle gives.
 _UNKNOWN_HANDLE = "Invalid session handle"
@@ -35,6 +31,7 @@ class Session:
         instruction: System instruction of the first setup.
         calls: How many functions were called.
         handles: How many handles were given out.
+        kept: The history as it was at the newest one.
     """
 
     id: int
@@ -46,6 +43,7 @@ class Session:
     instruction: str = ""
     calls: int = 0
     handles: int = 0
+    kept: tuple[Message, ...] = ()
 
     def new_call_id(self) -> str:
         """Name a function call, unlike any other of the session."""
@@ -110,10 +108,13 @@ class SessionStore:
     def issue_handle(self, session: Session, config: SessionConfig) -> str:
         """Give out a handle for the conversation as it stands."""
         session.handles += 1
-        name = f"emulated-session-{session.id}-state-"
-        self._snapshots.pop(f"{name}{session.handles - _HANDLES_PER_SESSION}", None)
-        handle = f"{name}{session.handles}"
-        self._snapshots[handle] = _Snapshot(session, config.model_name, tuple(copy.deepcopy(session.messages)))
+        handle = f"emulated-session-{session.id}-state-{session.handles}"
+        # What did not change since the last handle is shared with it.
+        session.kept = tuple(
+            old if old == new else _copy(new)
+            for old, new in itertools.zip_longest(session.kept[: len(session.messages)], session.messages)
+        )
+        self._snapshots[handle] = _Snapshot(session, config.model_name, session.kept)
         return handle
 
     def resume(self, config: SessionConfig, now: float) -> Session:
@@ -142,7 +143,7 @@ class SessionStore:
         if snapshot.model_name != config.model_name:
             # The model is the one thing that may not change on resumption (facts C2).
             raise invalid()
-        session.messages = list(copy.deepcopy(snapshot.messages))
+        session.messages = [_copy(message) for message in snapshot.messages]
         session.open_until = math.inf
         # A session's time is that of its connections.
         session.started = min(session.started + now - session.ended, now)
@@ -158,3 +159,7 @@ class SessionStore:
         """
         session.open_until = now + notice_after
         session.ended = now
+
+
+def _copy(message: Message) -> Message:
+    return Message(message.role, list(message.parts))
