@@ -2,9 +2,9 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +25,10 @@ class Transcriber(Protocol):
         """Return the words in mono float32 audio at ``LISTENER_RATE``, or "" if there are none."""
 
 
+# The library binds itself on first use, and not safely: a second thread would find it half bound.
+_LOADING = threading.Lock()
+
+
 class MoonshineEngine:
     """Moonshine tiny-en on one worker thread, shared by all streams; portions wait in line (about 0.1 s each)."""
 
@@ -43,11 +47,12 @@ class MoonshineEngine:
         # A threshold of 0 switches Moonshine's own voice activity detector off. It cuts off the first sound of an
         # utterance as a line of its own, and that line is what the hallucinated first words come from (facts engines
         # STT): "Thank thanks, and what time is it". The audio that comes here is cut already.
-        engine = Transcriber(
-            str(Path(folder_of("moonshine_voice")) / "assets" / "tiny-en"),
-            ModelArch.TINY,
-            options={"vad_threshold": "0.0", "return_audio_data": "false"},
-        )
+        with _LOADING:
+            engine = Transcriber(
+                str(folder_of("moonshine_voice") / "assets" / "tiny-en"),
+                ModelArch.TINY,
+                options={"vad_threshold": "0.0", "return_audio_data": "false"},
+            )
 
         def transcribe(samples: np.ndarray) -> str:
             lines = engine.transcribe_without_streaming(samples.tolist()).lines

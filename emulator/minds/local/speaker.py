@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from emulator.minds.base import MindError, SynthesisRequest
 from emulator.minds.local.packages import espeak_ng
@@ -116,14 +117,12 @@ class LocalSynthesis:
     async def audio(self) -> AsyncIterator[bytes]:
         """Yield 16-bit mono PCM at ``SPEAKER_RATE`` as it comes."""
         async for clause in self._clauses():
-            speech = self._engine.say(clause)
-            try:
+            # Closed with this generator, not when the collector gets to it: the engine must stop at once.
+            async with aclosing(self._engine.say(clause)) as speech:
                 async for pcm in speech:
                     if self._closed.is_set():
                         return
                     yield pcm
-            finally:
-                await speech.aclose()
 
     async def close(self) -> None:
         """Give everything up at once."""

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -169,9 +170,11 @@ class LocalThinker:
                 yield piece
         else:
             spoken = False
-            async for piece in self._ask_model(conversation):
-                spoken = True
-                yield piece
+            # Closed with this generator, not when the collector gets to it: the model must stop at once.
+            async with aclosing(self._ask_model(conversation)) as pieces:
+                async for piece in pieces:
+                    spoken = True
+                    yield piece
             if not spoken:
                 yield _NOTHING
 
@@ -181,23 +184,20 @@ class LocalThinker:
                 await asyncio.sleep(len(piece.split()) / self._words_per_second)
             yield piece
 
-    async def _ask_model(self, conversation: Conversation) -> AsyncIterator[str]:
+    async def _ask_model(self, conversation: Conversation) -> AsyncGenerator[str, None]:
         if self._model is None:
             return
         prompt = (not self._model.small and conversation.system_instruction) or _SMALL_PROMPT
         tidier = Tidier()
         messages = chat_messages(conversation, short=self._model.small)
-        answer = self._model.chat([{"role": "system", "content": prompt}, *messages])
-        try:
+        async with aclosing(self._model.chat([{"role": "system", "content": prompt}, *messages])) as answer:
             async for raw in answer:
                 if piece := tidier.feed(raw):
                     yield piece
                 if tidier.enough:
                     break
-            if piece := tidier.finish():
-                yield piece
-        finally:
-            await answer.aclose()
+        if piece := tidier.finish():
+            yield piece
 
 
 def pieces_of(text: str) -> list[str]:
