@@ -85,9 +85,13 @@ def demo(session: _Session = None, verbose: _Verbose = False) -> None:
 @app.command()
 def devices() -> None:
     """List the audio devices."""
-    from bot.doctor import list_devices
+    from transports.devices import describe, list_devices
 
-    raise typer.Exit(list_devices())
+    try:
+        typer.echo(describe(list_devices()))
+    except ConfigurationError as error:
+        Terminal().fail(str(error))
+        raise typer.Exit(1) from None
 
 
 @app.command()

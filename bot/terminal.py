@@ -10,12 +10,13 @@ from rich.text import Text
 
 from bot.session.events import Event
 from bot.session.metrics import Turn
-from bot.session.transcript import BotSaid, Problem, ToolUsed, UserSaid
+from bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
 
 if TYPE_CHECKING:
     from bot.session.folder import Session
 
 _USER, _BOT, _OTHER = "you  ", "bot  ", "     "
+_TAIL = 240
 _STAGE_NAMES = {
     "final": "understood",
     "turn_sent": "sent",
@@ -36,13 +37,16 @@ class Terminal:
     """
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or Console(highlight=False)
+        # A terminal wraps at words; elsewhere one line stays one line.
+        self._soft_wrap = not self.console.is_terminal
         self._session: Session | None = None
         self._live: Live | None = None
         self._printed: set[int] = set()
         self._timed: set[int] = set()
         self._interim = ""
         self._warned = ""
+        self._shown: list[str] = []
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line.
@@ -51,7 +55,7 @@ class Terminal:
             text: One line, free of secrets.
             style: A rich style.
         """
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        self.console.print(Text(text, style=style), soft_wrap=self._soft_wrap)
 
     def fail(self, text: str) -> None:
         """Print why something does not work.
@@ -109,7 +113,10 @@ class Terminal:
             self._interim = ""
         self._print_settled()
         if self._live:
-            self._live.update(Group(*self._changing()), refresh=True)
+            changing = list(self._changing())
+            if (shown := [line.plain for line in changing]) != self._shown:
+                self._shown = shown
+                self._live.update(Group(*changing), refresh=True)
 
     def _print_settled(self, *, over: bool = False) -> None:
         if not self._session:
@@ -127,6 +134,8 @@ class Terminal:
                 self._print(
                     index, Text(f"{_OTHER}{entry.name}({_inline(entry.arguments)}) → {entry.result}", "magenta")
                 )
+            elif isinstance(entry, Prompt):
+                self._print(index, Text(f"{_OTHER}(no words were understood)", "dim"))
             elif isinstance(entry, Problem):
                 # What ends the conversation is printed last, where it is seen.
                 self._printed.add(index)
@@ -136,7 +145,7 @@ class Terminal:
 
     def _print(self, index: int, line: Text) -> None:
         self._printed.add(index)
-        self.console.print(line, soft_wrap=True)
+        self.console.print(line, soft_wrap=self._soft_wrap)
 
     def _print_latency(self, turns: list[Turn]) -> None:
         turn = next((turn for turn in reversed(turns) if turn.number not in self._timed and turn.latency_ms), None)
@@ -151,7 +160,7 @@ class Terminal:
             return
         for entry in self._session.transcript.entries[-4:]:
             if isinstance(entry, BotSaid) and not entry.closed and entry.heard:
-                yield Text.assemble((_BOT, "bold green"), entry.heard)
+                yield Text.assemble((_BOT, "bold green"), _tail(entry.heard))
         said = next((e.text for e in self._session.transcript.entries[-3:] if isinstance(e, UserSaid) and e.open), "")
         if said or self._interim:
             yield Text.assemble((_USER, "bold cyan"), f"{said} " if said else "", (self._interim, "grey50"))
@@ -167,6 +176,11 @@ def _reply(entry: BotSaid, *, coloured: bool) -> Text:
         rest = f"~~{rest}~~"
     gap = " " if heard and rest else ""
     return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike" if coloured else ""))
+
+
+def _tail(text: str) -> str:
+    # What changes must fit on the screen; the whole is printed once it is settled.
+    return text if len(text) <= _TAIL else f"… {text[-_TAIL:].split(' ', 1)[-1]}"
 
 
 def _inline(arguments: object) -> str:

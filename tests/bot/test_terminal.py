@@ -108,3 +108,17 @@ def test_progress_is_one_line_without_a_terminal():
     with terminal.working("Loading"):
         pass
     assert shown(terminal) == "Loading …\n"
+
+
+async def test_a_terminal_wraps_long_lines_instead_of_cutting_them(session):
+    terminal = Terminal(Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None))
+    words = [f"word{number}" for number in range(100)]
+    with terminal.showing(session):
+        session.emit("reply_started")
+        session.emit("reply_text", text=" ".join(words))
+        session.emit("reply_ended")
+        for word in words:
+            session.emit("heard", text=f" {word}")
+        session.emit("speaking_stopped")
+    final = shown(terminal)[shown(terminal).rindex("bot  word0") :]
+    assert all(word in final for word in words)
