@@ -1,10 +1,12 @@
 """The whole chain, on one screen."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from pipecat.adapters.llm.schemas.direct_function import DirectFunction
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -19,12 +21,14 @@ from pipecat.transports.base_transport import BaseTransport
 from bot.settings import Settings
 from processors.chirp_tts import ChirpTTSService
 from processors.errors import ConfigurationError
-from processors.gemini_live import GeminiLiveTextProcessor
+from processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from processors.google_stt import GoogleStreamingSTTService
 from processors.turns import SpeechDetector, user_turn_strategies
 
 AUDIO_IN_RATE = 16_000
 AUDIO_OUT_RATE = 24_000
+
+Tool = FunctionSchema | DirectFunction
 
 
 @dataclass
@@ -48,12 +52,13 @@ class BotPipeline:
     voice: ChirpTTSService
 
 
-def build_pipeline(transport: BaseTransport, settings: Settings) -> BotPipeline:
+def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence[Tool] = ()) -> BotPipeline:
     """Chain transport, ears, turns, brain and voice.
 
     Args:
         transport: Where audio enters and leaves.
         settings: What to listen for, who answers, and how it sounds.
+        tools: Functions for the model besides the built-in ones.
 
     Returns:
         The pipeline and its parts.
@@ -61,7 +66,7 @@ def build_pipeline(transport: BaseTransport, settings: Settings) -> BotPipeline:
     Raises:
         ConfigurationError: If settings contradict each other or a user's processor cannot be loaded.
     """
-    context = LLMContext()
+    context = LLMContext(tools=[*(builtin_tools() if settings.tools else []), *tools])
     ears = GoogleStreamingSTTService(
         location=settings.stt_location,
         settings=GoogleStreamingSTTService.Settings(

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
 
     from bot.mirror import Mirror
+    from bot.pipeline import Tool
     from bot.session.folder import Session
     from transports.local import LocalDuplexTransport
     from transports.tap import AudioTap
@@ -248,7 +249,8 @@ class _Conversation:
         await self._prepare(choice)
         from pipecat.workers.runner import WorkerRunner
 
-        self._worker = self._make_worker(await self._open_transport())
+        tools = [tool for server in settings.mcp_servers for tool in await _tools_of(server)]
+        self._worker = self._make_worker(await self._open_transport(), tools)
         runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         await runner.add_workers(self._worker)
         with self._terminal.showing(self._session):
@@ -273,7 +275,9 @@ class _Conversation:
             with self._terminal.working("Loading"):
                 await loading
 
-    def _make_worker(self, transport: "WavTransport | LocalDuplexTransport") -> "PipelineWorker":
+    def _make_worker(
+        self, transport: "WavTransport | LocalDuplexTransport", tools: "Sequence[Tool]"
+    ) -> "PipelineWorker":
         from pipecat.clocks.system_clock import SystemClock
         from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 
@@ -282,7 +286,7 @@ class _Conversation:
         self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
         clock = SystemClock()
         worker = PipelineWorker(
-            build_pipeline(transport, self._settings).pipeline,
+            build_pipeline(transport, self._settings, tools).pipeline,
             params=PipelineParams(
                 audio_in_sample_rate=AUDIO_IN_RATE,
                 audio_out_sample_rate=AUDIO_OUT_RATE,
@@ -432,3 +436,9 @@ def _start_imports() -> asyncio.Future[None]:
 
     threading.Thread(target=load, name="imports", daemon=True).start()
     return loaded
+
+
+async def _tools_of(server: str) -> "Sequence[Tool]":
+    from processors.gemini_live import mcp_tools
+
+    return await mcp_tools(server)
