@@ -1,5 +1,6 @@
 """What the emulated services received and sent, for tests and benches to look at."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class UsageLog:
     def __init__(self) -> None:
         self._entries: list[LogEntry] = []
         self._streams = 0
+        self._waiting: list[asyncio.Future[None]] = []
 
     def __iter__(self) -> Iterator[LogEntry]:
         return iter(self._entries)
@@ -55,6 +57,27 @@ class UsageLog:
             data: Its fields.
         """
         self._entries.append(LogEntry(time.monotonic(), api, stream, event, data))
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self, api: Api, event: str, count: int = 1) -> LogEntry:
+        """Wait until something has happened. Surround it with a time limit of your own.
+
+        Args:
+            api: Where.
+            event: What.
+            count: How often, those before included.
+
+        Returns:
+            The entry of the last of them.
+        """
+        while len(found := self.find(api, event)) < count:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+        return found[count - 1]
 
     def find(self, api: Api | None = None, event: str | None = None, stream: int | None = None) -> list[LogEntry]:
         """Select entries.

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import os
+import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -169,14 +170,22 @@ class GoogleEmulator:
     async def _serve_grpc(self, name: str, port: int, handler: grpc.GenericRpcHandler) -> int:
         server = grpc.aio.server(handlers=[handler], options=_SERVER_OPTIONS)
         try:
+            _probe(port)
             bound = server.add_insecure_port(f"{HOST}:{port}")
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             raise EmulatorError(
                 f"{name} cannot listen on {HOST}:{port} (is it in use?): choose another port, or 0 for any."
             ) from error
         await server.start()
         self._servers.append(server)
         return bound
+
+
+def _probe(port: int) -> None:
+    """Fail if a port is taken: gRPC would say so in lines of its own on stderr."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))
 
 
 def _create_local_mind(llm_path: Path | None) -> Mind:

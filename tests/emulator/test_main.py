@@ -1,0 +1,113 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+
+
+def spawn(*arguments: str, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "emulator", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **{"stdin": subprocess.DEVNULL, **options},
+    )
+
+
+def reachable(address: str) -> bool:
+    host, port = address.split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_json_line_tells_ports_and_signals_end_it_cleanly(ending):
+    process = spawn("--json", "--profile", "instant")
+    ready = json.loads(process.stdout.readline())
+    assert ready["pid"] == process.pid
+    assert reachable(ready["environment"]["SPEECH_EMULATOR_HOST"])
+    process.send_signal(ending)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err) == (0, "", "")
+    assert not Path(ready["environment"]["SSL_CERT_FILE"]).exists()
+
+
+def test_export_lines_can_be_evaluated_by_a_shell():
+    process = spawn()
+    lines = [process.stdout.readline() for _ in range(7)]
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+    assert all(line.startswith(("#", "export ")) for line in lines)
+    script = "".join(lines) + 'printf %s "$TEXTTOSPEECH_EMULATOR_HOST"'
+    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("127.0.0.1:")
+
+
+def test_a_port_in_use_is_one_line_and_an_exit_code():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = spawn("--port-tts", str(taken.getsockname()[1]))
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert "choose another port" in err
+
+
+def test_bad_profile_and_scenario_are_one_line():
+    for arguments in (["--profile", "none"], ["--scenario", "none.toml"]):
+        process = spawn(*arguments)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 1
+        assert len(err.splitlines()) == 1
+
+
+def test_it_ends_with_its_parent_and_the_ready_file_goes_too(tmp_path):
+    ready = tmp_path / "ready.json"
+    parent_code = (
+        "import subprocess, sys, time;"
+        f"subprocess.Popen([sys.executable, '-m', 'emulator', '--exit-with-parent', '--ready-file', {str(ready)!r}],"
+        "stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", parent_code], cwd=ROOT)
+    wait_until(ready.exists)
+    told = json.loads(ready.read_text())
+    assert (ready.stat().st_mode & 0o777) == 0o600
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not alive(told["pid"]))
+    assert not ready.exists()
+
+
+def test_it_ends_when_the_parents_pipe_is_closed():
+    process = spawn("--json", "--exit-with-parent", stdin=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdin.close()
+    assert process.wait(timeout=PATIENCE) == 0
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
