@@ -29,6 +29,7 @@ from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.context.aggregated_frame_sequencer import AggregatedFrameSequencer
+from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
 
@@ -45,12 +46,13 @@ from processors.heard_text import SpeechRate
 from processors.heard_units import SpokenWord, is_spaceless
 from processors.phrase_cache import PhraseCache
 from processors.speech_text import CODE, FirstPiece, SpeechTextAggregator, split_utf8
-from processors.speech_text_clean import speakable
+from processors.speech_text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
 
 # Facts B2: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_PIECE_BYTES = 4_500
-# A piece must be handed over this long before the voice would fall silent: first audio (facts B3) and some room.
-_LEAD_SECS = 0.5
+# A piece must be handed over before the voice would fall silent, by the time to first audio and this.
+_LEAD_SECS = 0.2
+_MARKUP = "markup"
 
 
 class TTSDiscardedMetricsData(MetricsData):
@@ -78,17 +80,18 @@ class _Sequencer(AggregatedFrameSequencer):
         self.latest = frame
         return await super().register_spoken(frame, *args, **kwargs)
 
-    def abandon(self, frame: AggregatedTextFrame) -> list[Frame]:
-        """Close a segment without its unheard words being taken for spoken.
+    def abandon(self, context_id: str, frame: AggregatedTextFrame | None = None) -> list[Frame]:
+        """Close segments without their unheard words being taken for spoken.
 
         Args:
-            frame: What announced the segment.
+            context_id: Audio context of the segments.
+            frame: What announced the one segment, or None for all.
 
         Returns:
-            Frames that waited for it.
+            Frames that waited for them.
         """
         for slot in self._slots:
-            if slot.frame is frame:
+            if slot.spoken and slot.context_id == context_id and frame in (None, slot.frame):
                 slot.complete = True
         return self.flush()
 
@@ -289,8 +292,11 @@ class ChirpTTSService(TTSService):
                 sample_rate=SAMPLE_RATE,
                 create_task=self.create_task,
             )
-        for part in split_utf8(text, MAX_PIECE_BYTES):
-            utterance.say(part, self._sequencer.latest, phrase=self._phrase)
+        segment = self._sequencer.latest
+        markup = str(segment.metadata.get(_MARKUP, "")) if segment and self._settings.markup else ""
+        parts = split_utf8(text, MAX_PIECE_BYTES)
+        for part in parts:
+            utterance.say(part, segment, markup=markup if len(parts) == 1 else "", phrase=self._phrase)
         yield None
 
     async def flush_audio(self, context_id: str | None = None) -> None:
@@ -302,6 +308,9 @@ class ChirpTTSService(TTSService):
         if utterance := self._utterances.get(context_id or ""):
             utterance.end()
         elif context_id and self.audio_context_available(context_id):
+            # Nothing was given to synthesis, because the service cannot work any more.
+            for frame in self._sequencer.abandon(context_id):
+                await self.append_to_audio_context(context_id, frame)
             await self.remove_audio_context(context_id)
 
     async def on_audio_context_interrupted(self, context_id: str) -> None:
@@ -315,7 +324,8 @@ class ChirpTTSService(TTSService):
             return
         unheard = utterance.stop()
         now = self.now()
-        self._playback.stop(now)
+        if not self._utterances:
+            self._playback.stop(now)
         for text in unheard:
             self.ledger.add(LedgerEntry(now, "cut", context_id, text, "interrupted"))
         await self._report_discarded(sum(map(len, unheard)))
@@ -328,6 +338,13 @@ class ChirpTTSService(TTSService):
         """
         if utterance := self._utterances.pop(context_id, None):
             utterance.stop()
+
+    async def _handle_aggregated_text(self, src_frame: AggregatedTextFrame, context_id: str | None = None) -> None:
+        if PAUSE_TAGS.search(src_frame.text):
+            # Pauses are for the voice only: captions and conversation hold the words.
+            src_frame.metadata[_MARKUP] = await speakable_markup(src_frame.text, src_frame.text_type)
+            src_frame.text = src_frame.raw_text = without_pause_tags(src_frame.text)
+        await super()._handle_aggregated_text(src_frame, context_id)
 
     #
     # Pending text
@@ -365,7 +382,8 @@ class ChirpTTSService(TTSService):
         if self._cutter.segmenter.awaits_first:
             return first_text_at + self._first_piece.wait
         utterance = self._utterances.get(self._turn_context_id or "")
-        return utterance.runs_dry_at() - _LEAD_SECS if utterance else first_text_at
+        lead = self._synthesizer.first_audio_secs + _LEAD_SECS
+        return utterance.runs_dry_at() - lead if utterance else first_text_at
 
     async def _cut_pending_text(self) -> None:
         if (piece := self._cutter.force()) is not None:
@@ -425,9 +443,11 @@ class ChirpTTSService(TTSService):
         """
         self.ledger.add(LedgerEntry(self.now(), "skipped", utterance.context_id, text, error.reason))
         if piece.segment is not None:
-            for frame in self._sequencer.abandon(piece.segment):
+            for frame in self._sequencer.abandon(utterance.context_id, piece.segment):
                 await self.append_to_audio_context(utterance.context_id, frame)
-        await self.push_error(error.reason, category=error.category)
+        # What cannot work is reported once, not for every piece that was under way.
+        if self.is_usable:
+            await self.push_error(error.reason, category=error.category)
 
     async def utterance_done(self, utterance: Utterance) -> None:
         """Close the audio context; its last audio may still be playing.
@@ -438,17 +458,23 @@ class ChirpTTSService(TTSService):
         await self.append_to_audio_context(utterance.context_id, TTSStoppedFrame(context_id=utterance.context_id))
         await self.remove_audio_context(utterance.context_id)
 
-    def synthesize(self, text: str, *, phrase: bool) -> AsyncIterator[bytes]:
+    async def synthesize(self, text: str, *, phrase: bool) -> AsyncIterator[bytes]:
         """Yield the audio of a text.
 
         Args:
             text: What to say.
             phrase: Whether it may be spoken often.
 
-        Returns:
-            16-bit mono PCM at ``SAMPLE_RATE``; raises SynthesisError.
+        Yields:
+            16-bit mono PCM at ``SAMPLE_RATE``.
+
+        Raises:
+            SynthesisError: If it failed for good, or broke off.
         """
-        return self._synthesizer.synthesize(text, phrase=phrase)
+        if not self.is_usable:
+            raise SynthesisError("The voice cannot be used any more.", ErrorCategory.APPLICATION)
+        async for chunk in self._synthesizer.synthesize(text, phrase=phrase):
+            yield chunk
 
     async def _sent(self, text: str, reason: str) -> None:
         self.ledger.add(LedgerEntry(self.now(), "sent", "", text, reason))

@@ -53,7 +53,8 @@ class Piece:
     """A piece of an utterance.
 
     Parameters:
-        text: As synthesized.
+        text: As spoken.
+        sent: As synthesized: the same, or with markup.
         segment: The frame that announced it.
         words: Its words.
         estimator: Their times.
@@ -67,6 +68,7 @@ class Piece:
     """
 
     text: str
+    sent: str
     segment: AggregatedTextFrame | None
     words: list[SpokenWord]
     estimator: WordTimeEstimator
@@ -126,15 +128,16 @@ class Utterance:
         for job in (self._launch(), self._feed(), self._follow()):
             self._start(job)
 
-    def say(self, text: str, segment: AggregatedTextFrame | None, *, phrase: bool = False) -> None:
+    def say(self, text: str, segment: AggregatedTextFrame | None, *, markup: str = "", phrase: bool = False) -> None:
         """Add a piece.
 
         Args:
             text: What to say.
             segment: The frame that announced it.
+            markup: The same with markup, if it has any.
             phrase: Whether it may be spoken often.
         """
-        piece = self._piece(text, segment, phrase=phrase)
+        piece = self._piece(text, segment, sent=markup or text, phrase=phrase)
         self._pieces.append(piece)
         self._queue.put_nowait(piece)
         self._to_fetch.put_nowait(piece)
@@ -179,10 +182,13 @@ class Utterance:
             if piece.released < len(piece.words)
         ]
 
-    def _piece(self, text: str, segment: AggregatedTextFrame | None, *, phrase: bool, attempt: int = 1) -> Piece:
+    def _piece(
+        self, text: str, segment: AggregatedTextFrame | None, *, sent: str, phrase: bool = False, attempt: int = 1
+    ) -> Piece:
         words = spoken_words(text, self._language)
         return Piece(
             text=text,
+            sent=sent,
             segment=segment,
             words=words,
             estimator=WordTimeEstimator(words, self._rate, self._sample_rate),
@@ -206,7 +212,7 @@ class Utterance:
 
     async def _fetch(self, piece: Piece) -> None:
         try:
-            async for chunk in self._host.synthesize(piece.text, phrase=piece.phrase):
+            async for chunk in self._host.synthesize(piece.sent, phrase=piece.phrase):
                 piece.chunks.put_nowait(chunk)
             piece.chunks.put_nowait(None)
         except SynthesisError as error:
@@ -249,7 +255,8 @@ class Utterance:
             piece.error = None
             self._changed.set()
             return None
-        again = self._piece(piece.text[rest[0].start :], piece.segment, phrase=False, attempt=piece.attempt + 1)
+        rest_text = piece.text[rest[0].start :]
+        again = self._piece(rest_text, piece.segment, sent=rest_text, attempt=piece.attempt + 1)
         self._pieces.insert(self._pieces.index(piece) + 1, again)
         piece.error = None
         # Nothing was heard of a piece without audio: the service has tried that one twice already.

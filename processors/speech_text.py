@@ -53,7 +53,8 @@ class FirstPiece:
         conjunction: Least length before a conjunction.
         enough: Length at which any space between words will do.
         forced: Least length when time is up.
-        wait: Seconds after the reply's first text at which time is up.
+        wait: Seconds after the reply's first text at which time is up. Longer waits find better places to cut and
+            delay the voice by as much; text that has come already is always taken in.
     """
 
     sentence: float = 0.8
@@ -61,7 +62,7 @@ class FirstPiece:
     conjunction: float = 6.0
     enough: float = 11.0
     forced: float = 2.8
-    wait: float = 0.03
+    wait: float = 0.01
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,37 @@ async def speakable(text: str, text_type: str) -> str:
     text = _TABLE_RULE.sub("", text)
     text = await strip_markdown(text, text_type)
     text = _URL.sub(_spoken_url, text)
-    tags = PAUSE_TAGS.findall(text)
     text = _HTML_TAG.sub("", text)
     text = _LEFTOVER.sub(" ", text)
     text = "".join(character if _is_spoken(character) else " " for character in text)
     text = _SPACE_BEFORE_MARK.sub("", _SPACES.sub(" ", text)).strip()
-    return text if tags or any(character.isalnum() for character in text) else ""
+    return text if any(character.isalnum() for character in text) else ""
+
+
+def without_pause_tags(text: str) -> str:
+    """Take pause markup out of a text.
+
+    Args:
+        text: Written text.
+
+    Returns:
+        The text without ``[pause short]``, ``[pause]`` and ``[pause long]``.
+    """
+    return _SPACES.sub(" ", PAUSE_TAGS.sub("", text)).strip(" ")
+
+
+async def speakable_markup(text: str, text_type: str) -> str:
+    """Like :func:`speakable`, for the API's ``markup`` field: pause tags stay, other brackets do not.
+
+    Args:
+        text: Written text.
+        text_type: Pipecat's type of the text.
+
+    Returns:
+        Markup to synthesize.
+    """
+    out = ""
+    for number, part in enumerate(PAUSE_TAGS.split(text)):
+        clean = (await speakable(part, text_type)).replace("[", "").replace("]", "")
+        out += (f" {tags[number - 1]} " if number and (tags := PAUSE_TAGS.findall(text)) else "") + clean
+    return out.strip()

@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from pipecat.frames.frames import (
-    EndFrame,
     ErrorFrame,
     Frame,
     InterruptionFrame,
@@ -98,8 +97,8 @@ class Watcher(BaseObserver):
     def times(self, kind: type[Frame], source: str = "") -> list[float]:
         return [at for at, frame, name in self.seen if isinstance(frame, kind) and source in name]
 
-    async def wait_for(self, kind: type[Frame], source: str = "", count: int = 1, timeout: float = 30.0) -> float:
-        async with asyncio.timeout(timeout):
+    async def wait_for(self, kind: type[Frame], source: str = "", count: int = 1) -> float:
+        async with asyncio.timeout(60):
             while len(times := self.times(kind, source)) < count:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -159,6 +158,15 @@ def pieces(text: str, least: int) -> list[str]:
     return [*found, current.rstrip()] if current.strip() else [*found[:-1], found[-1].rstrip()]
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that tells nobody."""
+    async with asyncio.timeout(30):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def on_stage(tts: FrameProcessor, chunks_10ms: int = 2) -> AsyncIterator[Stage]:
     """Run a stage; whatever still plays at the end is cut off."""
@@ -166,12 +174,9 @@ async def on_stage(tts: FrameProcessor, chunks_10ms: int = 2) -> AsyncIterator[S
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(stage.worker)
     running = asyncio.create_task(runner.run())
-    await stage.watcher.wait_for(StartFrame, "PipelineWorker", timeout=30)
+    await stage.watcher.wait_for(StartFrame, "PipelineWorker")
     try:
         yield stage
     finally:
         await stage.worker.cancel()
         await asyncio.wait_for(running, 30)
-
-
-__all__ = ["RATE", "EndFrame", "Loudspeaker", "Stage", "Watcher", "on_stage", "pieces"]
