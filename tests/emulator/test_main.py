@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from emulator.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -30,23 +33,23 @@ def reachable(address: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_json_line_tells_ports_and_signals_end_it_cleanly(ending):
+def test_json_line_tells_ports_and_sigint_ends_it_cleanly():
     process = spawn("--json", "--profile", "instant")
     ready = json.loads(process.stdout.readline())
     assert ready["pid"] == process.pid
     assert reachable(ready["environment"]["SPEECH_EMULATOR_HOST"])
-    process.send_signal(ending)
+    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (0, "", "")
     assert not Path(ready["environment"]["SSL_CERT_FILE"]).exists()
 
 
-def test_export_lines_can_be_evaluated_by_a_shell():
+def test_export_lines_can_be_evaluated_by_a_shell_and_sigterm_ends_it_cleanly():
     process = spawn()
     lines = [process.stdout.readline() for _ in range(7)]
     process.terminate()
     process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
     assert all(line.startswith(("#", "export ")) for line in lines)
     script = "".join(lines) + 'printf %s "$TEXTTOSPEECH_EMULATOR_HOST"'
     shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
@@ -65,12 +68,19 @@ def test_a_port_in_use_is_one_line_and_an_exit_code():
     assert "choose another port" in err
 
 
-def test_bad_profile_and_scenario_are_one_line():
-    for arguments in (["--profile", "none"], ["--scenario", "none.toml"]):
-        process = spawn(*arguments)
-        _, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 1
-        assert len(err.splitlines()) == 1
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--profile", "none"], "There is no latency profile 'none'"),
+        (["--scenario", "none.toml"], "The scenario none.toml cannot be read"),
+        (["--mind", "local", "--llm", "none.gguf"], "none.gguf"),
+    ],
+)
+def test_bad_options_are_one_line(arguments, told):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert told in result.stderr
 
 
 def test_it_ends_with_its_parent_and_the_ready_file_goes_too(tmp_path):
