@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -157,7 +157,13 @@ def _signals(outcome: Outcome) -> Iterator[None]:
             os._exit(128 + signal.SIGINT)
         outcome.end("Ctrl-C", signal.SIGINT)
 
-    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: lambda: outcome.end("SIGTERM", signal.SIGTERM)}
+    def end_on(number: signal.Signals) -> Callable[[], None]:
+        return lambda: outcome.end(number.name, number)
+
+    handlers: dict[signal.Signals, Callable[[], None]] = {signal.SIGINT: interrupt}
+    # SIGHUP: the terminal was closed.
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers |= {signal.Signals[name]: end_on(signal.Signals[name]) for name in names}
     try:
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
@@ -266,7 +272,6 @@ class _Conversation:
                 with self._terminal.working("Loading the embedded speech and language models"):
                     environment = await self._emulator.start()
                 os.environ.update(environment)
-                os.environ.pop("GOOGLE_GENAI_USE_VERTEXAI", None)
                 self._watch(self._watch_emulator())
             else:
                 with self._terminal.working("Looking for credentials"):

@@ -154,8 +154,8 @@ class Session:
         self.emit("session_ended", reason=reason)
         self._closed = True
         await asyncio.to_thread(self._recorder.close)
-        self._log.close()
         try:
+            self._log.close()
             self._save()
         except OSError as error:
             logger.error(f"The session folder is incomplete: {error}.")

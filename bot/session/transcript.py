@@ -1,6 +1,7 @@
 """Who said what, as Markdown: a reducer of events and a renderer, both without I/O."""
 
 import difflib
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -239,6 +240,7 @@ class Transcript:
         return user
 
 
+@functools.lru_cache(maxsize=512)
 def heard_length(text: str, heard: str) -> int:
     """Find how far into a text its speech was heard.
 
