@@ -10,12 +10,14 @@ from pipecat.turns.user_start import (
 )
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from processors.barge_in import BargeInUserTurnStartStrategy
+from processors.barge_in_judge import BargeInParams
 from processors.early_smart_turn import EarlySmartTurnAnalyzer
 from processors.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
 from processors.speech_detector import SpeechDetector, vad_analyzer
 from processors.turn_words import turn_words
 
-__all__ = ["SmartTurnStopParams", "SpeechDetector", "user_turn_strategies", "vad_analyzer"]
+__all__ = ["BargeInParams", "SmartTurnStopParams", "SpeechDetector", "user_turn_strategies", "vad_analyzer"]
 
 
 def user_turn_strategies(
@@ -23,6 +25,7 @@ def user_turn_strategies(
     *,
     understand_barge_in: bool = True,
     stop: SmartTurnStopParams | None = None,
+    barge_in: BargeInParams | None = None,
 ) -> UserTurnStrategies:
     """Compose the strategies for ``LLMUserAggregatorParams``.
 
@@ -30,6 +33,7 @@ def user_turn_strategies(
         language: Locale or locales of the user; empty or ``auto`` for every language the word lists know.
         understand_barge_in: Let backchannels and noise pass while the bot speaks, instead of stopping it at any speech.
         stop: When a silence ends a turn, or None for the defaults.
+        barge_in: What stops the bot, or None for the defaults.
 
     Returns:
         The strategies; a set serves one pipeline.
@@ -39,7 +43,11 @@ def user_turn_strategies(
     stop = stop or SmartTurnStopParams()
     # Smart Turn's own limit on silence only backs up the strategy's.
     analyzer = EarlySmartTurnAnalyzer(params=SmartTurnParams(stop_secs=stop.incomplete_wait_secs + 2.0))
-    start: list[BaseUserTurnStartStrategy] = [VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()]
+    start: list[BaseUserTurnStartStrategy]
+    if understand_barge_in:
+        start = [BargeInUserTurnStartStrategy(words=words, params=barge_in)]
+    else:
+        start = [VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()]
     return UserTurnStrategies(
         start=start,
         stop=[SmartTurnStopStrategy(turn_analyzer=analyzer, words=words, params=stop)],
