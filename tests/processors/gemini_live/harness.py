@@ -1,20 +1,13 @@
 """What the brain's tests share: an emulated server over TLS, and a pipeline around the brain, awaited by frames."""
 
 import asyncio
-import datetime
-import ipaddress
+import atexit
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from google import genai
 from google.genai import types
 from google.oauth2.credentials import Credentials
@@ -39,6 +32,7 @@ from emulator.live.faults import LiveFaults
 from emulator.live.server import LiveServer
 from emulator.log import UsageLog
 from emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
+from emulator.tls import LoopbackCertificate
 from processors.frames import TurnSentFrame
 from processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
 from processors.google_clients import LIVE_SOCKET_OPTIONS
@@ -48,34 +42,11 @@ LONG = 20.0
 
 
 @cache
-def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Make a certificate for loopback; server's and client's contexts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "server.pem")
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + pem
-        )
-        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        server.load_cert_chain(path)
-    return server, ssl.create_default_context(cadata=pem.decode())
+def certificate() -> LoopbackCertificate:
+    """Make the certificate of all servers of this run."""
+    made = LoopbackCertificate()
+    atexit.register(made.remove)
+    return made
 
 
 class Google:
@@ -92,9 +63,13 @@ class Google:
         self.thinker = ScriptedThinker(replies, default=default)
         self.faults = faults or LiveFaults()
         self.log = UsageLog()
-        server_tls, self._client_tls = tls_contexts()
+        self._client_tls = ssl.create_default_context(cafile=certificate().bundle)
         self.server = LiveServer(
-            self.thinker, ssl_context=server_tls, faults=Faults(live=self.faults), log=self.log, **kwargs
+            self.thinker,
+            ssl_context=certificate().server_context(),
+            faults=Faults(live=self.faults),
+            log=self.log,
+            **kwargs,
         )
 
     async def __aenter__(self) -> "Google":

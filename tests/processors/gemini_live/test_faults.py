@@ -112,7 +112,6 @@ async def test_a_resume_refused_while_the_old_socket_lingers_is_tried_again() ->
     async with Google(faults=faults) as google, talking(google, options=options) as bench:
         await bench.answer("One.")
         await bench.answer("Two.")
-        assert [text for _, text in google.heard[-1]][0] == "One."
         assert user_texts(google) == ["One.", "Two."]
 
 
