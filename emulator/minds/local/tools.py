@@ -42,6 +42,8 @@ _DURATION = re.compile(
     r"((?:\d+(?:\.\d+)?|a|an|half an?|[a-z]+(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?))"
     r"[ -]+(second|minute|hour|day)s?"
 )
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CLOCK = re.compile(r"\d{2}:\d{2}(?::\d{2})?")
 _KOREAN_DURATION = re.compile(r"(\d+|[일이삼사오육칠팔구십백]+)\s*(초|분|시간)(?!\s*(?:이|입|예|야))")
 
 
@@ -200,9 +202,13 @@ def _flat(value: Any) -> str:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Find a point in time in a result: an ISO timestamp, alone or among the values."""
+    """Find a point in time in a result: an ISO timestamp, alone or among the values, or a date beside a time."""
     if isinstance(value, Mapping):
-        found = [moment for inner in value.values() if (moment := _moment(inner))]
+        texts = [str(inner).strip() for inner in value.values()]
+        day = next((text for text in texts if _DATE.fullmatch(text)), None)
+        clock = next((text for text in texts if _CLOCK.fullmatch(text)), None)
+        candidates = [*value.values(), f"{day}T{clock}"]
+        found = [moment for inner in candidates if (moment := _moment(inner))]
         return found[0] if found else None
     if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}", value.strip()):
         try:

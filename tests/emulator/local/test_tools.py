@@ -90,6 +90,12 @@ def test_says_what_came_back(name, response, asked, said):
     assert tools.phrase_results([FunctionResult(name, response)], asked) == said
 
 
+def test_a_time_beside_its_date_is_said_as_a_time():
+    result = FunctionResult("get_current_time", {"date": "2026-11-23", "weekday": "Monday", "time": "16:41:05"})
+    assert tools.phrase_results([result], "What time is it right now?") == "It is 4:41 in the afternoon."
+    assert tools.phrase_results([result], "What day is it today?") == "Today is Monday, November 23, 2026."
+
+
 def test_says_it_in_korean():
     result = FunctionResult("get_current_time", {"time": "2026-11-23T15:42:10"})
     assert tools.phrase_results([result], "지금 몇 시예요?", korean=True) == "지금은 오후 3시 42분입니다."
