@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from zoneinfo import ZoneInfo, available_timezones
 
 from emulator.minds.base import Conversation, FunctionCall, FunctionResult
 from emulator.minds.local import arithmetic, stories, tools
@@ -218,14 +217,9 @@ def time_and_date(turn: Turn) -> Answer | None:
         return None
     place = turn.says(r"\bin ([a-z ]+?)(?: right now| now| today)?$")
     when, where = turn.now, ""
-    if place and (zone := _zone(place[1])):
+    if place and (zone := tools.find_zone(place[1])):
         when, where = turn.now.astimezone(zone), f" in {place[1].title()}"
     return tools.say_moment(when, date=not wants_time)[:-1] + where + "."
-
-
-def _zone(place: str) -> ZoneInfo | None:
-    wanted = place.strip().replace(" ", "_")
-    return next((ZoneInfo(name) for name in sorted(available_timezones()) if name.lower().endswith("/" + wanted)), None)
 
 
 def sums(turn: Turn) -> Answer | None:

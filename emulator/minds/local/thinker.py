@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -135,9 +135,13 @@ class LlamaModel:
             cancelled.set()
 
     def close(self) -> None:
-        """Let the worker thread end; the model goes with it."""
+        """Free the model, on the worker thread: that may take a moment."""
+        with suppress(RuntimeError):  # closed twice
+            self._worker.submit(self._unload)
+        self._worker.shutdown(wait=False)
+
+    def _unload(self) -> None:
         self._server = None
-        self._worker.shutdown(wait=False, cancel_futures=True)
 
 
 class LocalThinker:

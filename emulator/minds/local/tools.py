@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from emulator.minds.base import FunctionCall, FunctionResult
 from emulator.minds.local.arithmetic import number
@@ -30,6 +31,8 @@ _SAME = {
     "lamps": "light",
     "song": "music",
     "remind": "reminder",
+    "stop": "cancel",
+    "remove": "delete",
     "시": "time",
     "시간": "time",
     "날짜": "date",
@@ -37,6 +40,8 @@ _SAME = {
     "타이머": "timer",
     "날씨": "weather",
 }
+_UNDOING = frozenset(("cancel", "delete", "clear"))
+"""A function named so is never called by chance."""
 _TIME_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "초": 1, "분": 60, "시간": 3600}
 _DURATION = re.compile(
     r"((?:\d+(?:\.\d+)?|a|an|half an?|[a-z]+(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?))"
@@ -59,8 +64,10 @@ def find_call(text: str, tools: Sequence[Mapping[str, Any]]) -> FunctionCall | N
         described = _subjects(plain(str(tool.get("description", ""))))
         if not wanted & named and len(wanted & described) < 2:
             continue
+        if named & _UNDOING and not (wanted & _UNDOING and wanted & (named - _UNDOING)):
+            continue
         args = _arguments(plain(text), text, tool)
-        score = 3 * len(wanted & named) + len(wanted & described)
+        score = 3 * len(wanted & named) - len(named - wanted) + len(wanted & described)
         if args is not None and (best is None or score > best[0]):
             best = (score, FunctionCall(str(tool["name"]), args))
     return best[1] if best else None
@@ -105,12 +112,23 @@ def _string(words: str, original: str, about: str) -> str | None:
     seconds = duration(words)
     if seconds and re.search(r"duration|length|how long", about):
         return spoken_duration(seconds)
-    match = None
     if re.search(r"zone|city|location|place|where|address", about):
         match = re.search(r"\b(?:in|at|for) ((?:[A-Z][\w'-]*)(?: [A-Z][\w'-]*)*)", original)
-    elif re.search(r"label|title|message|text|what|query|note|task|item|name", about):
-        match = re.search(r"\b(?:to|called|named|for|about|that) (?!\d)([a-z][\w' ]*?)(?: in \d.*| at \d.*)?$", words)
-    return match[1] if match and not duration(match[1]) else None
+        if match and "zone" in about:
+            zone = find_zone(match[1])
+            return zone.key if zone else None
+        return match[1] if match else None
+    if re.search(r"label|title|message|text|what|query|note|task|item|name", about):
+        match = re.search(r".*\b(?:to|called|named|for|about|that) (?!\d)([a-z][\w' ]*?)(?: in \d.*| at \d.*)?$", words)
+        return match[1] if match and not duration(match[1]) else None
+    return None
+
+
+def find_zone(place: str) -> ZoneInfo | None:
+    """Return the time zone of a city that the zone database names, or None."""
+    wanted = place.strip().replace(" ", "_").lower()
+    name = next((name for name in sorted(available_timezones()) if name.lower().endswith(f"/{wanted}")), None)
+    return ZoneInfo(name) if name else None
 
 
 def _quantity(words: str, about: str, *, whole: bool) -> int | float | None:
@@ -175,11 +193,17 @@ def _phrase(result: FunctionResult, asked: str, *, korean: bool) -> str:
         return f"{length} 타이머를 맞췄어요." if korean else f"Okay, {length}, starting now."
     if about & {"time", "date"}:
         return _phrase_time(values, asked, korean=korean)
-    if values in ({}, None, True) or response.get("status") in ("ok", "success"):
-        return "네, 됐어요." if korean else "Okay, done."
+    return _phrase_values(values, done=response.get("status") in ("ok", "success"), korean=korean)
+
+
+def _phrase_values(values: Any, *, done: bool, korean: bool) -> str:
     text = _flat(values)
+    if done or values in ({}, None, True):
+        return "네, 됐어요." if korean else "Okay, done."
     if isinstance(values, str) and " " in text:
         return f"{text}."
+    if isinstance(values, Mapping) and re.match(r"\w+ed\b", text):
+        return f"네, {text}." if korean else f"Okay, {text}."
     return f"결과는 {text}입니다." if korean else f"Here is what I found: {text}."
 
 
@@ -195,21 +219,20 @@ def _phrase_time(values: Any, asked: str, *, korean: bool) -> str:
 
 def _flat(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{_split_name(str(key))} {_flat(inner)}" for key, inner in value.items())
+        told = [(str(key), _flat(inner)) for key, inner in value.items()]
+        return ", ".join(f"{_split_name(key)} {text}" for key, text in told if text)
     if isinstance(value, list | tuple):
-        return ", ".join(_flat(inner) for inner in value)
-    return str(value).strip().rstrip(".")
+        return ", ".join(_flat(inner) for inner in value) or "none"
+    return str(value).strip().rstrip(".") if value is not None else ""
 
 
 def _moment(value: Any) -> datetime | None:
-    """Find a point in time in a result: an ISO timestamp, alone or among the values, or a date beside a time."""
+    """Find a point in time in a result: an ISO timestamp, or a date and a time apart."""
     if isinstance(value, Mapping):
-        texts = [str(inner).strip() for inner in value.values()]
-        day = next((text for text in texts if _DATE.fullmatch(text)), None)
-        clock = next((text for text in texts if _CLOCK.fullmatch(text)), None)
-        candidates = [*value.values(), f"{day}T{clock}"]
-        found = [moment for inner in candidates if (moment := _moment(inner))]
-        return found[0] if found else None
+        values = [str(inner).strip() for inner in value.values()]
+        date = next((text for text in values if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text)), None)
+        time = next((text for text in values if re.fullmatch(r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?", text)), None)
+        return _moment(f"{date}T{time}") if date and time else next((m for v in values if (m := _moment(v))), None)
     if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}", value.strip()):
         try:
             return datetime.fromisoformat(value.strip())

@@ -22,6 +22,7 @@ _ALWAYS_QUIET_DB = -52.0
 _FLOOR_RANGE_DB = (-75.0, -38.0)
 _FLOOR_AT_START_DB = -50.0
 _FLOOR_FRAMES = 150
+_FLOOR_KNOWN_FRAMES = 75
 _SMOOTHING_FRAMES = 5
 _ONSET_FRAMES = (3, 5)
 """So many loud frames, of so many, are speech: single clicks are shorter."""
@@ -118,8 +119,10 @@ class Segmenter:
         level = 10 * np.log10(float(np.mean(frame * frame)) + 1e-10)
         self._levels.append(level)
         self._floors.append(float(np.mean(self._levels)))
-        known = len(self._floors) >= 2 * _SMOOTHING_FRAMES
-        floor = min(self._floors) if known else min(_FLOOR_AT_START_DB, *self._floors)
+        floor = min(self._floors)
+        if len(self._floors) < _FLOOR_KNOWN_FRAMES:
+            # The stream may have begun in the middle of speech, which is not the room's noise.
+            floor = min(floor, _FLOOR_AT_START_DB)
         floor = min(max(floor, _FLOOR_RANGE_DB[0]), _FLOOR_RANGE_DB[1])
         return level > max(floor + (_OFFSET_DB if self._talking else _ONSET_DB), _ALWAYS_QUIET_DB)
 

@@ -187,7 +187,7 @@ async def test_interims_come_while_the_user_speaks(ears):
 
 @needs_ears
 async def test_the_loop_runs_on_while_the_engine_works(ears):
-    """A reading of 42 s, decoded at once, takes the engine seconds; the loop must not notice."""
+    """15 s of speech, decoded at once, take the engine about half a second; the loop must not notice."""
     worst, last = 0.0, time.monotonic()
 
     async def tick() -> None:
@@ -199,9 +199,7 @@ async def test_the_loop_runs_on_while_the_engine_works(ears):
     ticker = asyncio.create_task(tick())
     started = time.monotonic()
     samples = np.frombuffer(recording("reading")["pcm"], dtype="<i2").astype(np.float32) / 32768
-    await asyncio.gather(
-        *(ears.transcribe(samples[i : i + 12 * LISTENER_RATE]) for i in range(0, 3 * 160_000, 160_000))
-    )
+    await ears.transcribe(samples[: 15 * LISTENER_RATE])
     elapsed = time.monotonic() - started
     ticker.cancel()
     assert worst < elapsed / 2

@@ -32,7 +32,10 @@ STORY = stories.all_stories()[0].text
         ("Bye!", "It was nice talking to you. Goodbye!"),
         ("Mm-hm.", "All right."),
         ("[Instruction: Greet the user.]", "Hello! How can I help you?"),
-        ("[The 10 second timer rang.]", "Your time is up!"),
+        (
+            "[Instruction: The timer that the user set 10 seconds ago has just gone off. Tell the user now.]",
+            "Your time is up!",
+        ),
     ],
 )
 def test_answers(said, answer):

@@ -29,6 +29,40 @@ REMINDER_TOOL = {
         "required": ["text"],
     },
 }
+# As the bot declares them.
+BOT_TOOLS = [
+    {
+        "name": "get_current_time",
+        "description": "Get the current date and time.",
+        "parametersJsonSchema": {
+            "type": "object",
+            "properties": {
+                "timezone": {"type": "string", "description": 'IANA name of a time zone such as "Asia/Seoul".'}
+            },
+        },
+    },
+    {
+        "name": "set_timer",
+        "description": "Set a timer. When it goes off, you will be told and can tell the user.",
+        "parametersJsonSchema": {
+            "type": "object",
+            "properties": {
+                "seconds": {"type": "number", "description": "How long from now, in seconds."},
+                "label": {"type": "string", "description": "What the timer is for, if the user said so."},
+            },
+            "required": ["seconds"],
+        },
+    },
+    {
+        "name": "cancel_timer",
+        "description": "Cancel a timer.",
+        "parametersJsonSchema": {
+            "type": "object",
+            "properties": {"label": {"type": "string", "description": "Name or number of the timer."}},
+        },
+    },
+    {"name": "list_timers", "description": "List the timers that are running."},
+]
 ALL = [TIME_TOOL, TIMER_TOOL, LIGHT_TOOL, WEATHER_TOOL, REMINDER_TOOL]
 
 
@@ -68,6 +102,28 @@ def test_calls_nothing_it_cannot_fill(text):
     assert tools.find_call(text, ALL) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("Thanks, and what time is it right now?", FunctionCall("get_current_time", {})),
+        ("What time is it in Tokyo?", FunctionCall("get_current_time", {"timezone": "Asia/Tokyo"})),
+        ("What time is it in Atlantis?", FunctionCall("get_current_time", {})),
+        ("Set a timer for ten seconds.", FunctionCall("set_timer", {"seconds": 10})),
+        (
+            "Set a timer for ten minutes for the pasta",
+            FunctionCall("set_timer", {"seconds": 600, "label": "the pasta"}),
+        ),
+        ("Cancel the timer.", FunctionCall("cancel_timer", {})),
+        ("Stop the timer for the pasta!", FunctionCall("cancel_timer", {"label": "the pasta"})),
+        ("Which timers are running?", FunctionCall("list_timers", {})),
+        ("What timers do I have?", FunctionCall("list_timers", {})),
+        ("Wait, stop.", None),
+    ],
+)
+def test_the_functions_of_the_bot(text, call):
+    assert tools.find_call(text, BOT_TOOLS) == call
+
+
 def test_no_function_is_declared():
     assert tools.find_call("What time is it?", []) is None
 
@@ -78,6 +134,20 @@ def test_no_function_is_declared():
         ("get_current_time", {"time": "2026-11-23T15:42:10+00:00"}, "What time is it?", "It is 3:42 in the afternoon."),
         ("get_current_time", {"iso": "2026-11-23T09:00:00"}, "What's the time?", "It is 9 o'clock in the morning."),
         ("get_current_time", {"time": "2026-11-23T15:42"}, "What day is it?", "Today is Monday, November 23, 2026."),
+        (
+            "get_current_time",
+            {"date": "2026-11-23", "weekday": "Monday", "time": "04:38:49", "timezone": "local"},
+            "What time is it?",
+            "It is 4:38 in the morning.",
+        ),
+        ("cancel_timer", {"cancelled": ["timer 1"]}, "Cancel the timer.", "Okay, cancelled timer 1."),
+        (
+            "list_timers",
+            {"timers": [{"number": 1, "label": "", "seconds_left": 7}]},
+            "Which timers are running?",
+            "Here is what I found: timers number 1, seconds left 7.",
+        ),
+        ("list_timers", {"timers": []}, "Which timers run?", "Here is what I found: timers none."),
         ("get_current_time", {"result": "3:42 PM"}, "What time is it?", "It is 3:42 PM."),
         ("set_timer", {"status": "ok"}, "Set a timer for ten seconds", "Okay, 10 seconds, starting now."),
         ("set_timer", {"error": "no timers left"}, "Set a timer", "Sorry, that did not work: no timers left."),
