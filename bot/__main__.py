@@ -95,25 +95,33 @@ def devices() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(  # noqa: PLR0917 a command's options
+    backend: Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")] = None,
+    language: Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")] = None,
+    voice: Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")] = None,
+    model: Annotated[str | None, typer.Option(help="Gemini Live model.")] = None,
+    input_device: Annotated[str | None, typer.Option(help="Microphone, by name or part of it.")] = None,
+    output_device: Annotated[str | None, typer.Option(help="Loudspeaker, by name or part of it.")] = None,
+    noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Play a short sound to measure the echo.")] = True,
+) -> None:
     """Check everything that can be wrong before talking."""
+    chosen = {
+        "backend": backend,
+        "language": language,
+        "voice": voice,
+        "model": model,
+        "input_device": input_device,
+        "output_device": output_device,
+    }
+    settings = _settings(chosen, Terminal())
     from bot.doctor import run_doctor
 
-    raise typer.Exit(run_doctor())
+    raise typer.Exit(run_doctor(settings, make_noise=noise))
 
 
 def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) -> int:
     terminal = Terminal()
-    # Credentials of a cloud machine's metadata server are of no use for a local bot, and asking for them takes seconds.
-    os.environ.setdefault("NO_GCE_CHECK", "true")
-    # gRPC's core writes to the terminal by itself; what matters reaches the log as exceptions.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    try:
-        settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        terminal.fail(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
-        return 2
+    settings = _settings(chosen, terminal)
     from bot.talk import run_conversation
 
     try:
@@ -121,6 +129,19 @@ def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) ->
     except ConfigurationError as error:
         terminal.fail(str(error))
         return 1
+
+
+def _settings(chosen: dict[str, Any], terminal: Terminal) -> Settings:
+    # Credentials of a cloud machine's metadata server are of no use for a local bot, and asking for them takes seconds.
+    os.environ.setdefault("NO_GCE_CHECK", "true")
+    # gRPC's core writes to the terminal by itself; what matters reaches the log as exceptions.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        return Settings(**{name: value for name, value in chosen.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        terminal.fail(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
+        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

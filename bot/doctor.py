@@ -334,9 +334,6 @@ def run_doctor(settings: Settings | None = None, *, make_noise: bool = True, ter
     Returns:
         Exit code: 0 if talking would work.
     """
-    # A cloud machine's metadata server is of no use here, and asking it takes seconds; gRPC prints by itself.
-    os.environ.setdefault("NO_GCE_CHECK", "true")
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     out = terminal or Terminal()
     styles = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 
