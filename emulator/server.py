@@ -137,7 +137,7 @@ class GoogleEmulator:
         scenario = self._scenario
         if not isinstance(scenario, Scenario):
             scenario = await asyncio.to_thread(load_scenario, scenario)
-        return create_scripted_mind(scenario, self.profile)
+        return await asyncio.to_thread(create_scripted_mind, scenario, self.profile)
 
     async def _serve(self, mind: Mind) -> None:
         speech = SpeechService(mind.listener, self.profile, self._speech_limits, self.faults, self.log)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,18 @@ _CONFIDENCE = 0.95
 _SENSITIVITY = {"standard": 1.0, "short": 0.6, "supershort": 0.3}
 
 Event = Hypothesis | SpeechActivity
+
+
+class Report(NamedTuple):
+    """Something to tell the client.
+
+    Parameters:
+        event: What.
+        delay: Seconds from now until it is told.
+    """
+
+    event: Event
+    delay: float = 0.0
 
 
 class ScriptedListener:
@@ -74,19 +87,16 @@ class ScriptedRecognition:
     def __init__(
         self, source: WordSource, profile: ListenerProfile, request: RecognitionRequest, language_code: str
     ) -> None:
-        self._profile = profile
         self._progress = Progress(source, profile, request, language_code)
         self._queue: asyncio.Queue[tuple[float, Event] | None] = asyncio.Queue()
 
     async def audio(self, pcm: bytes) -> None:
         """Take audio: 16-bit mono at ``LISTENER_RATE``."""
-        events = await asyncio.to_thread(self._progress.audio, pcm)
-        self._report(events, self._profile.final_latency)
+        self._report(await asyncio.to_thread(self._progress.audio, pcm))
 
     async def finish(self) -> None:
         """Flush what is pending."""
-        events = await asyncio.to_thread(self._progress.finish)
-        self._report(events, self._profile.flush)
+        self._report(await asyncio.to_thread(self._progress.finish))
         self._queue.put_nowait(None)
 
     async def results(self) -> AsyncIterator[Event]:
@@ -102,11 +112,10 @@ class ScriptedRecognition:
         """Give up."""
         self._queue = asyncio.Queue()
 
-    def _report(self, events: Sequence[Event], final_latency: float) -> None:
+    def _report(self, reports: Sequence[Report]) -> None:
         now = asyncio.get_running_loop().time()
-        for event in events:
-            final = isinstance(event, Hypothesis) and event.is_final
-            self._queue.put_nowait((now + final_latency if final else now, event))
+        for report in reports:
+            self._queue.put_nowait((now + report.delay, report.event))
 
 
 @dataclass
@@ -115,7 +124,7 @@ class Progress:
 
     Parameters:
         source: Where the words come from.
-        profile: Interim cadence and endpoint, in seconds of audio.
+        profile: Interim cadence and endpoint, in seconds of audio, and how long finals take.
         request: How the client wants to be recognized.
         language_code: What is spoken where the words do not say so.
     """
@@ -130,17 +139,17 @@ class Progress:
     _speaking: bool = False
     _portion_start: float = 0.0
 
-    def audio(self, pcm: bytes) -> list[Event]:
+    def audio(self, pcm: bytes) -> list[Report]:
         """Take audio.
 
         Args:
             pcm: 16-bit mono at ``LISTENER_RATE``.
 
         Returns:
-            What there is to report, finals before their latency.
+            What there is to report.
         """
         samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32_768
-        events: list[Event] = []
+        reports: list[Report] = []
         # However much comes at once, looking at the same points of the audio keeps results the same.
         while len(samples):
             if not self._next_look:
@@ -151,35 +160,36 @@ class Progress:
             self._samples += len(part)
             self.source.feed(part)
             if not self._next_look:
-                events += self._look()
-        return events
+                reports += self._look()
+        return reports
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[Report]:
         """The client half-closed.
 
         Returns:
             The last final, if any words are left.
         """
         self.source.finish()
-        return self._close_portion()
+        return self._close_portion(self.profile.flush)
 
-    def _look(self) -> list[Event]:
-        events: list[Event] = []
+    def _look(self) -> list[Report]:
+        reports: list[Report] = []
         begin, end = self.source.speech_begin, self.source.speech_end
         if begin is not None and not self._speaking:
             self._speaking = True
-            events.append(SpeechActivity("begin", begin))
+            reports.append(Report(SpeechActivity("begin", begin)))
         endpoint = self.profile.endpoint * _SENSITIVITY[self.request.endpointing]
-        if end is not None and self.source.settled - end >= endpoint:
+        if end is not None and (late := self.source.settled - end - endpoint) >= 0:
             if self._speaking:
                 self._speaking = False
-                events.append(SpeechActivity("end", end))
-            return events + self._close_portion()
+                reports.append(Report(SpeechActivity("end", end)))
+            # Looking comes at intervals, the final does not: it is as late after the endpoint as the profile says.
+            return reports + self._close_portion(max(self.profile.final_latency - late, 0.0))
         if self.request.interim_results:
-            events += self._interim()
-        return events
+            reports += self._interim()
+        return reports
 
-    def _interim(self) -> list[Event]:
+    def _interim(self) -> list[Report]:
         now = self._samples / LISTENER_RATE
         reported = min(now - self.profile.interim_lag, self.source.settled)
         words = [word for word in self.source.words() if word.end <= reported]
@@ -188,34 +198,32 @@ class Progress:
         if not words or (head, tail) == self._last_interim:
             return []
         self._last_interim = (head, tail)
-        return [
-            Hypothesis(
-                head or tail,
-                is_final=False,
-                start=self._portion_start,
-                end=words[-1].end,
-                stability=_STABLE if head else _UNSTABLE,
-                language_code=words[0].language_code or self.language_code,
-                tail=tail if head else "",
-            )
-        ]
+        interim = Hypothesis(
+            head or tail,
+            is_final=False,
+            start=self._portion_start,
+            end=words[-1].end,
+            stability=_STABLE if head else _UNSTABLE,
+            language_code=words[0].language_code or self.language_code,
+            tail=tail if head else "",
+        )
+        return [Report(interim)]
 
-    def _close_portion(self) -> list[Event]:
+    def _close_portion(self, delay: float) -> list[Report]:
         words = self.source.close_portion()
         self._last_interim = ("", "")
         start, self._portion_start = self._portion_start, self.source.settled
         if not words:
             return []
-        return [
-            Hypothesis(
-                " ".join(word.word for word in words),
-                is_final=True,
-                start=start,
-                end=words[-1].end,
-                confidence=_CONFIDENCE if self.request.model != "chirp_3" else 0.0,
-                language_code=words[0].language_code or self.language_code,
-            )
-        ]
+        final = Hypothesis(
+            " ".join(word.word for word in words),
+            is_final=True,
+            start=start,
+            end=words[-1].end,
+            confidence=_CONFIDENCE if self.request.model != "chirp_3" else 0.0,
+            language_code=words[0].language_code or self.language_code,
+        )
+        return [Report(final, delay)]
 
 
 def _joined(words: Sequence[HeardWord], wanted: Callable[[HeardWord], bool], *, spaced: bool = False) -> str:

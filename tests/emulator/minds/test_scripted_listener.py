@@ -49,7 +49,7 @@ def feed(state: Progress, samples: np.ndarray, piece: float = 0.02) -> list[tupl
     data, size, events = pcm(samples), round(piece * LISTENER_RATE) * 2, []
     for start in range(0, len(data), size):
         fed = min(start + size, len(data)) / 2 / LISTENER_RATE
-        events += [(fed, event) for event in state.audio(data[start : start + size])]
+        events += [(fed, report.event) for report in state.audio(data[start : start + size])]
     return events
 
 
@@ -104,6 +104,20 @@ def test_no_final_without_the_silence():
     assert not any(isinstance(event, Hypothesis) and event.is_final for _, event in events)
 
 
+def test_the_final_is_due_the_same_time_after_the_speech_however_looking_falls():
+    profile = ListenerProfile(interim_interval=0.1, endpoint=0.7, final_latency=0.15)
+    for shift in (0.0, 0.03, 0.06):
+        samples = np.concatenate([np.zeros(round(shift * LISTENER_RATE)), HELLO.samples])
+        state = Progress(RecordingSource(Library([HELLO])), profile, REQUEST, "en-US")
+        fed, size = 0, LISTENER_RATE // 50
+        reports: list = []
+        while not any(isinstance(report.event, Hypothesis) and report.event.is_final for report in reports):
+            reports = state.audio(pcm(samples[fed : fed + size]))
+            fed += size
+        due = fed / LISTENER_RATE + reports[-1].delay
+        assert due == pytest.approx(HELLO.words[-1].end + shift + 0.85, abs=0.031)
+
+
 def test_activity_surrounds_speech():
     activities = [event for _, event in feed(progress(HELLO), HELLO.samples) if isinstance(event, SpeechActivity)]
     assert [event.kind for event in activities] == ["begin", "end"]
@@ -114,7 +128,7 @@ def test_activity_surrounds_speech():
 def test_half_close_flushes_the_words_so_far():
     state = progress(HELLO)
     feed(state, HELLO.samples[: round((HELLO.words[1].end + 0.02) * LISTENER_RATE)])
-    (final,) = state.finish()
+    ((final, _),) = state.finish()
     assert isinstance(final, Hypothesis)
     assert (final.text, final.is_final) == ("Hello there", True)
 
@@ -129,7 +143,7 @@ def test_a_short_word_just_before_half_close_is_heard():
     yes = recording("yes", tail=0.0)
     state = progress(HELLO, yes)
     feed(state, yes.samples[round(0.4 * LISTENER_RATE) :])
-    (final,) = state.finish()
+    ((final, _),) = state.finish()
     assert isinstance(final, Hypothesis)
     assert final.text == "yes"
 
