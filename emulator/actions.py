@@ -82,3 +82,8 @@ class RequestError(Exception):
 def invalid(text: str) -> RequestError:
     """Make the error of an invalid argument (HTTP 400)."""
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, text)
+
+
+def exhausted() -> RequestError:
+    """Make the error of a used-up quota (HTTP 429)."""
+    return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Resource has been exhausted (e.g. check quota).")

@@ -1,5 +1,6 @@
 """Limits of the emulated services, as Google documents them or others met them."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 
@@ -30,11 +31,46 @@ class TtsLimits:
         text_bytes: Most bytes of UTF-8 in one input. Whether Google counts an input or a stream is not known;
             frameworks send whole replies over one stream and nobody reported a refusal, so an input is counted.
         idle: Seconds without input after which a stream is aborted.
+        sessions: Most streams that may be open at once.
+        requests_per_minute: Most requests in a minute, a stream counting as one; None = any number, because tests and
+            benches are faster than people. Google allows 200.
     """
 
     text_bytes: int = 5_000
     idle: float = 5.0
+    sessions: int = 100
+    requests_per_minute: int | None = None
 
     def scaled(self, clock_scale: float) -> "TtsLimits":
         """Let time run faster."""
         return replace(self, idle=self.idle / clock_scale)
+
+
+class Quota:
+    """Counts the requests of the last minute.
+
+    Parameters:
+        per_minute: How many are allowed; None = any number.
+    """
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._per_minute = per_minute
+        self._times: deque[float] = deque()
+
+    def admit(self, now: float) -> bool:
+        """Ask for one more request.
+
+        Args:
+            now: Clock reading in seconds.
+
+        Returns:
+            Whether it is allowed; only then it counts.
+        """
+        if self._per_minute is None:
+            return True
+        while self._times and self._times[0] <= now - 60.0:
+            self._times.popleft()
+        if len(self._times) >= self._per_minute:
+            return False
+        self._times.append(now)
+        return True

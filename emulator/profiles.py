@@ -119,6 +119,8 @@ _TABLES: dict[str, type] = {
     "speaker": SpeakerProfile,
 }
 
+_ABOVE_ZERO = {"chunk", "piece_chars", "speech_chars_per_second"}
+
 
 def profile_names() -> list[str]:
     """Name the profiles that come with the emulator."""
@@ -181,7 +183,8 @@ def _parse_table(name: str, table: str, values: Any) -> Any:
         if known[key] is bool:
             valid = isinstance(value, bool)
         else:
-            valid = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+            least = 1e-3 if key in _ABOVE_ZERO else 0
+            valid = isinstance(value, int | float) and not isinstance(value, bool) and value >= least
         if not valid:
             raise EmulatorError(f"Profile {name}: [{table}] {key} = {value!r} is not valid.")
         checked[key] = known[key](value)

@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 from google.cloud.texttospeech_v1.types import cloud_tts
 
-from emulator.actions import Action
-from emulator.call import MindStream, StreamCall, UnaryCalls
+from emulator.actions import Action, exhausted
+from emulator.call import MindStream, StreamCall, UnaryCalls, abort
 from emulator.faults import Faults
-from emulator.limits import TtsLimits
+from emulator.limits import Quota, TtsLimits
 from emulator.log import UsageLog
 from emulator.minds.base import Speaker, Synthesis, SynthesisRequest
 from emulator.profiles import Profile
@@ -38,6 +38,8 @@ class TextToSpeechService:
         self._limits = limits
         self._faults = faults
         self._log = log
+        self._quota = Quota(limits.requests_per_minute)
+        self._sessions = 0
         self._unary = UnaryCalls("tts", profile.network.one_way, faults, log)
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -64,14 +66,24 @@ class TextToSpeechService:
         )
 
     async def _streaming_synthesize(self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> None:
-        machine = SynthesizeStream(asyncio.get_running_loop().time(), self._limits, self._profile.speaker.chunk)
+        now = asyncio.get_running_loop().time()
+        if self._sessions >= self._limits.sessions or not self._quota.admit(now):
+            error = exhausted()
+            await abort(context, error.code, error.text)
+        machine = SynthesizeStream(now, self._limits, self._profile.speaker.chunk)
         call = _SynthesizeCall(machine, self._speaker, self._profile.network.one_way, self._faults, self._log)
-        await call.run(requests, context)
+        self._sessions += 1
+        try:
+            await call.run(requests, context)
+        finally:
+            self._sessions -= 1
 
     async def _synthesize_speech(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         kind = request.input.WhichOneof("input_source")
         text = getattr(request.input, kind) if kind in ("text", "markup", "ssml") else ""
         async with self._unary.call(context, "synthesize", voice=request.voice.name, text=text) as number:
+            if not self._quota.admit(asyncio.get_running_loop().time()):
+                raise exhausted()
             voice = parse_batch_config(request)
             pieces = parse_batch_input(request.input, self._limits)
             pcm = bytearray()

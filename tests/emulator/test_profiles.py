@@ -49,6 +49,7 @@ def test_a_file_of_ones_own(tmp_path):
         ({"ears": {}}, r"unknown table \[ears\]"),
         ({"speaker": {"pace": 1}}, "no key 'pace'"),
         ({"speaker": {"speed": -1}}, "speed = -1 is not valid"),
+        ({"speaker": {"chunk": 0}}, "chunk = 0 is not valid"),
         ({"speaker": {"speed": "fast"}}, "is not valid"),
         ({"thinker": {"playback_paced": 1}}, "is not valid"),
         ({"network": 3}, "must be a table"),

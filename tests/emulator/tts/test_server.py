@@ -17,6 +17,7 @@ from google.cloud.texttospeech_v1.services.text_to_speech.transports import (
 )
 
 from emulator.faults import Fault
+from emulator.limits import TtsLimits
 from emulator.minds.base import SPEAKER_RATE
 from emulator.minds.scripted import ScriptedMind
 from emulator.profiles import NetworkProfile, Profile, SpeakerProfile
@@ -134,6 +135,28 @@ async def test_quota_error(google_emulator_factory):
         await synthesize(google, config_request(), hold=True)
     with pytest.raises(ResourceExhausted):
         await client(google).synthesize_speech(batch_request())
+    assert await synthesize(google, config_request(), text_request(TEXT))
+
+
+async def test_requests_per_minute(google_emulator_factory):
+    google = await google_emulator_factory(tts_limits=TtsLimits(requests_per_minute=2))
+    await synthesize(google, config_request(), text_request(TEXT))
+    await client(google).synthesize_speech(batch_request())
+    with pytest.raises(ResourceExhausted):
+        await synthesize(google, config_request(), hold=True)
+    with pytest.raises(ResourceExhausted):
+        await client(google).synthesize_speech(batch_request())
+
+
+async def test_streams_at_once(google_emulator_factory):
+    google = await google_emulator_factory(tts_limits=TtsLimits(sessions=1))
+    holding = asyncio.create_task(synthesize(google, config_request(), hold=True))
+    async with asyncio.timeout(20):
+        await google.log.wait("tts", "config")
+        with pytest.raises(ResourceExhausted):
+            await synthesize(google, config_request(), hold=True)
+        holding.cancel()
+        await google.log.wait("tts", "close")
     assert await synthesize(google, config_request(), text_request(TEXT))
 
 
