@@ -135,7 +135,7 @@ class Terminal:
                     index, Text(f"{_OTHER}{entry.name}({_inline(entry.arguments)}) → {entry.result}", "magenta")
                 )
             elif isinstance(entry, Prompt):
-                self._print(index, Text(f"{_OTHER}(no words were understood)", "dim"))
+                self._print(index, Text(f"{_OTHER}the bot is told: {entry.text}", "dim"))
             elif isinstance(entry, Problem):
                 # What ends the conversation is printed last, where it is seen.
                 self._printed.add(index)

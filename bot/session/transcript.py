@@ -85,7 +85,7 @@ class ToolUsed:
 
 @dataclass
 class Prompt:
-    """A turn that was sent to the brain although the user said no words.
+    """A turn that was sent to the brain in nobody's words: a timer that went off, or speech without words.
 
     Parameters:
         t: When, in seconds.
@@ -313,7 +313,7 @@ def _line(entry: Entry) -> str:
         arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
         return f"> ({_time(entry.t)}) tool `{entry.name}` {arguments} → {result}"
     if isinstance(entry, Prompt):
-        return f"> ({_time(entry.t)}) told the bot, as no words were understood: {_flat(entry.text)}"
+        return f"> ({_time(entry.t)}) the bot was told: {_flat(entry.text)}"
     return f"> ({_time(entry.t)}) error: {_flat(entry.message)}"
 
 

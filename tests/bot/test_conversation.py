@@ -1,6 +1,7 @@
 """Whole conversations over the wires: the command line against the emulator's servers."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -11,13 +12,14 @@ import soundfile
 import soxr
 
 from emulator.server import GoogleEmulator
-from tests.bot.support import finish, recordings_for, run_bot, start_bot, user_audio
+from tests.bot.support import Run, finish, recordings_for, run_bot, start_bot, user_audio
 
 STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
 SCENARIO = {
     "recordings": recordings_for("weather", "question", "actually"),
     "replies": [
-        {"match": "weather", "text": "It will be sunny all day."},
+        {"match": "weather", "calls": [{"name": "get_current_time"}]},
+        {"result_of": "get_current_time", "text": "It will be sunny all day."},
         {"match": "moon", "text": STORY},
         {"match": "another question", "text": "Please go ahead."},
     ],
@@ -105,6 +107,16 @@ async def test_the_interrupted_reply_stops_and_only_what_was_heard_is_kept(talk)
     assert words.endswith(heard.split()[-1])
 
 
+async def test_tools_are_called_and_told(talk):
+    (call,), (result,) = talk.of_type("tool_call"), talk.of_type("tool_result")
+    assert call["name"] == result["name"] == "get_current_time"
+    assert call["id"] == result["id"]
+    assert call["t"] <= result["t"]
+    assert "tool `get_current_time`" in talk.transcript
+    assert "get_current_time(" in talk.output
+    assert talk.metrics["turns"][0]["tools"] == ["get_current_time"]
+
+
 async def test_metrics_split_the_latency_and_count_what_was_used(talk):
     metrics = talk.metrics
     assert [turn["turn"] for turn in metrics["turns"]] == [1, 2, 3]
@@ -121,27 +133,44 @@ async def test_metrics_split_the_latency_and_count_what_was_used(talk):
     assert metrics["errors"] == 0
 
 
+WRONG = {
+    # Name of the case: settings, environment, words of the error.
+    "key": ({}, {"GOOGLE_API_KEY": "wrong-key-1"}, "refused"),
+    "model": ({"model": "gemini-none"}, {}, "gemini-none"),
+    "voice": ({"voice": "Nobody"}, {}, "Nobody"),
+    "language": ({"language": "xx-XX"}, {}, "xx-XX"),
+    "processor": ({"processors": ["no.such:thing"]}, {}, "package.module:factory"),
+    "text": ({"user_audio": "text.wav"}, {}, "is not a WAV file"),
+}
+# One process for all, because most of the time goes into imports.
+WRONG_PROGRAM = """
+import json, os, sys
+from bot.settings import Settings
+from bot.talk import run_conversation
+from bot.terminal import Terminal
+for name, (options, variables) in json.loads(sys.argv[1]).items():
+    kept = dict(os.environ)
+    os.environ.update(variables)
+    settings = Settings(**{"backend": "google", "user_audio": "user.wav", **options}, session=name)
+    print("case", name, run_conversation(settings, terminal=Terminal()), flush=True)
+    os.environ.update(kept)
+"""
+
+
 async def test_wrong_settings_are_one_line_each(tmp_path_factory):
     home = tmp_path_factory.mktemp("wrong")
     user_audio(home / "user.wav", (0.0, "weather"), tail=20.0)
-    cases = {
-        "key": ([], {"GOOGLE_API_KEY": "wrong-key-1"}, "refused"),
-        "model": (["--model", "gemini-none"], {}, "gemini-none"),
-        "voice": (["--voice", "Nobody"], {}, "Nobody"),
-        "language": (["--language", "xx-XX"], {}, "xx-XX"),
-    }
+    (home / "text.wav").write_text("hello")
+    cases = {name: case[:2] for name, case in WRONG.items()}
     async with GoogleEmulator(scenario=SCENARIO, api_key="right-key-1") as google:
-        right = {**google.env, "GOOGLE_API_KEY": "right-key-1"}
-        runs = await asyncio.gather(
-            *(
-                run_bot(home, "--backend", "google", "--user-audio", "user.wav", *options, session=name,
-                        **{**right, **variables})
-                for name, (options, variables, _) in cases.items()
-            )
-        )  # fmt: skip
-    for run, (name, (_, _, words)) in zip(runs, cases.items(), strict=True):
+        variables = {**google.env, "GOOGLE_API_KEY": "right-key-1"}
+        process = await start_bot(home, json.dumps(cases), program=("-c", WRONG_PROGRAM), **variables)
+        told = (await finish(process, home)).output
+    for name, (_, _, words) in WRONG.items():
+        output, _, told = told.partition(f"case {name} 1\n")
+        run = Run(1, output, home / name)
         assert words in run.error, f"{name}: {run.error}"
-        assert run.of_type("error")
+        assert run.of_type("error") and run.events[-1]["reason"] == "failed"
         for path in run.folder.iterdir():
             assert b"wrong-key-1" not in path.read_bytes()
 
@@ -162,13 +191,13 @@ async def test_an_emulator_that_dies_ends_the_conversation_with_one_line(tmp_pat
         text = log.read_text() if log.exists() else ""
         if found := re.search(r"emulator runs as process (\d+)", text):
             pid = int(found[1])
-        if pid and '"speaking_started"' in (home / "s" / "events.jsonl").read_text():
+        if pid and '"user_started"' in (home / "s" / "events.jsonl").read_text():
             break
         await asyncio.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
     run = await finish(process, home / "s")
     assert "signal 9" in run.error
-    assert run.of_type("speaking_started")
+    assert run.of_type("user_started")
     assert run.events[-1]["reason"] == "failed"
 
 

@@ -108,7 +108,7 @@ def test_words_that_come_after_a_turn_was_sent_early_are_not_told_twice():
 def test_what_the_pipeline_says_in_the_users_place_is_not_the_users():
     text = told(("user_started", {"speech_at": 0.0}), ("turn_sent", {"text": "[Ask again]", "turn": 1, "attempt": 1}))
     assert "User" not in text
-    assert "no words were understood: [Ask again]" in text
+    assert "the bot was told: [Ask again]" in text
 
 
 def test_errors_are_part_of_the_story():
