@@ -199,19 +199,18 @@ class Link:
         """
         return self._goaway_at is not None and now >= self._goaway_at
 
-    def deadlines(self, model: LiveModel, now: float) -> list[float]:
-        """List the clock readings in the future at which one of the answers above changes.
+    def deadlines(self, model: LiveModel) -> list[float]:
+        """List the clock readings at which one of the answers above changes; they may be past.
 
         Args:
             model: Row of the model.
-            now: Clock reading.
         """
         due = [self._opened_at + self._options.renew_after_secs]
         if model.session_limit_secs is not None:
             due.append(self._session_began_at + model.session_limit_secs)
         if self._goaway_at is not None:
             due += [self._goaway_at - self._options.goaway_margin_secs, self._goaway_at]
-        return [at for at in due if at > now]
+        return due
 
 
 _RESUME_TRIES = 4

@@ -19,6 +19,8 @@ class SessionOptions:
         offline_secs: How long a turn may wait for a connection before it is given up aloud.
         max_attempts: How often one turn is sent at most.
         goaway_margin_secs: A hand-over that found no quiet moment happens this long before the announced end.
+        turn_grace_secs: How long after the user stopped speaking no hand-over begins, because their turn is about to
+            come.
         withdrawal_secs: How long a withdrawn speculation waits for the real turn before the session is rolled back.
     """
 
@@ -32,3 +34,4 @@ class SessionOptions:
     max_attempts: int = 3
     goaway_margin_secs: float = 3.0
     withdrawal_secs: float = 0.1
+    turn_grace_secs: float = 2.0

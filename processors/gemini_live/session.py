@@ -76,6 +76,7 @@ class SessionMachine:
         self._unheard = False
         self._user_speaking = False
         self._bot_speaking = False
+        self._listening_until = 0.0
         self._roll_back_at: float | None = None
         self._out: list[Action] = []
 
@@ -95,7 +96,7 @@ class SessionMachine:
             due.append(self._fence_until if self.link.is_open else self._outgoing_since + self.options.offline_secs)
         if self.link.is_open:
             due.append(self._watchdog.due_at(self.turns.waiting, self.turns.heard_from_at, self.model))
-            due += self.link.deadlines(self.model, now)
+            due += [at for at in (*self.link.deadlines(self.model), self._listening_until) if at > now]
         return min((at for at in due if at is not None), default=None)
 
     # What happens to the connection.
@@ -249,6 +250,7 @@ class SessionMachine:
             What to do.
         """
         self.context = turn.context
+        self._listening_until = 0.0
         if self._roll_back_at is not None:
             # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
             # It also stops the answer, unless the model insists on finishing it.
@@ -310,6 +312,8 @@ class SessionMachine:
         """
         if user is not None:
             self._user_speaking = user
+            # What they said is about to come as a turn: no moment to begin a hand-over.
+            self._listening_until = now if user else now + self.options.turn_grace_secs
         if bot is not None:
             self._bot_speaking = bot
             if not bot and not self.turns.busy:
@@ -509,7 +513,8 @@ class SessionMachine:
             return True
         if self._outgoing is not None:
             return self.link.last_call(now)  # else the turn goes first, and the hand-over into its listening time
-        return self.link.last_call(now) or (self.turns.closed and not self._user_speaking)
+        quiet = not self._user_speaking and now >= self._listening_until
+        return self.link.last_call(now) or (self.turns.closed and quiet)
 
     def _roll_back(self) -> None:
         """Undo a withdrawn provisional turn: the session is resumed from before it, so no trace of it is left."""
