@@ -11,7 +11,6 @@ from typer.core import TyperGroup
 
 from bot.settings import Backend, Settings
 from bot.terminal import Terminal
-from processors.errors import ConfigurationError
 
 # Pipecat greets on the terminal when it is imported; a session sends log lines to its folder.
 logger.remove()
@@ -32,7 +31,13 @@ class _TalkByDefault(TyperGroup):
 
 app = typer.Typer(cls=_TalkByDefault, no_args_is_help=False, pretty_exceptions_enable=False, add_completion=False)
 
+_Backend = Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")]
 _Session = Annotated[Path | None, typer.Option(help="Folder for recording, events, transcript and metrics.")]
+_Language = Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")]
+_Voice = Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")]
+_Model = Annotated[str | None, typer.Option(help="Gemini Live model.")]
+_InputDevice = Annotated[str | None, typer.Option(help="Microphone, by name or part of it.")]
+_OutputDevice = Annotated[str | None, typer.Option(help="Loudspeaker, by name or part of it.")]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines too.")]
 
 
@@ -43,14 +48,14 @@ def main() -> None:
 
 @app.command()
 def talk(  # noqa: PLR0917 a command's options
-    backend: Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")] = None,
+    backend: _Backend = None,
     user_audio: Annotated[Path | None, typer.Option(help="A WAV file that plays the user's part.")] = None,
     session: _Session = None,
-    language: Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")] = None,
-    voice: Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")] = None,
-    model: Annotated[str | None, typer.Option(help="Gemini Live model.")] = None,
-    input_device: Annotated[str | None, typer.Option(help="Microphone, by name or part of it.")] = None,
-    output_device: Annotated[str | None, typer.Option(help="Loudspeaker, by name or part of it.")] = None,
+    language: _Language = None,
+    voice: _Voice = None,
+    model: _Model = None,
+    input_device: _InputDevice = None,
+    output_device: _OutputDevice = None,
     processor: Annotated[
         list[str] | None, typer.Option(help="A processor of your own, package.module:factory; repeatable.")
     ] = None,
@@ -85,26 +90,25 @@ def demo(session: _Session = None, verbose: _Verbose = False) -> None:
 @app.command()
 def devices() -> None:
     """List the audio devices."""
-    from transports.devices import describe, list_devices
+    from bot.doctor import list_devices
 
-    try:
-        typer.echo(describe(list_devices()))
-    except ConfigurationError as error:
-        Terminal().fail(str(error))
-        raise typer.Exit(1) from None
+    raise typer.Exit(list_devices(Terminal()))
 
 
 @app.command()
 def doctor(  # noqa: PLR0917 a command's options
-    backend: Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")] = None,
-    language: Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")] = None,
-    voice: Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")] = None,
-    model: Annotated[str | None, typer.Option(help="Gemini Live model.")] = None,
-    input_device: Annotated[str | None, typer.Option(help="Microphone, by name or part of it.")] = None,
-    output_device: Annotated[str | None, typer.Option(help="Loudspeaker, by name or part of it.")] = None,
-    noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Play a short sound to measure the echo.")] = True,
+    backend: _Backend = None,
+    language: _Language = None,
+    voice: _Voice = None,
+    model: _Model = None,
+    input_device: _InputDevice = None,
+    output_device: _OutputDevice = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Play nothing on the loudspeaker.")] = False,
 ) -> None:
     """Check everything that can be wrong before talking."""
+    from bot.doctor import run_doctor
+
+    terminal = Terminal()
     chosen = {
         "backend": backend,
         "language": language,
@@ -113,10 +117,25 @@ def doctor(  # noqa: PLR0917 a command's options
         "input_device": input_device,
         "output_device": output_device,
     }
-    settings = _settings(chosen, Terminal())
-    from bot.doctor import run_doctor
+    raise typer.Exit(run_doctor(_settings(chosen, terminal), make_noise=not quiet, terminal=terminal))
 
-    raise typer.Exit(run_doctor(settings, make_noise=noise))
+
+def _settings(chosen: dict[str, Any], terminal: Terminal) -> Settings:
+    """Put options over environment and ``.env``; end with one line if that makes no sense."""
+    _quieten()
+    try:
+        return Settings(**{name: value for name, value in chosen.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        terminal.fail(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
+        raise typer.Exit(2) from None
+
+
+def _quieten() -> None:
+    # Credentials of a cloud machine's metadata server are of no use for a local bot, and asking for them takes seconds.
+    os.environ.setdefault("NO_GCE_CHECK", "true")
+    # gRPC's core writes to the terminal by itself; what matters reaches the log as exceptions.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) -> int:
@@ -124,24 +143,7 @@ def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) ->
     settings = _settings(chosen, terminal)
     from bot.talk import run_conversation
 
-    try:
-        return run_conversation(settings, terminal=terminal, verbose=verbose, mirror=mirror)
-    except ConfigurationError as error:
-        terminal.fail(str(error))
-        return 1
-
-
-def _settings(chosen: dict[str, Any], terminal: Terminal) -> Settings:
-    # Credentials of a cloud machine's metadata server are of no use for a local bot, and asking for them takes seconds.
-    os.environ.setdefault("NO_GCE_CHECK", "true")
-    # gRPC's core writes to the terminal by itself; what matters reaches the log as exceptions.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    try:
-        return Settings(**{name: value for name, value in chosen.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        terminal.fail(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
-        raise typer.Exit(2) from None
+    return run_conversation(settings, terminal=terminal, verbose=verbose, mirror=mirror)
 
 
 if __name__ == "__main__":
