@@ -18,6 +18,7 @@ from emulator.errors import EmulatorError
 from emulator.server import GoogleEmulator
 
 _PARENT_CHECK_SECS = 0.5
+_LOG_ENTRIES = 1_000  # Nobody reads the log of a program; it may run for days.
 _REDIRECT = Path(__file__).parent / "redirect"
 
 
@@ -60,6 +61,7 @@ def main(
             live_port=port_live,
             api_key=api_key,
             llm_path=llm,
+            log_entries=_LOG_ENTRIES,
         )
         asyncio.run(_serve(google, as_json=as_json, ready_file=ready_file, exit_with_parent=exit_with_parent))
     except EmulatorError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +30,14 @@ class LogEntry:
 
 
 class UsageLog:
-    """An append-only list of what happened, in order."""
+    """An append-only list of what happened, in order.
 
-    def __init__(self) -> None:
-        self._entries: list[LogEntry] = []
+    Parameters:
+        keep: Forget the oldest beyond so many entries; None = keep all. A stream adds about 50 a second.
+    """
+
+    def __init__(self, keep: int | None = None) -> None:
+        self._entries: deque[LogEntry] = deque(maxlen=keep)
         self._streams = 0
         self._waiting: list[asyncio.Future[None]] = []
 

@@ -47,6 +47,7 @@ class GoogleEmulator:
         speech_limits: What Speech-to-Text enforces.
         tts_limits: What Text-to-Speech enforces.
         clock_scale: How much faster the clocks of all limits run.
+        log_entries: How many entries the log keeps; None = all.
 
     Attributes:
         env: Environment that leads Google's clients here; known once started.
@@ -70,10 +71,11 @@ class GoogleEmulator:
         speech_limits: SpeechLimits | None = None,
         tts_limits: TtsLimits | None = None,
         clock_scale: float = 1.0,
+        log_entries: int | None = None,
     ) -> None:
         self.profile = profile if isinstance(profile, Profile) else load_profile(profile)
         self.faults = faults if isinstance(faults, Faults) else Faults(list(faults))
-        self.log = UsageLog()
+        self.log = UsageLog(log_entries)
         self.env: dict[str, str] = {}
         self.ports: dict[str, int] = {}
         self.mind: Mind | None = None

@@ -15,6 +15,13 @@ def test_entries_are_found_by_api_event_and_stream():
     assert (len(log), log.open_stream()) == (0, 3)
 
 
+def test_a_bounded_log_forgets_the_oldest():
+    log = UsageLog(keep=2)
+    for number in range(5):
+        log.add("speech", 1, "audio", bytes=number)
+    assert [entry.data["bytes"] for entry in log] == [3, 4]
+
+
 async def test_waiting_ends_when_it_has_happened_so_often():
     log = UsageLog()
     log.add("tts", 1, "text", text="one")
