@@ -164,10 +164,10 @@ async def _cut_replies(google: GoogleEmulator, language: str, cuts: int, seed: i
             await stage.reply(text, chars_per_second=CHARS_PER_SECOND)
             await stage.watcher.wait_for(BotStartedSpeakingFrame, "Loudspeaker", number + 1)
             await asyncio.sleep(chance.uniform(0.1, 5.0))
-            await stage.interrupt()
+            at = await stage.interrupt()
             await stage.watcher.wait_for(BotStoppedSpeakingFrame, "Loudspeaker", number + 1)
             await until(lambda: len(stage.said) > number)  # noqa: B023 - awaited at once
-            played = bytes(stage.loudspeaker.played[2 * stage.loudspeaker.blocks[begun][1] :])
+            played = stage.loudspeaker.heard_between(begun, at)
             heard = true_onsets(google.mind.speaker, VOICES[language], tts.ledger.texts("sent")[sent:], played)
             deviations.append(len(stage.said[number].split()) - len(heard))
             await asyncio.sleep(0.2)

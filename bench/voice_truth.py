@@ -1,6 +1,6 @@
 """Real speech whose word times are known, made by engines that tell them. Run as a process of its own.
 
-python -m bench.voice_truth FOLDER
+python -m bench.voice_truth FOLDER [SENTENCES]
 
 English is spoken by the local mind's Piper voice: its model computes how long each phoneme lasts, and is made to say
 so. Korean is spoken by espeak-ng (Debian's ``libespeak-ng1``), which reports words while it speaks. What is not
@@ -14,6 +14,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -188,12 +189,12 @@ def speak_korean() -> Iterator[tuple[np.ndarray, list[float], str]]:
         yield samples, onsets, text
 
 
-def main(folder: Path) -> None:
-    """Write all sentences that can be spoken here."""
+def main(folder: Path, limit: int | None = None) -> None:
+    """Write all sentences that can be spoken here, or the first few of each language."""
     speakers = (("piper", "en-US", speak_english), ("espeak", "ko-KR", speak_korean))
     for source, language, speaker in speakers:
         try:
-            for number, (audio, onsets, text) in enumerate(speaker()):
+            for number, (audio, onsets, text) in enumerate(islice(speaker(), limit)):
                 np.savez(
                     folder / f"{source}-{number:02}.npz",
                     audio=audio.astype(np.int16),
@@ -207,4 +208,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -47,7 +47,6 @@ class SpeechTrimmer:
         self._odd = b""
         self._loudest = 0.0
         self._speaking = False
-        self._silence = 0
 
     def feed(self, pcm: bytes) -> bytes:
         """Take audio.
@@ -73,25 +72,27 @@ class SpeechTrimmer:
         if not self._speaking:
             first = max(0, int(loud[0]) * self._frame - int(_PRE_ROLL_SECS * self._rate))
             self._speaking = True
-        last = min(len(self._held), (int(loud[-1]) + 1) * self._frame + int(_RELEASE_SECS * self._rate))
+        last = (int(loud[-1]) + 1) * self._frame
         out = self._held[first:last]
         self._held = self._held[last:]
         return out.tobytes()
 
-    def finish(self, pause: float) -> bytes:
+    def finish(self, pause: float) -> tuple[bytes, bytes]:
         """End the piece.
 
         Args:
             pause: Seconds of silence wanted after its last sound.
 
         Returns:
-            The pause, made of the audio's own silence as far as it reaches; empty if there was no speech at all.
+            The fading end of the piece, which belongs to it, and the pause that may follow, made of the audio's own
+            silence as far as it reaches. Both empty if there was no speech at all.
         """
         if not self._speaking:
-            return b""
-        wanted = max(0, int(pause * self._rate) - int(_RELEASE_SECS * self._rate))
-        tail = self._held[:wanted]
-        return tail.tobytes() + bytes(2 * (wanted - len(tail)))
+            return b"", b""
+        release = self._held[: int(_RELEASE_SECS * self._rate)]
+        wanted = max(0, int(pause * self._rate) - len(release))
+        tail = self._held[len(release) : len(release) + wanted]
+        return release.tobytes(), tail.tobytes() + bytes(2 * (wanted - len(tail)))
 
 
 class SpeechLevels:

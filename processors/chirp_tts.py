@@ -290,6 +290,7 @@ class ChirpTTSService(TTSService):
                 self._rate,
                 language=self._settings.locale,
                 sample_rate=SAMPLE_RATE,
+                keepalive_secs=self._stop_frame_timeout_s / 3,
                 create_task=self.create_task,
             )
         segment = self._sequencer.latest

@@ -19,8 +19,6 @@ from processors.heard_units import SpokenWord, expected_pause, spoken_words
 HORIZON_SECS = 6.0
 # Two calls at a time hide the first-byte latency of a piece behind the piece before it.
 CONCURRENT_CALLS = 2
-# While an utterance waits for text or audio, Pipecat must be told that its audio context is alive.
-_KEEPALIVE_SECS = 1.0
 
 
 class UtteranceHost(Protocol):
@@ -93,6 +91,7 @@ class Utterance:
         *,
         language: str,
         sample_rate: int,
+        keepalive_secs: float,
         create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task],
     ):
         """Start its tasks; they wait for pieces.
@@ -104,6 +103,7 @@ class Utterance:
             rate: How fast the voice is.
             language: Locale of the voice.
             sample_rate: Of its audio.
+            keepalive_secs: How often the host is told that the utterance only waits, for text or audio.
             create_task: The processor's task manager.
         """
         self.context_id = context_id
@@ -113,6 +113,7 @@ class Utterance:
         self._rate = rate
         self._language = language
         self._sample_rate = sample_rate
+        self._keepalive_secs = keepalive_secs
         self._create_task = create_task
         self._pieces: list[Piece] = []
         self._queue: asyncio.Queue[Piece | None] = asyncio.Queue()
@@ -235,7 +236,8 @@ class Utterance:
             if pcm := piece.trimmer.feed(chunk):
                 await self._append(piece, pcm)
         if piece.start is not None:
-            self._owed_pause = piece.trimmer.finish(expected_pause(piece.text))
+            release, self._owed_pause = piece.trimmer.finish(expected_pause(piece.text))
+            await self._append(piece, release)
         if chunk is None and piece.start is None:
             chunk = SynthesisError("Text-to-Speech gave no audio.", ErrorCategory.APPLICATION)
         piece.error = chunk
@@ -303,13 +305,13 @@ class Utterance:
                 index += 1
                 continue
             due = self._next_due(piece)
-            wait = _KEEPALIVE_SECS if due is None else due - self._host.now()
+            wait = self._keepalive_secs if due is None else due - self._host.now()
             if piece is not None and due is not None and wait <= 0:
                 word = piece.words[piece.released]
                 piece.released += 1
                 await self._host.word_heard(self, piece, word, due)
                 continue
-            await self._wait(min(wait, _KEEPALIVE_SECS))
+            await self._wait(min(wait, self._keepalive_secs))
         await self._host.utterance_done(self)
 
     def _next_due(self, piece: Piece | None) -> float | None:

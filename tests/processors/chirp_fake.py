@@ -85,7 +85,8 @@ class FakeCall:
             if self.record.cancelled:
                 raise asyncio.CancelledError
             yield tts.StreamingSynthesizeResponse(audio_content=samples[start : start + step].tobytes())
-            if self._server.break_after and start >= self._server.break_after.pop(0) * RATE:
+            if self._server.break_after and start >= self._server.break_after[0] * RATE:
+                self._server.break_after.pop(0)
                 raise self._server.break_with
             await asyncio.sleep(self._server.pace)
         self.record.finished = True

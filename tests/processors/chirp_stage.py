@@ -65,6 +65,11 @@ class Loudspeaker(BaseOutputTransport):
         start, offset = next((b for b in reversed(self.blocks) if b[0] <= at), self.blocks[0])
         return min(len(self.played) // 2, offset + max(0, round((at - start) * RATE)))
 
+    def heard_between(self, begun: int, at: float) -> bytes:
+        """Audio heard from a block on, until a time: what the card still holds then is not heard."""
+        first = self.blocks[begun][1]
+        return bytes(self.played[2 * first : 2 * max(first, self.heard_samples(at))])
+
     def gaps(self) -> list[float]:
         """Seconds of nothing between blocks."""
         found = []
