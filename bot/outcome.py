@@ -1,0 +1,88 @@
+"""How a conversation ends: by itself, on a signal, or because something does not work."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Outcome:
+    """How a conversation ended.
+
+    Parameters:
+        failure: Why it failed, or None.
+        signal: Number of the signal that ended it, or None.
+        reason: For the session's last event.
+    """
+
+    failure: str | None = None
+    signal: int | None = None
+    reason: str = "finished"
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def fail(self, message: str) -> None:
+        """End the conversation because something does not work.
+
+        Args:
+            message: One line.
+        """
+        if not self.over.is_set():
+            self.failure, self.reason = message, "failed"
+            self.over.set()
+
+    def end(self, reason: str, signal_number: int | None = None) -> None:
+        """End the conversation in order.
+
+        Args:
+            reason: For the session's last event.
+            signal_number: The signal that asked for it.
+        """
+        if not self.over.is_set():
+            self.reason, self.signal = reason, signal_number
+            self.over.set()
+
+    @property
+    def exit_code(self) -> int:
+        """0 when it ended as it should, Ctrl-C included."""
+        if self.failure:
+            return 1
+        return 0 if self.signal in (None, signal.SIGINT) else 128 + int(self.signal)
+
+
+@contextmanager
+def ending_on_signals(outcome: Outcome) -> Iterator[None]:
+    """End in order on Ctrl-C and SIGTERM; a second Ctrl-C ends at once (all files are on disk already).
+
+    Args:
+        outcome: What is told; the event loop must be running.
+
+    Yields:
+        Nothing; signals do what they did before once the block ends.
+    """
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if outcome.over.is_set():
+            os._exit(128 + signal.SIGINT)
+        outcome.end("Ctrl-C", signal.SIGINT)
+
+    def end_on(number: signal.Signals) -> Callable[[], None]:
+        return lambda: outcome.end(number.name, number)
+
+    handlers: dict[signal.Signals, Callable[[], None]] = {signal.SIGINT: interrupt}
+    # SIGHUP: the terminal was closed.
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers |= {signal.Signals[name]: end_on(signal.Signals[name]) for name in names}
+    try:
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+    except NotImplementedError:  # Windows: Ctrl-C then raises KeyboardInterrupt
+        handlers = {}
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
