@@ -61,8 +61,10 @@ CHARS_PER_SECOND = 120
 BRAIN_SECS = 0.39
 # A pause at the end of a sentence may last this long; more is a gap.
 NATURAL_PAUSE_SECS = 0.6
-# Several voices talk at a time, each on a stage of its own: the cuts take real time.
-STAGES = 4
+# Two voices talk at a time, each on a stage of its own, because cuts take real time. More of them would measure how late
+# an overloaded event loop is.
+STAGES = 2
+CUT_BEFORE_SECS = 4.0
 
 
 class StockTTS(GoogleTTSService):
@@ -157,13 +159,13 @@ async def _cut_replies(google: GoogleEmulator, language: str, cuts: int, seed: i
     chance = random.Random(seed)
     settings = ChirpTTSService.Settings(voice=VOICES[language], language=language)
     tts = ChirpTTSService(settings=settings)
-    async with on_stage(tts) as stage:
+    async with on_stage(tts, chunks_10ms=4) as stage:
         for number in range(cuts):
             text = chance.choice(REPLIES[language])
             begun, sent = len(stage.loudspeaker.blocks), len(tts.ledger.texts("sent"))
             await stage.reply(text, chars_per_second=CHARS_PER_SECOND)
             await stage.watcher.wait_for(BotStartedSpeakingFrame, "Loudspeaker", number + 1)
-            await asyncio.sleep(chance.uniform(0.1, 5.0))
+            await asyncio.sleep(chance.uniform(0.1, CUT_BEFORE_SECS))
             at = await stage.interrupt()
             await stage.watcher.wait_for(BotStoppedSpeakingFrame, "Loudspeaker", number + 1)
             await until(lambda: len(stage.said) > number)  # noqa: B023 - awaited at once

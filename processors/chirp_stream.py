@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from google.api_core.exceptions import Cancelled
 from google.cloud import texttospeech_v1 as tts
 from loguru import logger
 
@@ -67,10 +68,16 @@ class SynthesisStream:
         Raises:
             GoogleAPICallError: If the server refuses or aborts the call.
         """
-        call = await asyncio.shield(self._opening)
-        async for response in call:
-            if response.audio_content:
-                yield response.audio_content
+        try:
+            call = await asyncio.shield(self._opening)
+            async for response in call:
+                if response.audio_content:
+                    yield response.audio_content
+        except asyncio.CancelledError:
+            # gRPC raises this too when the server ends the call with the status CANCELLED.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise Cancelled("The call was cancelled.") from None
 
     def cancel(self) -> None:
         """End the call on the wire, at once. Safe to call at any time."""

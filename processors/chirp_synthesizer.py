@@ -99,14 +99,16 @@ class ChirpSynthesizer:
         backoff, failures, reason = _FIRST_BACKOFF_SECS, 0, ""
         while True:
             got_audio = False
+            ready = self._stand_by.take()
             try:
-                async for chunk in self._attempt(text, reason):
+                async for chunk in self._attempt(ready or self._open_stream(), text, reason):
                     got_audio = True
                     yield chunk
                 return
             except Exception as raised:
                 error = synthesis_error(raised, str(self._settings.voice))
-                failures += 1
+                # A call that stood ready may have died unnoticed, which says nothing about this piece.
+                failures += 0 if ready else 1
                 may_retry = error.retry and not got_audio and (error.throttled or failures < 2)
                 # Being throttled calls for patience, anything else for speed.
                 wait = backoff if error.throttled else 0.0
@@ -117,8 +119,7 @@ class ChirpSynthesizer:
             await asyncio.sleep(wait)
             backoff *= 2
 
-    async def _attempt(self, text: str, reason: str) -> AsyncIterator[bytes]:
-        stream = self._stand_by.take() or self._open_stream()
+    async def _attempt(self, stream: SynthesisStream, text: str, reason: str) -> AsyncIterator[bytes]:
         try:
             stream.speak(synthesis_input(self._settings, text))
             await self._on_sent(text, reason)

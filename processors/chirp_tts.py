@@ -245,7 +245,7 @@ class ChirpTTSService(TTSService):
         if isinstance(frame, _CutDueFrame):
             await self._cut_pending_text()
             return
-        if isinstance(frame, TurnSentFrame | LLMFullResponseStartFrame):
+        if isinstance(frame, TurnSentFrame) or (isinstance(frame, LLMFullResponseStartFrame) and not frame.skip_tts):
             self._synthesizer.expect_text()
         self._phrase = isinstance(frame, TTSSpeakFrame)
         pending = self._cutter.text.text if isinstance(frame, InterruptionFrame) else ""

@@ -218,6 +218,9 @@ class Utterance:
             piece.chunks.put_nowait(None)
         except SynthesisError as error:
             piece.chunks.put_nowait(error)
+        except Exception as error:
+            # Whatever it is, the turn must go on.
+            piece.chunks.put_nowait(SynthesisError(f"The voice failed ({error}).", ErrorCategory.UNKNOWN))
         finally:
             self._slots.release()
 

@@ -34,9 +34,11 @@ _CONJUNCTIONS = {
 }
 _PHRASE_END = re.compile(r"[\u3041-\u309f](?=[\u30a1-\u30fa\u3400-\u9fffA-Za-z0-9])")
 _WORD_BEFORE_SPACE = re.compile(r"\S+(?=\s)")
-# Abbreviations and initials: a full stop after them at the end of what has come so far proves nothing yet.
-_SHORT_WORD_STOP = re.compile(r"(?:\b[A-Za-z]{1,3}|\d|\b[A-Za-z]\.[A-Za-z])\.$")
-# How sure one can be that a piece this long is spoken in one go: the longest text sent as one sentence, in characters.
+# A full stop after these, at the end of what has come so far, proves nothing yet.
+_ABBREVIATION = re.compile(
+    r"(?:\d|\b[A-Za-z]|\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|Nr|Inc|Ltd|Co|ca|approx|etc|bzw|Sra|Mme|Mlle))\.$"
+)
+# A sentence that has not ended by then is cut, in characters: the server refuses very long ones.
 _MAX_SENTENCE = 400
 
 
@@ -219,7 +221,7 @@ class SpeechSegmenter:
             # Nothing follows yet: it may be an abbreviation or half of a number, unless it is clear or time is up.
             if not (eager or not self._started):
                 return False
-            return not _SHORT_WORD_STOP.search(text[:end])
+            return not _ABBREVIATION.search(text[:end])
         if not after[0].isspace():
             return False
         next_word = after.lstrip().split(maxsplit=1)[0]

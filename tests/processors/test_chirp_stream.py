@@ -81,6 +81,26 @@ async def test_a_closed_stand_by_leaves_no_call_behind(server):
     assert stand_by.take() is None
 
 
+async def test_a_call_that_the_server_cancels_is_an_error_not_a_cancellation(server):
+    async def cancelled(_) -> None:
+        raise asyncio.CancelledError
+
+    server.faults = [cancelled]
+    sent: list = []
+    assert [chunk async for chunk in synthesizer(server, sent).synthesize("Hello.", phrase=False)]
+    assert len(sent) == 2
+
+
+async def test_a_dead_stand_by_does_not_use_up_the_second_try(server):
+    sent: list = []
+    speaks = synthesizer(server, sent)
+    speaks.expect_text()
+    await until(lambda: server.calls)
+    server.fail(google.Aborted("5s seconds"), times=2)
+    assert [chunk async for chunk in speaks.synthesize("Hello.", phrase=False)]
+    assert len(sent) == 3
+
+
 async def test_a_failed_call_is_tried_once_more(server):
     server.fail(google.ServiceUnavailable("gone"))
     sent: list = []
