@@ -32,7 +32,8 @@ _LOOK_BACK = _samples(0.1)  # how much of what was thought to be followed a jump
 _AHEAD, _BEHIND = _samples(15.0), _samples(2.0)  # where a jump is looked for first
 _IMPATIENCE = _samples(0.1)  # least new audio between two searches ...
 _PATIENCE = _samples(0.3)  # ... and when nothing was found for a while
-GIVE_UP = _samples(0.7)  # sound that could not be found for so long is in no recording
+_OVER = _samples(0.2)  # silence after which sound that was not found is over
+_GIVE_UP = _samples(0.7)  # sound that could not be found for so long is in no recording
 
 
 @dataclass
@@ -85,14 +86,15 @@ class Tracker:
         self._recording, self._offset = -1, 0
         self._following = False
         self._sound_end = 0  # end of the last block that was followed by its sound, not by its silence
-        self._lost_since: int | None = None
+        self._lost_since: int | None = None  # where sound began that has not been found yet
+        self._quiet = 0  # samples since the last sound
         self._searched_at = 0
         self._cut = 0
 
     @property
     def settled(self) -> int:
         """Sample of the stream up to which it is decided what it holds."""
-        if self._lost_since is not None and self.position - self._lost_since < GIVE_UP:
+        if self._lost_since is not None and self.position - self._lost_since < _GIVE_UP:
             return self._lost_since
         return self.position
 
@@ -129,6 +131,12 @@ class Tracker:
         start, self.position = self.position, self.position + length
         block = self._heard(start, length)
         silent = _rms(block) < _SILENCE
+        self._quiet = self._quiet + length if silent else 0
+        if self._lost_since is not None and self._quiet >= _OVER:
+            self._search(self._lost_since)
+            if self._lost_since is None:
+                return
+            self._lost_since = None
         if self._recording >= 0 and self._follow(start, block, silent=silent):
             self._following = True
             self._extend(start, length)
@@ -138,12 +146,13 @@ class Tracker:
             return
         if self._following:
             self._following = False
-            self._end_run()
+            if self.runs:
+                self._end_run()
         if not silent and self._lost_since is None:
             self._lost_since = start
         if self._lost_since is not None:
             since = self._searched_at if self._searched_at >= self._lost_since else self._lost_since
-            wait = _IMPATIENCE if self.position - self._lost_since < GIVE_UP else _PATIENCE
+            wait = _IMPATIENCE if self.position - self._lost_since < _GIVE_UP else _PATIENCE
             if self.position - since >= wait:
                 self._search(self._lost_since)
 
@@ -226,6 +235,8 @@ class Tracker:
     def _begin_of(self, recording: int, offset: int, earliest: int) -> int:
         """Find where audio began that lies at a place now: as far back as it fits better than it does not."""
         begin = self.position - (self.position - earliest) // _FRAME * _FRAME
+        if begin >= self.position:
+            return self.position
         fits = self._fits(recording, offset, begin, self.position)
         return begin + int(np.argmax(np.cumsum(fits[::-1])[::-1])) * _FRAME
 

@@ -10,11 +10,12 @@ import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.minds.base import LISTENER_RATE, SPEAKER_RATE, SynthesisRequest
+from emulator.minds.base import LISTENER_RATE, SPEAKER_RATE, Hypothesis, RecognitionRequest, SynthesisRequest
 from emulator.minds.recordings import Library, Recording, load_index
+from emulator.minds.scripted_listener import Progress
 from emulator.minds.scripted_speaker import ScriptedSpeaker
 from emulator.minds.word_sources import RecordingSource
-from emulator.profiles import SpeakerProfile
+from emulator.profiles import ListenerProfile, SpeakerProfile
 
 DATA = Path(__file__).parents[2] / "data" / "recordings.json"
 MIDDLE_OF_NOWHERE = 0.05  # seconds: how exactly a cut is found
@@ -157,10 +158,25 @@ def edits(draw) -> list[tuple[int, float, float]]:
     return pieces
 
 
+def recognize(audio: np.ndarray, piece: int) -> list[str]:
+    """Listen the way a stream does, with finals whenever a pause closes a portion."""
+    request = RecognitionRequest(["en-US"], "long", interim_results=True)
+    state = Progress(RecordingSource(library()), ListenerProfile(interim_interval=0.1, endpoint=0.3), request, "en-US")
+    pcm = (np.clip(audio, -1, 1) * 32_767).astype("<i2")
+    reports = []
+    for start in range(0, len(pcm), piece):
+        reports += state.audio(pcm[start : start + piece].tobytes())
+    hypotheses = [report.event for report in reports + state.finish() if isinstance(report.event, Hypothesis)]
+    return [word for hypothesis in hypotheses if hypothesis.is_final for word in hypothesis.text.split()]
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(edits(), st.integers(160, 4_000))
-def test_any_sequence_of_pieces_is_heard_as_what_it_holds(pieces, size):
-    heard = listen(np.concatenate([cut(library().recordings[i], a, b) for i, a, b in pieces]), size)
+@given(edits(), st.integers(160, 4_000), st.sampled_from([listen, recognize]))
+def test_any_sequence_of_pieces_is_heard_as_what_it_holds(pieces, size, hear):
+    parts = []
+    for number, (index, start, end) in enumerate(pieces):
+        parts += [cut(library().recordings[index], start, end), np.zeros(number % 2 * LISTENER_RATE // 2, np.float32)]
+    heard = hear(np.concatenate(parts), size)
     sure, possible = [], []
     for index, start, end in pieces:
         for word in library().recordings[index].words:
