@@ -121,7 +121,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
                 self._maybe_speaking = True
                 await self._stop_waiting()
             case SpeechPausedFrame():
-                await self._handle_pause()
+                await self._handle_pause(frame)
             case EagerEndOfTurnCancelFrame():
                 self._speculation = None
             case EagerTranscriptionFrame():
@@ -164,16 +164,16 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self._waited = False
 
     async def _handle_vad_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
-        self._wait_until = frame.timestamp - frame.stop_secs + self._params.incomplete_wait_secs
+        self._wait_until = time.monotonic() - frame.stop_secs + self._params.incomplete_wait_secs
         await super()._handle_vad_user_stopped_speaking(frame)
         if self._wait_until is not None:
             self._start_waiting()
             await self._speculate_while_waiting()
 
-    async def _handle_pause(self) -> None:
+    async def _handle_pause(self, frame: SpeechPausedFrame) -> None:
         if self._vad_user_speaking:
             if isinstance(self._turn_analyzer, EarlySmartTurnAnalyzer):
-                self._turn_analyzer.foresee()
+                self._turn_analyzer.foresee(frame.secs)
         elif self._maybe_speaking:
             self._maybe_speaking = False
             if self._wait_until is not None:
@@ -223,7 +223,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     async def _wait(self) -> None:
         if self._wait_until is not None:
-            await asyncio.sleep(max(0.0, self._wait_until - time.time()))
+            await asyncio.sleep(max(0.0, self._wait_until - time.monotonic()))
         # Cleared first: what follows ends the turn, and the turn's end stops this very task.
         self._wait_task = None
         self._waited = True

@@ -1,0 +1,245 @@
+"""The ears and the turn alone, over the real wires: what is lost, what is cut, what stops the bot.
+
+Run by ``bench.latency``:
+
+- ``pauses``: turns with a pause of 1.4 s in mid-sentence, and how many of them were cut there.
+- ``losses``: words lost and words doubled while streams are replaced and dropped at random moments.
+- ``barge_in``: backchannels that stop a speaking bot, and interruptions found within 400 ms of their first sound.
+"""
+
+import asyncio
+import json
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import numpy as np
+import soundfile
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    LLMContextFrame,
+    TranscriptionFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.google.stt import GoogleSTTService
+from pipecat.workers.runner import WorkerRunner
+
+from bench.peers import stock_stt, stock_user_aggregator
+from emulator.faults import Fault
+from emulator.server import GoogleEmulator
+from processors.google_stt import GoogleStreamingSTTService
+from processors.stt_events import StreamParams
+from processors.turn_words import normalize
+from processors.turns import SpeechDetector, user_turn_strategies
+
+DATA = Path(__file__).parents[1] / "tests" / "data"
+RATE = 16_000
+BLOCK = 320
+PAUSE_SECS = 1.4
+FOUND_SECS = 0.4
+# Recording and number of words before the pause: where people search for a word, not where a sentence could end.
+PAUSES = [
+    ("weather", 3), ("weather", 5), ("timer", 2), ("timer", 4), ("question", 3), ("question", 5), ("question", 8),
+    ("question", 9), ("question", 12), ("mid_pause", 3), ("mid_pause", 4), ("mid_pause", 6), ("numbers", 1),
+    ("numbers", 4), ("numbers", 5), ("numbers", 10), ("greeting", 2), ("greeting", 4), ("actually", 3),
+    ("unfinished", 4),
+]  # fmt: skip
+# How many conversations run at a time: they take real time, not computing.
+AT_ONCE = 3
+
+
+@dataclass
+class Heard:
+    """What came out of the ears and the turns.
+
+    Parameters:
+        origin: ``time.monotonic()`` of the first sample.
+        finals: Final transcripts, in order.
+        turns: Times at which a turn was handed to the brain.
+        interruptions: Times at which the bot was stopped.
+    """
+
+    origin: float = 0.0
+    finals: list[str] = field(default_factory=list)
+    turns: list[float] = field(default_factory=list)
+    interruptions: list[float] = field(default_factory=list)
+
+
+class _Watch(FrameProcessor):
+    def __init__(self, heard: Heard):
+        super().__init__()
+        self._heard = heard
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TranscriptionFrame) and frame.text.strip():
+            self._heard.finals.append(frame.text)
+        elif isinstance(frame, LLMContextFrame):
+            self._heard.turns.append(time.monotonic())
+        elif isinstance(frame, InterruptionFrame):
+            self._heard.interruptions.append(time.monotonic())
+        await self.push_frame(frame, direction)
+
+
+async def listen(
+    system: str, samples: np.ndarray, *, streams: StreamParams | None = None, bot_speaks: bool = False
+) -> Heard:
+    """Play audio in real time to ears and turns.
+
+    Args:
+        system: ``ours`` or ``pipecat``.
+        samples: 16-bit mono at 16 kHz.
+        streams: When our streams begin and end.
+        bot_speaks: Whether the bot is speaking all the while.
+
+    Returns:
+        What was heard and decided.
+    """
+    heard, context = Heard(), LLMContext()
+    chain: list[FrameProcessor]
+    if system == "ours":
+        params = LLMUserAggregatorParams(user_turn_strategies=user_turn_strategies("en-US"))
+        user = LLMContextAggregatorPair(context, user_params=params, realtime_service_mode=False).user()
+        chain = [SpeechDetector(), GoogleStreamingSTTService(streams=streams), _Watch(heard), user, _Watch(heard)]
+    else:
+        chain = [stock_stt(), _Watch(heard), stock_user_aggregator(context).user(), _Watch(heard)]
+    worker = PipelineWorker(
+        Pipeline(chain), params=PipelineParams(audio_in_sample_rate=RATE), cancel_on_idle_timeout=False
+    )
+    started = asyncio.Event()
+    worker.add_event_handler("on_pipeline_started", lambda *_: started.set())
+
+    async def play() -> None:
+        await started.wait()
+        if bot_speaks:
+            await worker.queue_frame(BotStartedSpeakingFrame())
+        await asyncio.sleep(0.3)
+        heard.origin = time.monotonic()
+        for at in range(0, len(samples), BLOCK):
+            await asyncio.sleep(max(0.0, heard.origin + (at + BLOCK) / RATE - time.monotonic()))
+            await worker.queue_frame(InputAudioRawFrame(samples[at : at + BLOCK].tobytes(), RATE, 1))
+        await worker.queue_frame(EndFrame())
+
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    await asyncio.gather(runner.run(), play())
+    return heard
+
+
+async def measure_pauses(system: str) -> dict[str, Any]:
+    """Say twenty sentences with a pause inside."""
+    known = _recordings()
+
+    async def one(name: str, count: int) -> bool:
+        entry = known[name]
+        samples = _read(entry)
+        before, after = entry["words"][count - 1]["end"], entry["words"][count]["start"]
+        cut = round((min(before + 0.02, after)) * RATE)
+        # Some of the recordings pause there already.
+        silence = max(0.0, PAUSE_SECS - (after - before))
+        spoken = np.concatenate([samples[:cut], _quiet(silence), samples[cut:], _quiet(2.5)])
+        heard = await listen(system, spoken)
+        last_word = heard.origin + entry["end"] + silence
+        return bool(heard.turns) and heard.turns[0] < last_word
+
+    cut = await _at_once([lambda name=name, count=count: one(name, count) for name, count in PAUSES])
+    return {"turns": len(cut), "cut": sum(cut), "where": [PAUSES[i] for i, was in enumerate(cut) if was]}
+
+
+async def measure_losses(system: str, readings: int = 6, seed: int = 1) -> dict[str, Any]:
+    """Read aloud while streams are replaced and dropped at random moments."""
+    entry = _recordings()["reading"]
+    samples = np.concatenate([_read(entry), _quiet(4.0)])
+    rng = random.Random(seed)
+    counts = {"words": 0, "lost": 0, "doubled": 0, "wrong": 0, "events": 0}
+
+    async def one(number: int) -> None:
+        drops = [Fault("speech", "drop", at=rng.uniform(0.3, 4.0), skip=rng.randrange(3)) for _ in range(10)]
+        index = {"recordings": [{"index": str(DATA / "recordings.json")}]}
+        # An emulator of its own, so that the drops hit this reading only.
+        async with GoogleEmulator(scenario=index, profile="reference", faults=drops) as google:
+            os.environ.update(google.env)
+            limit = rng.uniform(2.0, 6.0)
+            GoogleSTTService.STREAMING_LIMIT = round(1000 * limit)
+            heard = await listen(system, samples, streams=StreamParams(max_stream_secs=limit, rollover_grace_secs=0.5))
+            counts["events"] += len(google.log.find("speech", "open")) - 1
+        said = normalize(" ".join(word["word"] for word in entry["words"]))
+        compared = jiwer.process_words(said, normalize(" ".join(heard.finals)) or "-")
+        counts["words"] += len(said.split())
+        counts["lost"] += compared.deletions
+        counts["doubled"] += compared.insertions
+        counts["wrong"] += compared.substitutions
+
+    environment, limit = dict(os.environ), GoogleSTTService.STREAMING_LIMIT
+    for number in range(readings):
+        await one(number)
+    os.environ.update(environment)
+    GoogleSTTService.STREAMING_LIMIT = limit
+    return counts
+
+
+async def measure_barge_in(system: str) -> dict[str, Any]:
+    """Speak over the bot."""
+    entries = [entry for entry in _recordings().values() if entry["kind"] in ("backchannel", "interruption", "noise")]
+
+    async def one(entry: dict[str, Any], gain: float) -> tuple[str, str, float | None]:
+        samples = np.concatenate([(_read(entry) * gain).astype(np.int16), _quiet(1.5)])
+        heard = await listen(system, samples, bot_speaks=True)
+        start = heard.origin + entry["start"]
+        found = heard.interruptions[0] - start if heard.interruptions else None
+        return entry["kind"], entry["name"], found
+
+    takes = [lambda entry=entry, gain=gain: one(entry, gain) for entry in entries for gain in (1.0, 0.5)]
+    found = await _at_once(takes)
+    harmless = [secs is not None for kind, _, secs in found if kind != "interruption"]
+    real = [secs for kind, _, secs in found if kind == "interruption"]
+    return {
+        "backchannels": len(harmless),
+        "stopped_the_bot": sum(harmless),
+        "interruptions": len(real),
+        "found": sum(secs is not None for secs in real),
+        "found_within_400_ms": sum(secs is not None and secs <= FOUND_SECS for secs in real),
+        "each": {name: None if secs is None else round(1000 * secs) for _, name, secs in found},
+    }
+
+
+ROWS: dict[str, Callable[[str], Awaitable[dict[str, Any]]]] = {
+    "pauses": measure_pauses,
+    "losses": measure_losses,
+    "barge_in": measure_barge_in,
+}
+
+
+async def _at_once(takes: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(take: Callable[[], Awaitable[Any]]) -> Any:
+        async with slots:
+            return await take()
+
+    return list(await asyncio.gather(*(one(take) for take in takes)))
+
+
+def _recordings() -> dict[str, dict[str, Any]]:
+    return {entry["name"]: entry for entry in json.loads((DATA / "recordings.json").read_text("utf-8"))}
+
+
+def _read(entry: dict[str, Any]) -> np.ndarray:
+    return soundfile.read(DATA / entry["file"], dtype="int16")[0]
+
+
+def _quiet(secs: float) -> np.ndarray:
+    return np.random.default_rng(0).integers(-16, 16, round(secs * RATE)).astype(np.int16)
