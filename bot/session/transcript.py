@@ -52,6 +52,11 @@ class BotSaid:
         """Whether nothing more of it can be heard."""
         return self.spoken or self.interrupted
 
+    @property
+    def heard_all(self) -> bool:
+        """Whether as much was heard as there is text."""
+        return self.ended and len(_letters(self.heard)[0]) >= len(_letters(self.text)[0])
+
     def split(self) -> tuple[str, str]:
         """Divide the text.
 
@@ -124,6 +129,7 @@ class Transcript:
 
     entries: list[Entry] = field(default_factory=list)
     _speech_began: float | None = None
+    _turn_open: bool = False
     _words_came: bool = False
     # What this turn has been sent as; its final words may come later, if it was sent before it ended.
     _sent: UserSaid | None = None
@@ -144,11 +150,17 @@ class Transcript:
         return True
 
     def _on_user_started(self, t: float, fields: Mapping[str, Any]) -> None:
-        self._sent = None
-        if not self._open_user():
+        # A turn begins with its first speech, however many pauses it has.
+        if not self._turn_open:
+            self._sent = None
             self._speech_began = fields.get("speech_at", t)
 
+    def _on_turn_started(self, t: float, fields: Mapping[str, Any]) -> None:
+        self._turn_open = True
+        self._sent = None
+
     def _on_turn_ended(self, t: float, fields: Mapping[str, Any]) -> None:
+        self._turn_open = False
         self._sent = None
 
     def _on_interim(self, t: float, fields: Mapping[str, Any]) -> None:
@@ -199,7 +211,9 @@ class Transcript:
         if not waiting:
             return
         # Speech lags behind text, and a second reply (after a tool) may be waiting behind the first.
-        reply = next((r for r in waiting if not r.ended or len(_key(r.heard)) < len(_key(r.text))), waiting[-1])
+        reply = next(
+            (r for r in waiting if not r.ended or len(_letters(r.heard)[0]) < len(_letters(r.text)[0])), waiting[-1]
+        )
         reply.heard += fields["text"]
 
     def _on_speaking_stopped(self, t: float, fields: Mapping[str, Any]) -> None:
@@ -254,27 +268,26 @@ def heard_length(text: str, heard: str) -> int:
     Returns:
         Number of the text's characters heard, punctuation that closes the last word included.
     """
-    wanted, key = _key(heard), _key(text)
-    if not wanted:
-        return 0
+    wanted, (key, places) = _letters(heard)[0], _letters(text)
     if key.startswith(wanted):
         count = len(wanted)
     else:
         blocks = difflib.SequenceMatcher(None, key, wanted, autojunk=False).get_matching_blocks()
         # A block of a letter or two at the far end is chance; the last real one says how far the speech came.
         count = max((block.a + block.size for block in blocks if block.size > 2), default=0)
-    seen = 0
-    for index, character in enumerate(text):
-        if seen == count:
-            if character.isalnum() or character.isspace():
-                return index if count else 0
-        elif character.isalnum():
-            seen += 1
-    return len(text)
+    if not count:
+        return 0
+    end = places[count - 1] + 1
+    while end < len(text) and not text[end].isalnum() and not text[end].isspace():
+        end += 1
+    return end
 
 
-def _key(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())
+def _letters(text: str) -> tuple[str, list[int]]:
+    """Letters and digits alone, in one case, and the place of each in the text."""
+    found = [(letter, index) for index, character in enumerate(text) for letter in character.casefold()]
+    kept = [(letter, index) for letter, index in found if letter.isalnum()]
+    return "".join(letter for letter, _ in kept), [index for _, index in kept]
 
 
 def render(transcript: Transcript, title: Mapping[str, Any]) -> str:

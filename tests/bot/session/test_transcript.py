@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.session.events import Event
 from bot.session.transcript import Transcript, heard_length, render
@@ -105,6 +107,20 @@ def test_words_that_come_after_a_turn_was_sent_early_are_not_told_twice():
     assert text == "**User** (00:00.0): Hello there.\n**User** (00:07.0): And more."
 
 
+def test_a_turn_begins_with_its_first_speech():
+    text = told(
+        ("user_started", {"speech_at": 0.5}),
+        ("turn_started", {}),
+        ("user_started", {"speech_at": 3.5}),
+        ("final", {"text": "Well, hello.", "language": "en-US"}),
+        ("turn_sent", {"text": "Well, hello.", "turn": 1, "attempt": 1}),
+        ("turn_ended", {}),
+        ("user_started", {"speech_at": 7.5}),
+        ("final", {"text": "Bye.", "language": "en-US"}),
+    )
+    assert text == "**User** (00:00.5): Well, hello.\n**User** (00:07.5): Bye."
+
+
 def test_what_the_pipeline_says_in_the_users_place_is_not_the_users():
     text = told(("user_started", {"speech_at": 0.0}), ("turn_sent", {"text": "[Ask again]", "turn": 1, "attempt": 1}))
     assert "User" not in text
@@ -115,6 +131,18 @@ def test_errors_are_part_of_the_story():
     assert told(("error", {"message": "The network is gone.", "permanent": True})).endswith(
         "error: The network is gone."
     )
+
+
+WORD = st.text("abcdefgäß가나", min_size=1, max_size=6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(WORD, st.sampled_from(["", ",", ".", "!?"])), max_size=20), st.data())
+def test_whatever_was_heard_whole_words_are_kept_and_nothing_is_lost(words, data):
+    count = data.draw(st.integers(0, len(words)))
+    text = " ".join(word + mark for word, mark in words)
+    cut = heard_length(text, " ".join(word for word, _ in words[:count]))
+    assert text[:cut].strip() == " ".join(word + mark for word, mark in words[:count]).strip()
 
 
 @pytest.mark.parametrize(
