@@ -195,8 +195,10 @@ class LocalRecognition:
             if portion.kind == "final":
                 self._last_text = ""
                 if text:
+                    # The engine likes to end in a comma; a closed portion is a sentence to whoever reads on.
+                    whole = re.sub(r"[,;:\s–—-]+$", ".", text)
                     self._results.put_nowait(
-                        Hypothesis(text, True, portion.start, portion.end, language_code=_LANGUAGE)
+                        Hypothesis(whole, True, portion.start, portion.end, language_code=_LANGUAGE)
                     )
             elif text and self._interims and text != self._last_text:
                 self._results.put_nowait(self._interim(portion, text))

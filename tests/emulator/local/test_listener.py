@@ -93,6 +93,15 @@ async def test_interims_split_into_what_is_stable_and_what_may_change():
     assert (interims[1].text, interims[1].tail, interims[1].stability) == ("One, two", "three", 0.9)
 
 
+@pytest.mark.parametrize(("heard", "final"), [("I live in Lisbon,", "I live in Lisbon."), ("Really?", "Really?")])
+async def test_a_final_does_not_end_in_a_comma(heard, final):
+    class Comma(FakeEngine):
+        async def transcribe(self, samples):
+            return heard
+
+    assert texts(await listen(Comma(), recording("yes")["pcm"])) == [final]
+
+
 async def test_half_close_flushes_a_final():
     one = recording("greeting")
     results = await listen(FakeEngine(), one["pcm"][: int(2 * LISTENER_RATE) * 2])
