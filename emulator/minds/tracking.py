@@ -6,6 +6,7 @@ place ended and the other began.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ _BLOCK = _samples(0.05)
 _FRAME = _samples(0.01)
 _STEP = _samples(0.02)
 _SILENCE = 10 ** (-56 / 20)  # RMS of full scale: below this a block tells nothing
+_HUSH = 10 ** (-44 / 20)  # RMS of a microphone's noise, at most, where the recording is silent
 _DRIFT = 2  # samples per block by which clocks may run apart
 _FOLLOW = 0.6  # least correlation of a block that continues where the last one was
 _SHORTEST, _SURE_SCORE = _samples(0.1), 0.8  # least sound, and its least correlation, to be found again ...
@@ -137,10 +139,10 @@ class Tracker:
             if self._lost_since is None:
                 return
             self._lost_since = None
-        if self._recording >= 0 and self._follow(start, block, silent=silent):
+        if self._recording >= 0 and (followed := self._follow(start, block)):
             self._following = True
             self._extend(start, length)
-            if not silent:
+            if followed == "sound":
                 self._sound_end = self.position
                 self._lost_since = None
             return
@@ -156,18 +158,21 @@ class Tracker:
             if self.position - since >= wait:
                 self._search(self._lost_since)
 
-    def _follow(self, start: int, block: np.ndarray, *, silent: bool) -> bool:
+    def _follow(self, start: int, block: np.ndarray) -> Literal["sound", "silence"] | None:
+        """Tell whether, and by what, a block continues where the last one was."""
         recording = self._recordings[self._recording]
         expected = recording.piece(start + self._offset - _DRIFT, len(block) + 2 * _DRIFT)
-        if silent:
-            return _rms(expected) < 2 * _SILENCE
+        if _rms(expected) < 2 * _SILENCE and _rms(block) < _HUSH:
+            return "silence"
+        if _rms(block) < _SILENCE:
+            return None
         scores = [correlation(block, expected[shift : shift + len(block)]) for shift in range(2 * _DRIFT + 1)]
         best = int(np.argmax(scores))
         if scores[best] < _FOLLOW:
-            return False
+            return None
         if scores[best] > scores[_DRIFT] + 0.01:
             self._offset += best - _DRIFT
-        return True
+        return "sound"
 
     def _extend(self, start: int, length: int) -> None:
         last = self.runs[-1] if self.runs else None
