@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from dotenv import load_dotenv
 from loguru import logger
 from pydantic import ValidationError
 from typer.core import TyperGroup
@@ -122,6 +123,8 @@ def doctor(  # noqa: PLR0917 a command's options
 
 def _settings(chosen: dict[str, Any], terminal: Terminal) -> Settings:
     """Put options over environment and ``.env``; end with one line if that makes no sense."""
+    # Google's libraries read their names (GOOGLE_API_KEY, ...) from the environment only.
+    load_dotenv(Path(".env"))
     _quieten()
     try:
         return Settings(**{name: value for name, value in chosen.items() if value is not None})

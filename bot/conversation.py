@@ -241,6 +241,10 @@ class Conversation:
         self._terminal.say("The recorded user talks." if recorded else "Talk now; Ctrl-C ends.", "dim")
         if recorded:
             self._watch(self._watch_finish())
+        if self._settings.greeting:
+            from pipecat.frames.frames import TTSSpeakFrame
+
+            await worker.queue_frame(TTSSpeakFrame(self._settings.greeting))
 
     async def _on_timeout(self, worker: Any, *frame: Any) -> None:
         self._outcome.fail("The pipeline did not start in time: is the network slow, or a server not answering?")

@@ -34,11 +34,13 @@ async def test_google_without_credentials(tmp_path):
 
 
 async def test_google_with_a_key_but_without_a_cloud_project_shows_no_key(tmp_path):
-    run = await run_bot(tmp_path, "talk", "--backend", "google", GOOGLE_API_KEY="my-private-key-7")
+    (tmp_path / ".env").write_text("GOOGLE_API_KEY=my-private-key-7\n")
+    run = await run_bot(tmp_path, "talk", "--backend", "google")
     assert "gcloud auth application-default login" in run.error
     assert "my-private-key-7" not in run.output
     for path in run.folder.iterdir():
         assert b"my-private-key-7" not in path.read_bytes()
+    has_told_all(run)
 
 
 def test_a_session_folder_that_cannot_be_made(tmp_path):
