@@ -18,6 +18,7 @@ from emulator.minds.base import (
     SynthesisRequest,
 )
 from emulator.minds.local import packages
+from emulator.minds.local.speech_process import EspeakEngine, PiperEngine
 from tests.emulator.local.conftest import CHUNK, needs_all, recording, words
 
 
@@ -35,6 +36,16 @@ def test_what_is_missing_is_told_in_one_line(monkeypatch):
     monkeypatch.setattr(local, "missing_packages", lambda llm_path=None: ["moonshine-voice"])
     with pytest.raises(EmulatorError, match=r"not installed: moonshine-voice\. Run `make demo`"):
         local.create_local_mind()
+
+
+@pytest.mark.parametrize(("piper", "engine"), [(True, PiperEngine), (False, EspeakEngine)])
+def test_without_piper_espeak_speaks(monkeypatch, tmp_path, piper, engine):
+    model = tmp_path / "model.gguf"
+    model.touch()
+    monkeypatch.setattr(local, "missing_packages", lambda llm_path=None: [])
+    monkeypatch.setattr(local, "has_piper", lambda: piper)
+    mind = local.create_local_mind(model)
+    assert isinstance(mind._voice, engine)
 
 
 @needs_all
