@@ -115,7 +115,7 @@ class Conversation:
     async def _talk(self) -> None:
         settings = self._settings
         if settings.user_audio:
-            from transports.wav import check_wav
+            from transports.wav_file import check_wav
 
             check_wav(settings.user_audio)
         choice = await asyncio.to_thread(choose_backend, settings.backend)

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-import soxr
 from loguru import logger
-from numpy.typing import NDArray
 from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
     EndFrame,
@@ -27,13 +24,10 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from processors.errors import ConfigurationError
 from processors.frames import DuckFrame
 from transports.tap import AudioTap
 from transports.wav_card import Samples, SoundCard
-
-_WAV_FORMATS = {"WAV", "WAVEX", "RF64"}
-_READ_SECS = 10
+from transports.wav_file import check_wav, read_wav, to_samples
 
 
 class WavTransportParams(TransportParams):
@@ -75,81 +69,12 @@ class WavStats:
         return asdict(self)
 
 
-def check_wav(path: Path) -> None:
-    """Make sure that a file can play the user's part.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ConfigurationError: If it is missing, unreadable, empty or no WAV file.
-    """
-    remedy = "give a WAV file that holds speech"
-    if not path.exists():
-        raise ConfigurationError(f"The user audio {path} does not exist: {remedy}.")
-    if not path.is_file():
-        raise ConfigurationError(f"The user audio {path} is not a file: {remedy}.")
-    try:
-        if path.stat().st_size == 0:
-            raise ConfigurationError(f"The user audio {path} is empty: {remedy}.")
-        with soundfile.SoundFile(path) as wav:
-            if wav.format not in _WAV_FORMATS:
-                raise ConfigurationError(
-                    f"The user audio {path} is a {wav.format} file, not WAV: "
-                    "convert it, for example with `ffmpeg -i FILE FILE.wav`."
-                )
-            if wav.frames == 0:
-                raise ConfigurationError(f"The user audio {path} holds no sound: {remedy}.")
-    except soundfile.LibsndfileError as error:
-        raise ConfigurationError(f"The user audio {path} is not a WAV file: {remedy}.") from error
-    except OSError as error:
-        raise ConfigurationError(f"The user audio {path} cannot be read ({error.strerror}): {remedy}.") from error
-
-
-def read_wav(path: Path, sample_rate: int) -> Samples:
-    """Read a WAV file as mono samples of one rate, block by block, so that long files need little memory.
-
-    Args:
-        path: The file.
-        sample_rate: Samples per second wanted.
-
-    Returns:
-        All samples; channels are averaged.
-
-    Raises:
-        ConfigurationError: If the file is not readable as WAV.
-    """
-    check_wav(path)
-    parts = []
-    with soundfile.SoundFile(path) as wav:
-        resampler = soxr.ResampleStream(wav.samplerate, sample_rate, 1, dtype="float32")
-        for block in wav.blocks(blocksize=wav.samplerate * _READ_SECS, dtype="float32", always_2d=True):
-            parts.append(_to_int16(resampler.resample_chunk(_mono(block))))
-        parts.append(_to_int16(resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)))
-    return np.concatenate(parts)
-
-
-def _mono(samples: NDArray[Any]) -> NDArray[np.float32]:
-    scaled = samples.astype(np.float32)
-    if samples.dtype == np.int16:
-        scaled /= 32768
-    scaled = np.nan_to_num(scaled, posinf=1.0, neginf=-1.0)
-    return scaled if scaled.ndim == 1 else scaled.mean(axis=1)
-
-
-def _to_int16(samples: NDArray[np.float32]) -> Samples:
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
-
-
 def _load(params: WavTransportParams, sample_rate: int) -> Samples:
     source = params.user_audio
     if source is None:
         return np.zeros(0, dtype=np.int16)
     if isinstance(source, np.ndarray):
-        rate = params.user_audio_rate or sample_rate
-        if rate == sample_rate and source.dtype == np.int16 and source.ndim == 1:
-            return source
-        return _to_int16(soxr.resample(_mono(source), rate, sample_rate))
+        return to_samples(source, params.user_audio_rate or sample_rate, sample_rate)
     return read_wav(Path(source), sample_rate)
 
 
