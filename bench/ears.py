@@ -49,6 +49,8 @@ DATA = Path(__file__).parents[1] / "tests" / "data"
 RATE = 16_000
 BLOCK = 320
 PAUSE_SECS = 1.4
+# A turn that ends this soon after a pause was cut by it: that the user goes on takes so long to notice.
+NOTICED_SECS = 0.3
 FOUND_SECS = 0.4
 # Recording and number of words before the pause: where people search for a word, not where a sentence could end.
 PAUSES = [
@@ -152,8 +154,8 @@ async def measure_pauses(system: str) -> dict[str, Any]:
         silence = max(0.0, PAUSE_SECS - (after - before))
         spoken = np.concatenate([samples[:cut], _quiet(silence), samples[cut:], _quiet(2.5)])
         heard = await listen(system, spoken)
-        last_word = heard.origin + entry["end"] + silence
-        return bool(heard.turns) and heard.turns[0] < last_word
+        pause_ends = heard.origin + cut / RATE + silence
+        return any(pause_ends - silence < turn < pause_ends + NOTICED_SECS for turn in heard.turns)
 
     cut = await _at_once([lambda name=name, count=count: one(name, count) for name, count in PAUSES])
     return {"turns": len(cut), "cut": sum(cut), "where": [PAUSES[i] for i, was in enumerate(cut) if was]}

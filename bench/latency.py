@@ -171,7 +171,7 @@ async def converse(system: str, turns: Sequence[tuple[str, float, bool]]) -> lis
     transport = WavTransport(WavTransportParams(user_audio=samples, user_audio_rate=RATE, tap=tap))
     pipeline: Pipeline
     if system == "ours":
-        built = build_pipeline(transport, Settings(_env_file=None))
+        built = build_pipeline(transport, Settings())
         pipeline, observer = built.pipeline, Stages(built.ears, built.brain, built.voice)
     else:
         pipeline, ears, brain, voice = stock_pipeline(transport)

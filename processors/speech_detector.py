@@ -16,6 +16,8 @@ from processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumed
 # twice as many, at 80 ms half as many and nothing is gained. Ears take such a pause back.
 DEFAULT_PAUSE_SECS = 0.06
 _SILERO_LAG_SECS = 0.07
+# Within the first syllable the confidence may fall for a window or two.
+_FALSE_ONSET_SECS = 0.12
 # Quiet is what lies this far below the loudest of the last syllables, or hardly above the noise.
 _BELOW_PEAK_DB, _ABOVE_FLOOR_DB = 30.0, 8.0
 _PEAK_SECS, _FLOOR_SECS, _LEVEL_SECS = 0.6, 3.0, 0.01
@@ -36,6 +38,7 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         """
         super().__init__(sample_rate=sample_rate, params=params)
         self._voiced_windows = 0
+        self._unvoiced_windows = 0
 
     @property
     def state(self) -> VADState:
@@ -51,6 +54,11 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
     def voiced_secs(self) -> float:
         """How long it has sounded like speech, whatever ``state`` is: the volume it waits for rises slowly."""
         return self._voiced_windows * self.window_secs
+
+    @property
+    def unvoiced_secs(self) -> float:
+        """How long it has not sounded like speech, whatever ``state`` is."""
+        return self._unvoiced_windows * self.window_secs
 
     @property
     def quiet_secs(self) -> float:
@@ -70,6 +78,7 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         samples = np.frombuffer(buffer, dtype="<i2").astype(np.float32)
         voiced = confidence >= self.params.confidence and float(np.sqrt(np.mean(samples**2))) >= _AUDIBLE_RMS
         self._voiced_windows = self._voiced_windows + 1 if voiced else 0
+        self._unvoiced_windows = 0 if voiced else self._unvoiced_windows + 1
         return confidence
 
 
@@ -146,9 +155,9 @@ class SpeechDetector(VADProcessor):
             if analyzer.voiced_secs >= self._onset_secs and not self._onset:
                 self._onset = True
                 await self.push_frame(SpeechOnsetFrame(analyzer.voiced_secs))
-            elif analyzer.voiced_secs == 0.0 and self._onset:
+            elif analyzer.unvoiced_secs >= _FALSE_ONSET_SECS and self._onset:
                 self._onset = False
-                await self.push_frame(SpeechPausedFrame(analyzer.window_secs))
+                await self.push_frame(SpeechPausedFrame(analyzer.unvoiced_secs))
 
 
 class _QuietMeter:

@@ -55,8 +55,10 @@ def merge_overlap(head: str, tail: str) -> tuple[str, str]:
     right = [_normalized(unit) for unit in tail_units[:_SEAM_UNITS]]
     anchor = _find_anchor(left, right)
     if anchor is None:
-        if left and right and right[0] != left[-1] and left[-1] and right[0].startswith(left[-1]):
-            return _text(head_units[:-1], head), tail  # The head ends in the first half of the tail's first word.
+        for i, unit in enumerate(right[: _GARBLED_UNITS + 1]):
+            if left and left[-1] and unit.startswith(left[-1]):
+                # The head ends in the first half of a word that the tail has whole.
+                return _text(head_units[:-1], head), _text(tail_units[i:], tail)
         return head, tail
     head_end, tail_start = anchor
     return _text(head_units[: offset + head_end], head), _text(tail_units[tail_start:], tail)
