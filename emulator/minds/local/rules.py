@@ -256,8 +256,8 @@ def story_so_far(turn: Turn) -> Answer | None:
     if not told.interrupted:
         return f"It began like this: {opening}. And it ended like this: {last}."
     if opening.endswith(last):
-        return f"It went like this: {opening}. That is as far as you let me get."
-    return f"It began like this: {opening}. You stopped me at: {last}."
+        return f"It went like this: {opening}… That is as far as you let me get."
+    return f"It began like this: {opening}. You stopped me at: {last}…"
 
 
 def go_on(turn: Turn) -> Answer | None:

@@ -101,13 +101,13 @@ def test_does_not_tell_a_story_twice():
     [
         (
             "Here is one about a lighthouse. On the last rock before the open sea stood an old",
-            "It went like this: On the last rock before the open sea stood an old. That is as far as you let me get.",
+            "It went like this: On the last rock before the open sea stood an old… That is as far as you let me get.",
         ),
         (
             STORY[: STORY.index("a seal with") + len("a seal with")],
             "It began like this: On the last rock before the open sea stood an old lighthouse, and in it lived a "
             "keeper called Ines, who had not spoken to anybody for so long that she talked to the lamp. "
-            "You stopped me at: a seal with.",
+            "You stopped me at: a seal with…",
         ),
     ],
 )
