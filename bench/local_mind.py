@@ -57,7 +57,7 @@ def show(name: str, seconds: list[float]) -> None:
 
 
 async def hear(mind: LocalMind, pcm: bytes, end: float) -> tuple[str, float, float | None]:
-    """Stream in real time, half-close 0.3 s after the speech; return text, wait for the final, time to an interim."""
+    """Stream in real time, half-close 0.3 s after the speech; return text, wait for a final, time to an interim."""
     recognition = mind.listener.recognize(RecognitionRequest(["en-US"], "latest_long", interim_results=True))
     started = time.perf_counter()
     first_interim: float | None = None
