@@ -51,9 +51,8 @@ def plain(text: str) -> str:
 
 def show(name: str, seconds: list[float]) -> None:
     """Print median and maximum in milliseconds."""
-    print(
-        f"{name:45} p50 {statistics.median(seconds) * 1e3:6.0f} ms   max {max(seconds) * 1e3:6.0f} ms   n {len(seconds)}"
-    )
+    median, most = statistics.median(seconds) * 1e3, max(seconds) * 1e3
+    print(f"{name:45} p50 {median:6.0f} ms   max {most:6.0f} ms   n {len(seconds)}")
 
 
 async def hear(mind: LocalMind, pcm: bytes, end: float) -> tuple[str, float, float | None]:
