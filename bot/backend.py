@@ -145,6 +145,11 @@ class Emulator:
         return f"The emulator ended unexpectedly ({_how(code)}): see {self._log}, then start again."
 
     @property
+    def has_started(self) -> bool:
+        """Whether it was started."""
+        return self._process is not None
+
+    @property
     def has_died(self) -> bool:
         """Whether it was started and has ended."""
         return self._process is not None and self._process.returncode is not None

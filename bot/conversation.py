@@ -232,7 +232,8 @@ class Conversation:
 
     async def _fail(self, message: str) -> None:
         # Services of a server that has died complain too, perhaps before the news of its death.
-        await asyncio.sleep(_DEATH_SECS if not self._emulator.has_died else 0)
+        if self._emulator.has_started:
+            await asyncio.sleep(_DEATH_SECS)
         if not self._emulator.has_died:
             self._outcome.fail(message)
 
@@ -265,6 +266,8 @@ class Conversation:
             await asyncio.sleep(0.1)
         deaf = self._finish.spoken and not self._finish.understood
         if not deaf and not self._finish.unanswered:
+            if not self._finish.spoken:
+                self._terminal.say("No speech was found in the user audio.", "yellow")
             self._outcome.end("finished")
             return
         logger.error(f"Given up, still under way: {', '.join(self._finish.unanswered) or 'nothing'}.")
@@ -275,7 +278,7 @@ class Conversation:
     async def _watch_emulator(self) -> None:
         message = await self._emulator.died()
         if not self._outcome.over.is_set():
-            self._session.emit("error", message=message, source="emulator", permanent=False)
+            self._session.emit("error", message=message, source="emulator", permanent=True)
             self._outcome.fail(message)
 
     def _watch(self, watching: Coroutine[Any, Any, None]) -> None:

@@ -37,7 +37,7 @@ class EndOfConversation:
             return
         self._audio_over = self._audio_over or event.type == "user_audio_finished"
         self.spoken = self.spoken or event.type == "user_started"
-        self.understood = self.understood or event.type == "turn_sent"
+        self.understood = self.understood or "words not sent" in begun
         self._under_way -= ended
         self._under_way |= begun
         self._last_change = now

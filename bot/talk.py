@@ -55,14 +55,13 @@ async def _hold(settings: Settings, folder: Path, terminal: Terminal, *, verbose
         try:
             await Conversation(settings, session, terminal, outcome, mirror=mirror, mind=mind).run()
         except ConfigurationError as error:
-            session.emit("error", message=str(error), source="bot", permanent=True)
             outcome.fail(str(error))
         except Exception as error:  # whatever it is, a person gets one line and the log the rest
             logger.exception("The conversation failed.")
-            message = f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more."
-            session.emit("error", message=message, source="bot", permanent=True)
-            outcome.fail(message)
+            outcome.fail(f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more.")
         finally:
+            if outcome.failure and not session.has_told(outcome.failure):
+                session.emit("error", message=outcome.failure, source="bot", permanent=True)
             await session.close(outcome.reason)
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))

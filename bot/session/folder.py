@@ -18,7 +18,7 @@ from bot.session.observer import SessionObserver
 from bot.session.recorder import Recorder
 from bot.session.redaction import Redactor
 from bot.session.sound import SoundEdges
-from bot.session.transcript import Transcript, render
+from bot.session.transcript import Problem, Transcript, render
 from processors.errors import ConfigurationError
 
 RECORDING = "conversation.wav"
@@ -109,6 +109,15 @@ class Session:
             fields: Its fields.
         """
         self._take(type_, None, fields)
+
+    def has_told(self, message: str) -> bool:
+        """Whether an error has been written down.
+
+        Args:
+            message: Its message.
+        """
+        hidden = self._redactor.text(message)
+        return any(isinstance(entry, Problem) and entry.message == hidden for entry in self.transcript.entries)
 
     def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
         """Take one captured block (see ``AudioTap``).

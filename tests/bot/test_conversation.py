@@ -197,6 +197,7 @@ async def test_an_emulator_that_dies_ends_the_conversation_with_one_line(tmp_pat
     os.kill(pid, signal.SIGKILL)
     run = await finish(process, home / "s")
     assert "signal 9" in run.error
+    assert run.output.count("signal 9") == 1
     assert run.of_type("user_started")
     assert run.events[-1]["reason"] == "failed"
 

@@ -70,6 +70,8 @@ def test_it_knows_whether_anything_was_understood():
     deaf = after("user_started", "user_stopped", OVER)
     assert (deaf.spoken, deaf.understood) == (True, False)
     assert after(*TURN, "turn_sent").understood
+    assert after("user_started", "final", "backchannel", OVER).understood
+    assert not after("user_started", "final: ", OVER).understood
 
 
 def test_each_sign_of_life_renews_its_patience():
