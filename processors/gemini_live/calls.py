@@ -19,6 +19,7 @@ class Call:
         group: Calls that came in one message are answered in one message.
         blocking: Whether the model waits for the result.
         response: The result, once there is one.
+        speak: Whether the user is to hear what the model says to it.
     """
 
     call_id: str
@@ -28,6 +29,7 @@ class Call:
     group: int
     blocking: bool
     response: dict[str, Any] | None = None
+    speak: bool = True
 
 
 class CallLedger:
@@ -89,12 +91,13 @@ class CallLedger:
         for call_id in ids:
             self._calls.pop(call_id, None)
 
-    def returned(self, call_id: str, response: dict[str, Any]) -> bool:
+    def returned(self, call_id: str, response: dict[str, Any], *, speak: bool = True) -> bool:
         """Note a result.
 
         Args:
             call_id: Id of the call.
             response: What to tell the model.
+            speak: Whether the user is to hear what the model says to it.
 
         Returns:
             Whether anybody waits for it.
@@ -103,6 +106,7 @@ class CallLedger:
         if call is None:
             return False
         call.response = response
+        call.speak = speak
         return True
 
     def interrupted(self) -> None:

@@ -32,6 +32,7 @@ OPEN_SECS = 15.0
 
 _SHORTEST_AUDIO = 512
 _SOUND_EVERY_SECS = 0.25
+_BLOB = b'"inlineData"'
 _AUDIO_FIELD = b'"data"'
 # Everything a message may say besides audio, by the names of its fields (facts C3).
 _MORE_THAN_AUDIO = re.compile(
@@ -81,7 +82,7 @@ def without_audio(raw: bytes) -> bytes:
         The same with empty ``data`` strings.
     """
     kept, position = [], 0
-    while (field := raw.find(_AUDIO_FIELD, position)) >= 0:
+    while (blob := raw.find(_BLOB, position)) >= 0 and (field := raw.find(_AUDIO_FIELD, blob)) >= 0:
         begin = raw.find(b'"', field + len(_AUDIO_FIELD)) + 1
         end = raw.find(b'"', begin)
         if begin <= 0 or end < 0:

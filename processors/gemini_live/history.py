@@ -19,7 +19,13 @@ from processors.gemini_live.text import letters
 HEARD_WORDS_IN_NOTE = 30
 """Words of the heard text that a note quotes; the end of it is what tells the model where it was cut."""
 
+HEARD_CHARS_IN_NOTE = 300
+"""Its length in characters, for languages that do not part words by spaces."""
+
 _INSTRUCTION_ROLES = ("system", "developer")
+_TELLING_LETTERS = 12  # fewer are found in any text by chance
+_INPUT_ROLES = ("user", *_INSTRUCTION_ROLES)
+_NO_RESULT = (None, "IN_PROGRESS", "CANCELLED")
 
 
 @dataclass
@@ -30,8 +36,10 @@ class Entry:
         role: Who said it, as the server sees it.
         text: What, as far as we know.
         messages: Messages of the context that it stands for.
+        calls: Ids of function calls whose results it brought.
         turn: Number of the turn, 0 for seeded history.
         cut: Whether the user interrupted it before all was heard.
+        unfinished: Whether the model was still answering then.
         corrects: Earlier entries that a note in this one put right.
         provisional: Whether it speaks for a turn that was not confirmed yet.
     """
@@ -39,8 +47,10 @@ class Entry:
     role: str
     text: str = ""
     messages: list[Any] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     turn: int = 0
     cut: bool = False
+    unfinished: bool = False
     corrects: list["Entry"] = field(default_factory=list)
     provisional: bool = False
 
@@ -119,7 +129,6 @@ class History:
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
-        self._told_calls: set[str] = set()
 
     # Taking turns out of the context.
 
@@ -137,14 +146,10 @@ class History:
         self._adopt_confirmed(messages)
         known = self._known()
         new: list[Any] = []
-        for message in reversed(messages):
-            if isinstance(message, LLMSpecificMessage):
-                continue
-            if (
-                id(message) in known
-                or _opens(message, messages)
-                or message.get("role") not in ("user", *_INSTRUCTION_ROLES)
-            ):
+        for message in reversed(_standard(messages)):
+            if async_tool_messages.parse_message(message) is not None:
+                continue  # the result itself goes to the model as a function response
+            if id(message) in known or message.get("role") not in _INPUT_ROLES:
                 break
             new.insert(0, message)
         if not any(_text(message) for message in new):
@@ -183,9 +188,10 @@ class History:
         calls: list[str] = []
         covered: list[Any] = []
         names: dict[str, str] = {}
+        told_calls = {call_id for entry in self._entries for call_id in entry.calls}
         for message in missed:
             covered.append(message)
-            role, text = _as_history(message, names, self._told_calls)
+            role, text = _as_history(message, names, told_calls)
             if text and role == "call":
                 calls.append(text)
             elif text:
@@ -195,7 +201,14 @@ class History:
         if covered:
             self._entries.append(Entry("user", messages=covered))
         self._entries.append(
-            Entry("user", turn.text, list(turn.messages), turn.number, corrects=cut, provisional=turn.provisional)
+            Entry(
+                "user",
+                turn.text,
+                messages=list(turn.messages),
+                turn=turn.number,
+                corrects=cut,
+                provisional=turn.provisional,
+            )
         )
         return Composed(tuple(earlier), "\n".join(notes), turn.text)
 
@@ -212,11 +225,12 @@ class History:
             self._entries.append(last)
         last.text += text
 
-    def interrupted(self, turn: int) -> None:
+    def interrupted(self, turn: int, *, unfinished: bool) -> None:
         """The user spoke while the answer to this turn was awaited, spoken, or waiting to be spoken.
 
         Args:
             turn: Number of the turn.
+            unfinished: Whether the model was still answering: it may remember more than was passed on.
         """
         entry = next((entry for entry in reversed(self._entries) if entry.turn == turn), None)
         if entry is None:
@@ -225,6 +239,7 @@ class History:
             entry = Entry("model", turn=turn)
             self._entries.append(entry)
         entry.cut = True
+        entry.unfinished = unfinished
 
     def call_told(self, call_id: str) -> None:
         """A function call's result reached the session.
@@ -232,12 +247,14 @@ class History:
         Args:
             call_id: Id of the call.
         """
-        self._told_calls.add(call_id)
+        self._entries.append(Entry("user", calls=[call_id]))
 
     def withdraw(self) -> None:
         """The provisional turn was a mistake: no message of the context stands for it."""
         for entry in self._entries:
-            entry.provisional = False
+            if entry.provisional:
+                entry.provisional = False
+                entry.messages = []
 
     # Going back and starting over.
 
@@ -252,15 +269,20 @@ class History:
         Args:
             mark: As it was when the handle came.
         """
-        for entry in self._entries[mark:]:
-            for message in entry.messages:
-                self._told_calls.discard(_call_id(message))
         del self._entries[mark:]
+
+    def is_rewritten(self, messages: Sequence[Any]) -> bool:
+        """Tell whether the context lost messages that the session holds: it was summarized or replaced.
+
+        Args:
+            messages: All messages of the context.
+        """
+        self._adopt_confirmed(messages)
+        return not self._known() <= {id(message) for message in messages}
 
     def forget(self) -> None:
         """The session is a new one and holds nothing."""
         self._entries.clear()
-        self._told_calls.clear()
 
     def can_seed(self, messages: Sequence[Any], exclude: Sequence[Any] = ()) -> bool:
         """Tell whether there is a history for a fresh session.
@@ -314,7 +336,8 @@ class History:
             if owner is not None:
                 owner.messages.append(message)
         for entry in unmatched:
-            if entry.cut and letters("".join(_text(m) for m in entry.messages)) == letters(entry.text) != "":
+            heard_of_it = letters("".join(_text(message) for message in entry.messages))
+            if entry.cut and not entry.unfinished and heard_of_it and heard_of_it == letters(entry.text):
                 entry.cut = False  # all of it was heard before the user spoke
 
 
@@ -329,7 +352,12 @@ def _told(messages: Sequence[Any], exclude: Sequence[Any]) -> tuple[list[tuple[s
 
 def _tells_of(said: str, heard: str) -> bool:
     """Whether a heard text is (part of) what the model said; fillers may stand around it."""
-    return bool(said) and bool(heard) and (heard in said or said in heard or said[:12] == heard[:12])
+    if not said or not heard:
+        return False
+    whole = min(len(said), len(heard)) >= _TELLING_LETTERS
+    at_an_end = said.startswith(heard) or heard.startswith(said) or heard.endswith(said)
+    inside = heard in said or said in heard or said[:_TELLING_LETTERS] == heard[:_TELLING_LETTERS]
+    return at_an_end or (whole and inside)
 
 
 def opening_instruction(messages: Sequence[Any]) -> str:
@@ -358,10 +386,6 @@ def _text(message: LLMContextMessage) -> str:
     return standard_message_text(message).strip()
 
 
-def _call_id(message: Any) -> str:
-    return message.get("tool_call_id", "") if isinstance(message, dict) else ""
-
-
 def _as_input(message: Any) -> str:
     text = _text(message)
     return f"[Instruction: {text}]" if message.get("role") in _INSTRUCTION_ROLES else text
@@ -375,11 +399,14 @@ def _as_history(message: Any, names: dict[str, str], told_calls: set[str]) -> tu
         names[call["id"]] = f"{function['name']}({function['arguments']})"
     if message.get("tool_calls"):
         return "call", ""
-    if role == "tool":
-        call_id = message.get("tool_call_id", "")
-        if call_id in told_calls or async_tool_messages.parse_message(message) is not None:
+    background = async_tool_messages.parse_message(message)
+    call_id = background.tool_call_id if background else message.get("tool_call_id", "")
+    if role == "tool" or background:
+        result = background.result if background else message.get("content")
+        over = background is None or background.kind == "final"
+        if call_id in told_calls or not over or result in _NO_RESULT:
             return "call", ""
-        return "call", f"[You already called {names.get(call_id, 'a function')}; it returned {message.get('content')}]"
+        return "call", f"[You already called {names.get(call_id, 'a function')}; it returned {result}]"
     if role in _INSTRUCTION_ROLES:
         return "user", _as_input(message)
     return ("model" if role == "assistant" else "user"), _text(message)
@@ -390,6 +417,6 @@ def _heard_note(heard: Sequence[Any]) -> str:
     words = " ".join(_text(message) for message in heard).split()
     if not words:
         return "[The user interrupted you before hearing anything of your last reply.]"
-    quoted = " ".join(words[-HEARD_WORDS_IN_NOTE:])
-    lead = "... " if len(words) > HEARD_WORDS_IN_NOTE else ""
+    quoted = " ".join(words[-HEARD_WORDS_IN_NOTE:])[-HEARD_CHARS_IN_NOTE:]
+    lead = "... " if quoted != " ".join(words) else ""
     return f'[The user interrupted you. Of your last reply they heard only: "{lead}{quoted}"]'

@@ -242,8 +242,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     async def _take_turn(self, frame: LLMContextFrame, direction: FrameDirection) -> None:
         self._context = frame.context
-        self._apply_changes(fresh=False)
         messages = frame.context.messages
+        rewritten = self._machine.history.is_rewritten(messages)
+        self._apply_changes(fresh=rewritten, force=rewritten)
         turn = self._machine.history.take(messages, self._turn + 1, provisional=frame.speculation)
         if turn is None:
             if direction is FrameDirection.UPSTREAM or frame.speculation:
@@ -338,8 +339,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         properties = frame.properties
         if properties is not None and not properties.is_final:
             return  # the Live API has no place for a result that is not the last (facts C7)
+        speak = properties.run_llm if properties is not None and properties.run_llm is not None else frame.run_llm
         await self._fillers.end(frame.tool_call_id)
-        self._feed(self._machine.result, frame.tool_call_id, response_of(frame.result))
+        self._feed(self._machine.result, frame.tool_call_id, response_of(frame.result), speak=speak is not False)
 
     def _begin_filler(self, call_id: str) -> None:
         settings: Any = self._settings

@@ -273,7 +273,7 @@ class SessionMachine:
             What to do.
         """
         if self._current is not None and (self._unheard or self._bot_speaking or self.turns.busy):
-            self.history.interrupted(self._current.number)
+            self.history.interrupted(self._current.number, unfinished=self.turns.generating)
         self._unheard = False
         # What waits to be sent is in the context, and told with the turn that comes now.
         self._outgoing = None
@@ -342,18 +342,19 @@ class SessionMachine:
         self._pump(now)
         return self._flush()
 
-    def result(self, call_id: str, response: dict[str, Any], now: float) -> list[Action]:
+    def result(self, call_id: str, response: dict[str, Any], now: float, *, speak: bool = True) -> list[Action]:
         """A function returned.
 
         Args:
             call_id: Id of the call.
             response: What to tell the model.
             now: Clock reading.
+            speak: Whether the user is to hear what the model says to it.
 
         Returns:
             What to do.
         """
-        if self.calls.returned(call_id, response):
+        if self.calls.returned(call_id, response, speak=speak):
             self._pump(now)
         return self._flush()
 
@@ -482,6 +483,8 @@ class SessionMachine:
                 self.history.call_told(call.call_id)
                 self.turns.result_sent(call.call_id, now)
             self._watchdog.answered()
+            if not any(call.speak for call in calls):
+                self.turns.interrupt()  # the model answers every result; this answer is not for the user
             self._out.append(SendResults(tuple(response_message(call) for call in calls)))
 
     # Connections.

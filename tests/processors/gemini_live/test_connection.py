@@ -1,0 +1,42 @@
+"""Cutting audio out of raw messages."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from processors.gemini_live.connection import SilentSocket, without_audio
+
+AUDIO = base64.b64encode(bytes(9600)).decode()
+PART = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": AUDIO}}
+
+
+class Socket:
+    def __init__(self, *messages: Any) -> None:
+        self.messages = [json.dumps(message).encode() for message in messages]
+
+    async def recv(self, *, decode: bool | None = None) -> bytes:
+        return self.messages.pop(0)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_audio_is_cut_out_and_nothing_else(indent: int | None) -> None:
+    message = {"serverContent": {"modelTurn": {"parts": [PART, {"text": 'say "data": now'}, PART]}}}
+    cut = json.loads(without_audio(json.dumps(message, indent=indent).encode()))
+    assert cut["serverContent"]["modelTurn"]["parts"][0]["inlineData"]["data"] == ""
+    assert cut["serverContent"]["modelTurn"]["parts"][2]["inlineData"]["data"] == ""
+    assert cut["serverContent"]["modelTurn"]["parts"][1] == {"text": 'say "data": now'}
+
+
+async def test_messages_with_nothing_but_audio_are_thinned_out_and_all_others_come_through() -> None:
+    audio = {"serverContent": {"modelTurn": {"parts": [PART]}}}
+    words = {"serverContent": {"modelTurn": {"parts": [PART]}, "outputTranscription": {"text": "Hi"}}}
+    usage = {"serverContent": {"turnComplete": True}, "usageMetadata": {"totalTokenCount": 3}}
+    big = {"toolCall": {"functionCalls": [{"id": "1", "name": "f", "args": {"data": "x" * 2000}}]}}
+    socket = SilentSocket(Socket(audio, audio, audio, words, audio, usage, big))
+    got = [json.loads(await socket.recv()) for _ in range(4)]
+    assert "outputTranscription" not in got[0]["serverContent"]
+    assert got[1]["serverContent"]["outputTranscription"] == {"text": "Hi"}
+    assert got[2]["serverContent"]["turnComplete"]
+    assert got[3] == big
