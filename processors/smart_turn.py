@@ -128,8 +128,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
                 await self._speculate(join_text(self._said, frame.text))
         result = await super().process_frame(frame)
         if isinstance(frame, SpeechCoveredFrame):
-            self._transcript_finalized = True
-            await self._maybe_trigger_user_turn_stopped()
+            await self._handle_covered()
         return result
 
     async def trigger_user_turn_stopped(self, *, enable_user_speaking_frames: bool | None = None) -> None:
@@ -169,6 +168,14 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         if self._wait_until is not None:
             self._start_waiting()
             await self._speculate_while_waiting()
+
+    async def _handle_covered(self) -> None:
+        self._transcript_finalized = True
+        if self._said or self._vad_user_speaking:
+            await self._maybe_trigger_user_turn_stopped()
+        else:
+            # A turn that noise began: waiting for its words would keep the bot silent for seconds.
+            await self.trigger_user_turn_stopped()
 
     async def _handle_pause(self, frame: SpeechPausedFrame) -> None:
         if self._vad_user_speaking:

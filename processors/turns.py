@@ -24,6 +24,7 @@ def user_turn_strategies(
     language: str | Sequence[str] = (),
     *,
     understand_barge_in: bool = True,
+    speculate: bool = False,
     stop: SmartTurnStopParams | None = None,
     barge_in: BargeInParams | None = None,
 ) -> UserTurnStrategies:
@@ -32,6 +33,7 @@ def user_turn_strategies(
     Args:
         language: Locale or locales of the user; empty or ``auto`` for every language the word lists know.
         understand_barge_in: Let backchannels and noise pass while the bot speaks, instead of stopping it at any speech.
+        speculate: Ask for the answer before it is certain that the turn is over; the ears' ``eager`` belongs to it.
         stop: When a silence ends a turn, or None for the defaults.
         barge_in: What stops the bot, or None for the defaults.
 
@@ -40,7 +42,7 @@ def user_turn_strategies(
     """
     languages = [language] if isinstance(language, str) and language else list(language)
     words = turn_words(*languages)
-    stop = stop or SmartTurnStopParams()
+    stop = stop or SmartTurnStopParams(speculate=speculate)
     # Smart Turn's own limit on silence only backs up the strategy's.
     analyzer = EarlySmartTurnAnalyzer(params=SmartTurnParams(stop_secs=stop.incomplete_wait_secs + 2.0))
     start: list[BaseUserTurnStartStrategy]

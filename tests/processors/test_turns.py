@@ -127,6 +127,11 @@ async def test_noise_after_the_last_words_ends_the_turn_when_it_is_known_to_be_n
     assert said == ["How are you"]
 
 
+async def test_a_turn_that_noise_began_ends_when_it_is_known_to_be_noise():
+    down, said, _ = await turns([*AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT], 0.95)
+    assert (count(down, UserStoppedSpeakingFrame), said) == (1, [])
+
+
 async def test_a_sound_of_speech_holds_the_end_until_it_is_clear_what_it_is():
     frames = [*say("Is it cold outside?"), SpeechOnsetFrame(0.06), PAST_THE_WAIT]
     down, _, _ = await turns(frames, 0.2)
