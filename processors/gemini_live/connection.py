@@ -159,7 +159,7 @@ class LiveConnection:
         stack = AsyncExitStack()
         try:
             async with asyncio.timeout(OPEN_SECS):
-                if client.vertexai:
+                if client.vertexai and not client._api_client.api_key:
                     # google-genai would refresh the token in the event loop, which stalls everybody's audio.
                     await asyncio.to_thread(client._api_client._access_token)
                 session = await stack.enter_async_context(client.aio.live.connect(model=model, config=config))

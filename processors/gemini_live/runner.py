@@ -14,7 +14,7 @@ from pipecat.utils.asyncio.task_manager import BaseTaskManager
 from processors.gemini_live.actions import Action, Close, Open, SendContent, SendResults, SendText
 from processors.gemini_live.connection import ConnectionLost, ConnectionRefused
 from processors.gemini_live.link import LinkState
-from processors.gemini_live.models import Modality, explain_refusal
+from processors.gemini_live.models import Modality, Refusal, Remedy, explain_refusal
 from processors.gemini_live.session import SessionMachine
 
 ConfigMaker = Callable[[Open, Modality], types.LiveConnectConfig]
@@ -136,6 +136,11 @@ class SessionRunner:
             )
             self.do(self._machine.refused, action.serial, refusal)
             return
+        except Exception as error:
+            # google-genai refuses some settings itself, before anything is sent; a bot without a brain must say so.
+            line = f"Gemini Live could not be set up ({_one_line(error)}): check the settings."
+            self.do(self._machine.refused, action.serial, Refusal(Remedy.GIVE_UP, line))
+            return
         if not self._machine.link.concerns(action.serial) or self._machine.link.state is not LinkState.OPENING:
             await connection.close()
             return
@@ -151,6 +156,9 @@ class SessionRunner:
                 self.do(self._machine.message, serial, message)
         except ConnectionLost as lost:
             self.do(self._machine.lost, serial, lost.code, lost.reason)
+        except Exception as error:
+            # A message that google-genai cannot read must not leave the session deaf.
+            self.do(self._machine.lost, serial, 0, _one_line(error))
 
     async def _close(self, serial: int) -> None:
         await self._drop_connection()
@@ -163,3 +171,7 @@ class SessionRunner:
             await self._tasks.cancel_task(receiving)
         if connection is not None:
             await connection.close()
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

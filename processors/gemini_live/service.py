@@ -118,6 +118,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         self._declared: list[Any] | None = None
         self._instruction: str | None = None
         self._speculative = False
+        self._responding = False
         self._fillers = Fillers(self._say_filler, self.create_task, self.cancel_task)
 
     def can_generate_metrics(self) -> bool:
@@ -198,6 +199,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         """
         if isinstance(frame, InterruptionFrame):
             # Before anything awaits: not one more piece of the old answer leaves.
+            self._responding = False  # for everybody downstream an interruption ends the response
             self._withdraw() if self._speculative else self._feed(self._machine.interrupt)
         await super().process_frame(frame, direction)
         match frame:
@@ -241,7 +243,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             self._runner.do(step, *args, **kwargs)
 
     async def _take_turn(self, frame: LLMContextFrame, direction: FrameDirection) -> None:
-        self._context = frame.context
+        if not frame.speculation:
+            self._context = frame.context
         messages = frame.context.messages
         rewritten = self._machine.history.is_rewritten(messages)
         self._apply_changes(fresh=rewritten, force=rewritten)
@@ -268,10 +271,12 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     async def _perform(self, action: Action) -> None:
         match action:
-            case Started(turn) | Piece(turn) | Ended(turn) | ToolCalls(turn):
+            case Started(turn) | Piece(turn) | ToolCalls(turn):
                 # The user may have interrupted since the machine decided this.
                 if self._machine.turns.is_speakable(turn):
                     await self._put_out(action)
+            case Ended():
+                await self._end_response()
             case ToolCancellation(ids):
                 for call_id in ids:
                     await self._fillers.end(call_id)
@@ -287,19 +292,22 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             case Report():
                 await self._report(action)
 
-    async def _put_out(self, action: Started | Piece | Ended | ToolCalls) -> None:
+    async def _put_out(self, action: Started | Piece | ToolCalls) -> None:
         match action:
             case Started():
+                self._responding = True
                 await self.push_frame(LLMFullResponseStartFrame())
             case Piece(_, text):
                 await self.stop_ttfb_metrics()
                 await self._push_llm_text(text)
-            case Ended(_, spoken):
-                await self.stop_processing_metrics()
-                if spoken:
-                    await self.push_frame(LLMFullResponseEndFrame())
             case ToolCalls(_, calls):
                 await self._call(calls)
+
+    async def _end_response(self) -> None:
+        await self.stop_processing_metrics()
+        if self._responding:
+            self._responding = False
+            await self.push_frame(LLMFullResponseEndFrame())
 
     async def _apologize(self) -> None:
         text = self._settings.apology or in_language(APOLOGIES, language_code(self._settings.language))

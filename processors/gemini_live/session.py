@@ -249,7 +249,8 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        self.context = turn.context
+        if not turn.provisional:
+            self.context = turn.context
         self._listening_until = 0.0
         if self._roll_back_at is not None:
             # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
@@ -492,6 +493,10 @@ class SessionMachine:
     def _open(self, *, resume: bool) -> None:
         self._fence_until = None
         self._suspect = False
+        if self._roll_back_at is not None:
+            # The connection broke before the withdrawn turn was undone: going back does it.
+            self._roll_back_at = None
+            self.link.handle = self._handle_before_current
         pending = self._outgoing or (self._current if self._unanswered() else None)
         self._seeding = self.history.can_seed(self.context, pending.messages if pending else ())
         self._out.append(self.link.open(resume=resume, history=self._seeding))

@@ -309,6 +309,21 @@ def test_a_model_that_finishes_its_answers_loses_the_connection_instead(model: s
     assert [action.handle for action in session.of(Open)] == [None, "h1"]
 
 
+def test_a_withdrawn_turn_is_in_no_seed() -> None:
+    session = Session()
+    session.say("Hello.")
+    session.answer("Hi.")
+    turn = session.machine.history.take([*session.context, {"role": "user", "content": "What ti"}], 2, provisional=True)
+    session.feed(session.machine.submit, turn)
+    session.feed(session.machine.withdraw)
+    session.feed(session.machine.lost, session.machine.link.serial, 1011, "gone")
+    session.turns += 1
+    session.say("What time is it?")
+    assert "What ti " not in session.sent()[-2] + session.sent()[-1]
+    assert session.sent()[-1].endswith("What time is it?")
+    assert session.sent()[-2] == "user: Hello. | model: Hi."
+
+
 # Whatever happens, in whatever order, every turn comes to an end.
 
 happenings = st.lists(
