@@ -12,6 +12,8 @@ _RATE = 24_000
 _BUFFER_SECS = 0.1
 # A loudspeaker slower than the conversation's clock skips rather than falls behind.
 _BEHIND_SECS = 0.5
+# Blocks come with the jitter of an event loop; without this much in hand each late one would be heard as a crackle.
+_AHEAD_SECS = 0.08
 
 
 class _Side:
@@ -20,6 +22,7 @@ class _Side:
     def __init__(self) -> None:
         self._blocks: deque[np.ndarray] = deque()
         self._waiting = 0
+        self._flowing = False
         self._resampler: tuple[int, StreamResampler] | None = None
 
     def put(self, audio: bytes, sample_rate: int) -> None:
@@ -33,6 +36,9 @@ class _Side:
 
     def take(self, count: int) -> np.ndarray:
         sound = np.zeros(count, dtype=np.int32)
+        self._flowing = self._flowing or self._waiting >= _AHEAD_SECS * _RATE
+        if not self._flowing:
+            return sound
         filled = 0
         while filled < count and self._blocks:
             block = self._blocks.popleft()
@@ -42,6 +48,7 @@ class _Side:
             if len(rest):
                 self._blocks.appendleft(rest)
         self._waiting -= filled
+        self._flowing = filled == count
         return sound
 
 

@@ -15,10 +15,20 @@ def test_both_directions_are_heard_together():
     assert np.array_equal(mirror.mix(3_000), np.concatenate([np.full(2_400, 1_000), np.zeros(600)]))
 
 
+def test_a_little_is_kept_in_hand_so_that_late_blocks_leave_no_gap():
+    mirror = Mirror()
+    mirror.played(pcm(7, 480), 24_000, 0.0)
+    assert not mirror.mix(240).any()
+    for _ in range(3):
+        mirror.played(pcm(7, 480), 24_000, 0.0)
+    assert (mirror.mix(1_920) == 7).all()
+    assert not mirror.mix(240).any()
+
+
 def test_loud_voices_together_do_not_wrap_around():
     mirror = Mirror()
-    mirror.captured(pcm(30_000, 480), 24_000, 0.0)
-    mirror.played(pcm(30_000, 480), 24_000, 0.0)
+    mirror.captured(pcm(30_000, 2_400), 24_000, 0.0)
+    mirror.played(pcm(30_000, 2_400), 24_000, 0.0)
     assert (mirror.mix(480) == 32_767).all()
 
 
