@@ -450,11 +450,15 @@ class SessionMachine:
     def _cancel_answer(self, now: float) -> None:
         """Mute the answer, and stop it at the server while it is being generated: never when idle (facts C5)."""
         generating = self.turns.interrupt()
-        if not generating or not self.link.is_open or self._fence_until is not None:
+        if not self.link.is_open or self._fence_until is not None:
             return
-        if not self.model.empty_turn_cancels:
+        # A turn whose text is complete stays open while the server imagines its playback (facts C3). Left open, it
+        # costs the next turn the 0.5 s that closing takes (facts C5); so it is closed while the user speaks. Extended
+        # thinking might take the moment for idle and speak a filler.
+        imagines_playback = not self.turns.closed and not self.model.interaction_status
+        if generating and not self.model.empty_turn_cancels:
             self._out.append(self.link.close())
-        else:
+        elif self.model.empty_turn_cancels and (generating or imagines_playback):
             self._out.append(SendContent((), complete=True))
             self.turns.cancel_sent()
             self._fence_until = now + self.options.fence_secs

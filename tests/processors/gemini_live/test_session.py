@@ -299,6 +299,22 @@ def test_a_cancelled_answer_is_waited_for_before_the_next_turn_but_not_long() ->
     assert session.sent()[-1].endswith("Stop.")
 
 
+def test_a_turn_that_only_waits_for_its_imagined_playback_is_closed_while_the_user_speaks() -> None:
+    session = Session()
+    session.say("Tell me a story.")
+    session.take(says("Once upon a time."), COMPLETE)
+    session.heard("Once upon a time.")
+    session.feed(session.machine.speaking, bot=False)
+    session.feed(session.machine.interrupt)
+    assert session.sent()[-1] == ""
+    session.take(INTERRUPTED, CLOSED)
+    session.feed(session.machine.interrupt)
+    session.say("Thanks.")
+    assert session.sent() == ["user: Tell me a story.", "", "user: Thanks."]
+    session.answer("You are welcome.")
+    assert session.of(Piece)[-1].text == "You are welcome."
+
+
 @pytest.mark.parametrize("model", ["gemini-3.1-flash-live-preview", "gemini-2.5-flash-native-audio-latest"])
 def test_a_model_that_finishes_its_answers_loses_the_connection_instead(model: str) -> None:
     session = Session(lookup(model))
