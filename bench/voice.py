@@ -61,7 +61,7 @@ CHARS_PER_SECOND = 120
 BRAIN_SECS = 0.39
 # A pause at the end of a sentence may last this long; more is a gap.
 NATURAL_PAUSE_SECS = 0.6
-# Two voices talk at a time, each on a stage of its own, because cuts take real time. More of them would measure how late
+# Two voices talk at a time, each on a stage of its own, because cuts take real time. More would measure how late
 # an overloaded event loop is.
 STAGES = 2
 CUT_BEFORE_SECS = 4.0

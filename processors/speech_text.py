@@ -64,7 +64,7 @@ class FirstPiece:
     conjunction: float = 6.0
     enough: float = 11.0
     forced: float = 2.8
-    wait: float = 0.01
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)

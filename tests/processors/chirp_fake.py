@@ -10,7 +10,7 @@ from google.cloud import texttospeech_v1 as tts
 from processors.heard_units import spoken_words
 
 RATE = 24_000
-SECS_PER_UNIT = 0.2
+SECS_PER_UNIT = 0.12
 
 
 def speech(text: str, secs_per_unit: float = SECS_PER_UNIT) -> tuple[np.ndarray, list[float]]:

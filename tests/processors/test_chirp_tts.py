@@ -192,7 +192,7 @@ async def test_characters_sent_and_thrown_away_are_metrics(server):
 async def test_late_pieces_do_not_end_the_utterance(server):
     tts = ChirpTTSService(client=server, stop_frame_timeout_s=0.5)
     frames = reply("First comes this. ", "Then comes that.")
-    down, _ = await run_test(tts, frames_to_send=[*frames[:2], SleepFrame(3.0), *frames[2:]])
+    down, _ = await run_test(tts, frames_to_send=[*frames[:2], SleepFrame(1.8), *frames[2:]])
     assert sum(isinstance(frame, TTSStartedFrame) for frame in down) == 1
     assert words(down) == ["First", "comes", "this.", "Then", "comes", "that."]
 
@@ -200,7 +200,7 @@ async def test_late_pieces_do_not_end_the_utterance(server):
 async def test_later_text_is_cut_before_the_voice_falls_silent(server):
     tts = ChirpTTSService(client=server)
     frames = reply("Good morning. ", "Once there was a tiny village without ", "any locks.")
-    down, _ = await run_test(tts, frames_to_send=[*frames[:3], SleepFrame(1.5), *frames[3:]])
+    down, _ = await run_test(tts, frames_to_send=[*frames[:3], SleepFrame(1.2), *frames[3:]])
     assert server.texts == ["Good morning.", "Once there was a tiny village without", "any locks."]
     assert len(words(down)) == 11
 

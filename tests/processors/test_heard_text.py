@@ -62,7 +62,7 @@ def test_a_hundred_cuts_of_scripted_speech(voice):
 
 @pytest.mark.skipif(importlib.util.find_spec("piper") is None, reason="the local mind's voice is not installed")
 def test_a_hundred_cuts_of_real_speech(tmp_path):
-    subprocess.run([sys.executable, "-m", "bench.voice_truth", str(tmp_path), "8"], check=True, timeout=180)
+    subprocess.run([sys.executable, "-m", "bench.voice_truth", str(tmp_path), "6"], check=True, timeout=180)
     recordings = load_recordings(tmp_path)
     assert any(recording.source == "piper" for recording in recordings)
     for source in {recording.source for recording in recordings}:
