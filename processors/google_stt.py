@@ -366,10 +366,10 @@ class GoogleStreamingSTTService(GoogleSTTService):
 
     async def _run_stream(self, stream: int, machine: SpeechStreams, client: speech_v2.SpeechAsyncClient) -> None:
         """Send one stream's audio and hand its responses to the machine."""
-        usage = _Usage()
+        usage, wakeup = _Usage(), self._wakeups[stream]
         error: google_errors.GoogleAPICallError | None = None
         try:
-            responses = await client.streaming_recognize(requests=self._requests(stream, machine, usage))
+            responses = await client.streaming_recognize(requests=self._requests(stream, machine, usage, wakeup))
             async for response in responses:
                 usage.billed_secs = max(usage.billed_secs, _secs(response.metadata.total_billed_duration))
                 if response.results:
@@ -381,6 +381,9 @@ class GoogleStreamingSTTService(GoogleSTTService):
         finally:
             self._stream_tasks.pop(stream, None)
             self._wakeups.pop(stream, None)
+            usage.over = True
+            # gRPC leaves a waiting request generator to itself: woken, it finds the stream over and ends.
+            wakeup.set()
             self._stt_usage_pending_seconds += usage.secs
         if error is not None and (remedy := _remedy(error)):
             machine.abandon(time.monotonic())
@@ -396,10 +399,9 @@ class GoogleStreamingSTTService(GoogleSTTService):
         await self._pump()
 
     async def _requests(
-        self, stream: int, machine: SpeechStreams, usage: "_Usage"
+        self, stream: int, machine: SpeechStreams, usage: "_Usage", wakeup: asyncio.Event
     ) -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
         """Yield the configuration and then audio until the part ends; returning half-closes the stream."""
-        wakeup = self._wakeups[stream]
         yield cloud_speech.StreamingRecognizeRequest(
             recognizer=f"projects/{self._project_id}/locations/{self._location}/recognizers/_",
             streaming_config=self._streaming_config(),
@@ -409,7 +411,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
             while audio := machine.take(stream, MAX_AUDIO_BYTES):
                 usage.sent_secs += len(audio) / (2 * self.sample_rate)
                 yield cloud_speech.StreamingRecognizeRequest(audio=audio)
-            if machine.exhausted(stream, time.monotonic()):
+            if usage.over or machine.exhausted(stream, time.monotonic()):
                 self._timer_changed.set()
                 return
             await wakeup.wait()
@@ -497,10 +499,11 @@ class GoogleStreamingSTTService(GoogleSTTService):
 
 @dataclass
 class _Usage:
-    """Audio of one stream: what was sent, and what the server says it bills."""
+    """Audio of one stream: what was sent, what the server says it bills, and whether it is over."""
 
     sent_secs: float = 0.0
     billed_secs: float = 0.0
+    over: bool = False
 
     @property
     def secs(self) -> float:
