@@ -5,7 +5,7 @@ from typing import Any
 
 from google.genai import types
 
-from processors.gemini_live.turns import Ended, Piece, Started, ToolCalls, ToolCancellation
+from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
 
 
 @dataclass(frozen=True)

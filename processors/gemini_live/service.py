@@ -51,7 +51,7 @@ from processors.gemini_live.settings import (
     live_config,
 )
 from processors.gemini_live.tools import declare, response_of
-from processors.gemini_live.turns import Ended, Piece, Started, ToolCalls, ToolCancellation
+from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
 from processors.gemini_live.usage import token_usage
 from processors.google_clients import gemini_client
 

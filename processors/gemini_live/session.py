@@ -12,6 +12,7 @@ from typing import Any
 
 from google.genai import types
 
+from processors.gemini_live import wording
 from processors.gemini_live.actions import (
     Action,
     Apologize,
@@ -27,12 +28,9 @@ from processors.gemini_live.history import History, Turn
 from processors.gemini_live.link import Handle, Link, LinkState, Renewal
 from processors.gemini_live.models import LiveModel, Modality, Refusal, Remedy
 from processors.gemini_live.options import SessionOptions
-from processors.gemini_live.turns import Ended, Piece, ToolCalls, ToolCancellation, TurnEvent, TurnMachine
+from processors.gemini_live.turn_events import Ended, Piece, ToolCalls, ToolCancellation, TurnEvent
+from processors.gemini_live.turns import TurnMachine
 from processors.gemini_live.watchdog import Step, Watchdog
-
-NO_ANSWER_NUDGE = "[Please answer the user's last message.]"
-WITHDRAWAL_NOTE = "[Ignore the user's previous message and your reply to it: the user had not finished speaking.]"
-EMPTY_ANSWER_NUDGE = "[Your answer did not arrive. Please give it again.]"
 
 _INVALID = 1007
 _QUIET_FAILURES = 2
@@ -259,7 +257,7 @@ class SessionMachine:
             if self.turns.generating and not self.model.empty_turn_cancels:
                 self._roll_back()
             else:
-                self._notes.append(WITHDRAWAL_NOTE)
+                self._notes.append(wording.WITHDRAWAL_NOTE)
         self._queue(turn, now)
         self._pump(now)
         return self._flush()
@@ -429,11 +427,9 @@ class SessionMachine:
             self.history.call_told(call.call_id)
         composed = self.history.compose(turn)
         notes = [*self._notes, composed.note]
-        notes += [f"[You already called {c.name}; it returned {c.response}. Do not call it again.]" for c in orphans]
+        notes += [wording.already_called(call.name, call.response) for call in orphans]
         if delivered:
-            notes.append(
-                f'[The connection broke. The user already has of your answer: "{delivered}". Go on from there.]'
-            )
+            notes.append(wording.go_on_from(delivered))
         self._notes = []
         composed = replace(composed, note="\n".join(note for note in notes if note))
         self._write(composed.contents(), composed.plain())
@@ -532,7 +528,7 @@ class SessionMachine:
         """Undo a withdrawn provisional turn: the session is resumed from before it, so no trace of it is left."""
         self._roll_back_at = None
         if self._handle_before_current is None or not self.link.is_open:
-            self._notes.append(WITHDRAWAL_NOTE)
+            self._notes.append(wording.WITHDRAWAL_NOTE)
             return
         self.link.handle = self._handle_before_current
         self._current = None
@@ -551,7 +547,7 @@ class SessionMachine:
                 self._deal(self.turns.stop(), now)
                 self._suspect = True
             case Step.NUDGE:
-                self._nudge(NO_ANSWER_NUDGE, now)
+                self._nudge(wording.NO_ANSWER_NUDGE, now)
             case Step.RESEND:
                 # From before the turn, so that neither it nor the nudge is in the model's memory twice.
                 self.link.handle = self._handle_before_current
@@ -584,7 +580,7 @@ class SessionMachine:
                 case ToolCancellation(ids):
                     self.calls.cancel(ids)
                 case Ended(turn, spoken=False) if self._worth_a_nudge(turn):
-                    self._nudge(EMPTY_ANSWER_NUDGE, now)
+                    self._nudge(wording.EMPTY_ANSWER_NUDGE, now)
                     continue
                 case _:
                     pass

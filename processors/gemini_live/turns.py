@@ -16,13 +16,13 @@ and deals every message out to them, so that text of turn *n* is only ever spoke
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import Enum
 
 from google.genai import types
 
+from processors.gemini_live.answer import Answer, Border
 from processors.gemini_live.models import LiveModel, Modality
 from processors.gemini_live.text import PieceJoiner, Resumer, ends_sentence, letters
+from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation, TurnEvent
 
 LATE_PIECE_SECS = 2.0
 """How long after its end an answer still takes late pieces (facts C3: one client keeps a 2 s tail)."""
@@ -35,112 +35,6 @@ DOUBT_SECS = 0.3
 
 LOST_BORDER_SECS = 1.0
 """Silence after which a replaced answer is taken to have ended without saying so."""
-
-
-@dataclass(frozen=True)
-class Started:
-    """The text of an answer begins.
-
-    Parameters:
-        turn: Number of the turn it answers.
-    """
-
-    turn: int
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of text, ready to be spoken.
-
-    Parameters:
-        turn: Number of the turn it answers.
-        text: To be appended as it is.
-    """
-
-    turn: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The text of an answer is complete for now.
-
-    Parameters:
-        turn: Number of the turn it answers.
-        spoken: Whether there was any text.
-    """
-
-    turn: int
-    spoken: bool
-
-
-@dataclass(frozen=True)
-class ToolCalls:
-    """The model wants functions called.
-
-    Parameters:
-        turn: Number of the turn in which it asked.
-        calls: Names, arguments and ids.
-    """
-
-    turn: int
-    calls: tuple[types.FunctionCall, ...]
-
-
-@dataclass(frozen=True)
-class ToolCancellation:
-    """The server no longer wants the results of these calls.
-
-    Parameters:
-        ids: Call ids.
-    """
-
-    ids: tuple[str, ...]
-
-
-TurnEvent = Started | Piece | Ended | ToolCalls | ToolCancellation
-
-
-class Border(Enum):
-    """How an answer's text ended on the wire."""
-
-    COMPLETE = "generationComplete"
-    INTERRUPTED = "interrupted"
-    CLOSED = "turnComplete"
-    LOST = "lost"
-
-
-@dataclass
-class Answer:
-    """One answer the server owes for one thing that was sent.
-
-    Parameters:
-        turn: Number of the turn it answers.
-        sent_index: How many sends had happened when it was asked for, itself included.
-        sent_at: Clock reading of the send, in seconds.
-        muted: Whether nothing of it is spoken any more.
-        started: Whether any sign of it came.
-        text: What was delivered of it.
-        audio: Whether audio came with it.
-        border: How its text ended on the wire, or None while it runs.
-        border_at: Clock reading of the border.
-        calls: Ids of unanswered function calls that hold it up.
-        call_words: Letters of those calls' arguments, to recognize their phantom transcript (facts C6).
-        answered_call: Whether a function result was sent and nothing came after it yet.
-    """
-
-    turn: int
-    sent_index: int
-    sent_at: float
-    muted: bool = False
-    started: bool = False
-    text: str = ""
-    audio: bool = False
-    border: Border | None = None
-    border_at: float = 0.0
-    calls: set[str] = field(default_factory=set)
-    call_words: str = ""
-    answered_call: bool = False
 
 
 class TurnMachine:

@@ -2,9 +2,9 @@
 
 from enum import Enum
 
+from processors.gemini_live.answer import Answer
 from processors.gemini_live.models import LiveModel
 from processors.gemini_live.options import SessionOptions
-from processors.gemini_live.turns import Answer
 
 
 class Step(Enum):

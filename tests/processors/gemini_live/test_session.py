@@ -24,7 +24,7 @@ from processors.gemini_live.link import LinkState, Renewal
 from processors.gemini_live.models import Modality, Refusal, Remedy, lookup
 from processors.gemini_live.options import SessionOptions
 from processors.gemini_live.session import SessionMachine
-from processors.gemini_live.turns import Ended, Piece, Started, ToolCalls
+from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls
 
 OPTIONS = SessionOptions()
 MODEL = lookup("gemini-3.8-live")

@@ -8,16 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.gemini_live.models import Modality, lookup
-from processors.gemini_live.turns import (
-    DOUBT_SECS,
-    LATE_PIECE_SECS,
-    Ended,
-    Piece,
-    Started,
-    ToolCalls,
-    ToolCancellation,
-    TurnMachine,
-)
+from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
+from processors.gemini_live.turns import DOUBT_SECS, LATE_PIECE_SECS, TurnMachine
 
 MODEL = lookup("gemini-3.8-live")
 AUDIO = {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "AAAA"}}]}}

@@ -1,0 +1,32 @@
+"""What the model is told besides the user's words: always in brackets, always short."""
+
+from typing import Any
+
+NO_ANSWER_NUDGE = "[Please answer the user's last message.]"
+WITHDRAWAL_NOTE = "[Ignore the user's previous message and your reply to it: the user had not finished speaking.]"
+EMPTY_ANSWER_NUDGE = "[Your answer did not arrive. Please give it again.]"
+
+
+def already_called(name: str, result: Any) -> str:
+    """Tell of a function whose result could not be given as such, because its connection is gone.
+
+    Args:
+        name: Function.
+        result: What it returned.
+
+    Returns:
+        The note.
+    """
+    return f"[You already called {name}; it returned {result}. Do not call it again.]"
+
+
+def go_on_from(delivered: str) -> str:
+    """Tell how far an answer came before its connection broke.
+
+    Args:
+        delivered: Its text so far.
+
+    Returns:
+        The note.
+    """
+    return f'[The connection broke. The user already has of your answer: "{delivered}". Go on from there.]'
