@@ -47,14 +47,16 @@ class Witness(FrameProcessor):
         super().__init__(**kwargs)
         self.seen: list[Seen] = []
         self.microphone: list[tuple[float, int]] = []
+        self.blocks: list[tuple[float, np.ndarray]] = []
         self.captured = bytearray()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         now = time.monotonic()
         if isinstance(frame, InputAudioRawFrame):
-            peak = int(np.abs(np.frombuffer(frame.audio, np.int16).astype(np.int32)).max(initial=0))
-            self.microphone.append((frame.metadata.get("captured_at", now), peak))
+            at, samples = frame.metadata.get("captured_at", now), np.frombuffer(frame.audio, np.int16)
+            self.microphone.append((at, int(np.abs(samples.astype(np.int32)).max(initial=0))))
+            self.blocks.append((at, samples))
             self.captured += frame.audio
         elif not isinstance(frame, OutputAudioRawFrame):
             self.seen.append(Seen(now, frame, direction is FrameDirection.DOWNSTREAM))

@@ -277,10 +277,13 @@ class EchoCanceller:
         return out
 
     def restart(self) -> None:
-        """Start over, because the devices were reopened and with them the delay; not while `process` runs."""
+        """Note that the devices were reopened; not while `process` runs.
+
+        What AEC3 has learned is kept: a new instance would hold the user for echo until it has adapted, which took two
+        seconds of a user speaking over the bot.
+        """
         self._timeline.clear()
         self._pending = np.empty(0, np.int16)
-        self._engine.reset()
         self._monitor = CancellingMonitor()
 
 

@@ -4,6 +4,7 @@ Nothing of Pipecat is known here. Captured blocks leave through a callback on Po
 pulled from a callback on the playback thread, so neither depends on the event loop.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,10 @@ CAPTURE_BLOCK_SECS = 0.02
 """One capture callback: two frames of AEC3, and what Pipecat's own transport uses."""
 
 _RENDER_BLOCK_SECS = 0.01
+_SWITCH_SECS = 0.001
+"""How soon a busy Python thread has to let device threads in. Python's default of 5 ms, several times for each block,
+is more than a device buffer can take (46 gaps in 12 s of speech beside one busy thread)."""
+
 _START_SECS = 1.5
 """Grace for a device to begin: Bluetooth, and PulseAudio's first opening, take that long."""
 
@@ -164,6 +169,7 @@ class PlaybackStream:
         self._resampler = StreamResampler(sample_rate, form.sample_rate)
         self._clock = BlockClock(sample_rate)
         self._target = int(buffer_secs * form.sample_rate)
+        self._rendered_frames = int(_RENDER_BLOCK_SECS * form.sample_rate)
         try:
             with quiet(), routed(device):
                 self._stream = portaudio.api.open(
@@ -208,11 +214,8 @@ class PlaybackStream:
                 # At the start the device is filled whole: it plays nothing before that.
                 goal = self._target if primed else self._capacity
                 primed = primed or held >= self._target
-                while held < goal and not self._over.is_set():
-                    written = self._write_block(held)
-                    if not written:
-                        break
-                    held += written
+                if goal - held >= self._rendered_frames:
+                    self._top_up(held, goal)
                 time.sleep(_POLL_SECS)
         except OSError as error:
             self.error = str(error.args[0] if error.args else error)
@@ -226,15 +229,16 @@ class PlaybackStream:
             raise OSError(f"PortAudio error {available}")
         return available
 
-    def _write_block(self, held: int) -> int:
-        block = self._source(round(self._rate * _RENDER_BLOCK_SECS))
-        converted = self._resampler.process(block)
+    def _top_up(self, held: int, goal: int) -> None:
+        """Write whole blocks up to the goal, in one go: every call out of Python may have to wait to come back in."""
+        blocks = (goal - held) // self._rendered_frames
+        samples = self._source(blocks * round(self._rate * _RENDER_BLOCK_SECS))
+        converted = self._resampler.process(samples)
         data = np.repeat(converted, self._channels) if self._channels > 1 else converted
         heard_at = time.monotonic() + held / self._device_rate + self._resampler.delay_secs
         self._stream.write(data.tobytes(), len(converted))
         self.took_at = time.monotonic()
-        self._on_rendered(block, self._clock.stamp(heard_at, len(block)))
-        return len(converted)
+        self._on_rendered(samples, self._clock.stamp(heard_at, len(samples)))
 
 
 class DuplexDevice:
@@ -307,6 +311,7 @@ class DuplexDevice:
             ConfigurationError: If a device is missing or does not open.
         """
         self.close()
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_SECS))
         self.input = self.output = None
         self._portaudio = PortAudio()
         failures: list[ConfigurationError] = []
