@@ -28,7 +28,6 @@ from pipecat.services.google.tts import language_to_google_tts_language
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
-from pipecat.utils.context.aggregated_frame_sequencer import AggregatedFrameSequencer
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
@@ -42,6 +41,7 @@ from processors.frames import TurnSentFrame
 from processors.google_clients import texttospeech_client
 from processors.heard_ledger import HeardLedger, LedgerEntry
 from processors.heard_playback import PlaybackClock
+from processors.heard_sequencer import SpokenSequencer
 from processors.heard_text import SpeechRate
 from processors.heard_units import SpokenWord, is_spaceless
 from processors.phrase_cache import PhraseCache
@@ -68,32 +68,6 @@ class TTSDiscardedMetricsData(MetricsData):
 @dataclass
 class _CutDueFrame(ControlFrame):
     """Sent by the service to itself: text that is pending must be spoken now."""
-
-
-class _Sequencer(AggregatedFrameSequencer):
-    """Pipecat's sequencer, which can also be told that a segment will never be spoken."""
-
-    latest: AggregatedTextFrame | None = None
-
-    async def register_spoken(self, frame: AggregatedTextFrame, *args: Any, **kwargs: Any) -> list[Frame]:
-        """Register a segment and remember it as the latest."""
-        self.latest = frame
-        return await super().register_spoken(frame, *args, **kwargs)
-
-    def abandon(self, context_id: str, frame: AggregatedTextFrame | None = None) -> list[Frame]:
-        """Close segments without their unheard words being taken for spoken.
-
-        Args:
-            context_id: Audio context of the segments.
-            frame: What announced the one segment, or None for all.
-
-        Returns:
-            Frames that waited for them.
-        """
-        for slot in self._slots:
-            if slot.spoken and slot.context_id == context_id and frame in (None, slot.frame):
-                slot.complete = True
-        return self.flush()
 
 
 class ChirpTTSService(TTSService):
@@ -153,7 +127,7 @@ class ChirpTTSService(TTSService):
         self._first_piece = first_piece or FirstPiece()
         self._cutter = SpeechTextAggregator(self._settings.locale, self._first_piece)
         self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
-        self._sequencer = _Sequencer(name=str(self))
+        self._sequencer = SpokenSequencer(name=str(self))
         self._aggregated_frame_sequencer = self._sequencer
         self.ledger = HeardLedger()
         self._playback = PlaybackClock(output_latency)
