@@ -229,6 +229,7 @@ async def added_times(turns: int) -> tuple[list[float], list[float]]:
             await talk.ask(f"question {number}")
             await talk.answer()
             out.append((probe.wrote_at[before] - talk.asked_at) * 1000)
+            await asyncio.sleep(0.1)  # people listen; else the rest of the answer's audio is in the way
         pieces = [(text - got) * 1000 for got, text in zip(probe.received_at, talk.ear.text_at, strict=True)]
     return out[1:], pieces[1:]
 
