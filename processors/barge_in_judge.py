@@ -34,7 +34,7 @@ class BargeInParams:
         longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
     """
 
-    threshold: float | None = 0.6
+    threshold: float | None = 0.65
     settle_secs: float = 0.12
     longest_backchannel_secs: float = 0.9
     longest_backchannel_words_secs: float = 2.5
