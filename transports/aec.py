@@ -279,8 +279,8 @@ class EchoCanceller:
     def restart(self) -> None:
         """Note that the devices were reopened; not while `process` runs.
 
-        What AEC3 has learned is kept: a new instance would hold the user for echo until it has adapted, which took two
-        seconds of a user speaking over the bot.
+        What AEC3 has learned is kept: pairing goes by the devices' clocks, so a device that came back mostly has the
+        echo path it had, and AEC3 follows a path that changed.
         """
         self._timeline.clear()
         self._pending = np.empty(0, np.int16)
