@@ -14,7 +14,7 @@ from bench.audio_scenes import BARGE_IN_PARAMS, USER_DBFS, at_level, bot_utteran
 from processors.turns import SpeechDetector, vad_analyzer
 from tests.audio_harness import BOT_RATE, Talk, tone, until
 from tests.virtual_audio import Room, VirtualAudio
-from transports.local_resample import StreamResampler
+from transports.local.resample import StreamResampler
 
 MakeTransport = Callable[[], BaseTransport]
 

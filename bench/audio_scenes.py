@@ -15,7 +15,7 @@ from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 
 from processors.turns import vad_analyzer
 from tests.virtual_audio import EchoPath, Room
-from transports.aec import EchoCanceller
+from transports.local.aec import EchoCanceller
 
 RATE = 16_000
 USER_DBFS = -26.0

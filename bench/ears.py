@@ -41,9 +41,9 @@ from bench.peers import stock_stt, stock_user_aggregator
 from emulator.faults import Fault
 from emulator.server import GoogleEmulator
 from processors.google_stt import GoogleStreamingSTTService
-from processors.stt_events import StreamParams
-from processors.turn_words import normalize
+from processors.stt.events import StreamParams
 from processors.turns import SpeechDetector, user_turn_strategies
+from processors.turns.words import normalize
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RATE = 16_000

@@ -1,6 +1,6 @@
-"""Trains ``processors/data/barge_in_sound.npz``: does the beginning of speech take the floor, or say "mm-hm"?
+"""Trains ``processors/turns/data/barge_in_sound.npz``: does the beginning of speech take the floor, or say "mm-hm"?
 
-python -m bench.train_barge_in CLIPS.npz [CLIPS.npz ...] --out processors/data/barge_in_sound.npz
+python -m bench.train_barge_in CLIPS.npz [CLIPS.npz ...] --out processors/turns/data/barge_in_sound.npz
 
 Each file holds ``x`` (clips of 16 kHz int16 samples, speech beginning at 0.5 s, one row each), ``interrupts`` (bool per
 row), ``voice`` and ``text`` (strings per row). The shipped weights were trained on 2,800 synthetic clips: Kokoro-82M
@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import soxr
 
-from processors.barge_in_sound import RATE, WINDOW_SECS, features, find_start
+from processors.turns.barge_in_sound import RATE, WINDOW_SECS, features, find_start
 
 START = RATE // 2
 WINDOW = round(WINDOW_SECS * RATE)

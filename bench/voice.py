@@ -36,8 +36,8 @@ from emulator.server import GoogleEmulator
 from processors.chirp_tts import ChirpTTSService
 from processors.frames import TurnSentFrame
 from processors.google_clients import texttospeech_client
-from tests.processors.chirp_stage import Stage, on_stage, until
-from tests.processors.chirp_truth import true_onsets
+from tests.processors.tts.stage import Stage, on_stage, until
+from tests.processors.tts.truth import true_onsets
 
 REPLIES = {
     "en-US": [

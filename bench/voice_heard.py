@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from processors.chirp_audio import SpeechTrimmer
-from processors.heard_text import SpeechRate, WordTimeEstimator
-from processors.heard_units import spoken_words
+from processors.heard.text import SpeechRate, WordTimeEstimator
+from processors.heard.units import spoken_words
+from processors.tts.audio import SpeechTrimmer
 
 RATE = 24_000
 _STEP_SECS = 0.01

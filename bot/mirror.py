@@ -5,8 +5,8 @@ from collections import deque
 
 import numpy as np
 
-from transports.local_device import DuplexDevice
-from transports.local_resample import StreamResampler
+from transports.local.device import DuplexDevice
+from transports.local.resample import StreamResampler
 
 _RATE = 24_000
 _BUFFER_SECS = 0.1

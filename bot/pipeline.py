@@ -78,7 +78,9 @@ def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence
         context,
         user_params=LLMUserAggregatorParams(
             user_turn_strategies=user_turn_strategies(
-                settings.listen_for, understand_barge_in=settings.understand_barge_in
+                settings.listen_for,
+                understand_barge_in=settings.understand_barge_in,
+                speculate=settings.speculate,
             ),
         ),
         realtime_service_mode=False,

@@ -32,21 +32,21 @@ from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
 
-from processors.chirp_errors import SynthesisError
-from processors.chirp_settings import SAMPLE_RATE, ChirpTTSSettings, check_settings, default_settings, prior_rate
-from processors.chirp_synthesizer import ChirpSynthesizer
-from processors.chirp_utterance import Piece, Utterance
 from processors.errors import ConfigurationError
 from processors.frames import TurnSentFrame
 from processors.google_clients import texttospeech_client
-from processors.heard_ledger import HeardLedger, LedgerEntry
-from processors.heard_playback import PlaybackClock
-from processors.heard_sequencer import SpokenSequencer
-from processors.heard_text import SpeechRate
-from processors.heard_units import SpokenWord, is_spaceless
-from processors.phrase_cache import PhraseCache
-from processors.speech_text import CODE, FirstPiece, SpeechTextAggregator, split_utf8
-from processors.speech_text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
+from processors.heard.ledger import HeardLedger, LedgerEntry
+from processors.heard.playback import PlaybackClock
+from processors.heard.sequencer import SpokenSequencer
+from processors.heard.text import SpeechRate
+from processors.heard.units import SpokenWord, is_spaceless
+from processors.tts.errors import SynthesisError
+from processors.tts.phrase_cache import PhraseCache
+from processors.tts.settings import SAMPLE_RATE, ChirpTTSSettings, check_settings, default_settings, prior_rate
+from processors.tts.synthesizer import ChirpSynthesizer
+from processors.tts.text import CODE, FirstPiece, SpeechTextAggregator, split_utf8
+from processors.tts.text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
+from processors.tts.utterance import Piece, Utterance
 
 # Facts B2: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_PIECE_BYTES = 4_500

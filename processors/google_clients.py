@@ -1,7 +1,7 @@
 """Where the clients of Google's three services come from: Google itself, or servers named by the environment.
 
-``SPEECH_EMULATOR_HOST`` and ``TEXTTOSPEECH_EMULATOR_HOST`` (``host:port``) lead to plaintext gRPC servers with anonymous
-credentials, after the custom of Google's own emulators. ``GOOGLE_GEMINI_BASE_URL`` is read by google-genai itself.
+``SPEECH_EMULATOR_HOST`` and ``TEXTTOSPEECH_EMULATOR_HOST`` (``host:port``) lead to plaintext gRPC servers with
+anonymous credentials, after the custom of Google's own emulators. google-genai reads ``GOOGLE_GEMINI_BASE_URL`` itself.
 """
 
 import os
@@ -38,7 +38,7 @@ LIVE_SOCKET_OPTIONS: dict[str, Any] = {
     # Live servers answer pings up to 30 s late; the websocket library would hang up after 20 s (facts C1).
     "ping_interval": 30.0,
     "ping_timeout": 60.0,
-    # A hand-over waits for the old socket to be closed (facts C8), so a server that never says goodbye must not hold it.
+    # A hand-over waits for the old socket to be closed (facts C8): a server that never says goodbye must not hold it.
     "close_timeout": 1.0,
     "max_size": 16 * 1024 * 1024,
 }

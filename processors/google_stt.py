@@ -33,7 +33,7 @@ from pipecat.utils.types import is_given
 from processors.errors import ConfigurationError
 from processors.frames import SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
 from processors.google_clients import speech_client
-from processors.stt_events import (
+from processors.stt.events import (
     AbortStream,
     Event,
     FinalText,
@@ -45,9 +45,9 @@ from processors.stt_events import (
     StreamParams,
     WordsLost,
 )
-from processors.stt_models import check_features, check_languages, resolve_location, takes_adaptation
-from processors.stt_stream import SpeechStreams
-from processors.stt_text import is_unspaced
+from processors.stt.models import check_features, check_languages, resolve_location, takes_adaptation
+from processors.stt.streams import SpeechStreams
+from processors.stt.text import is_unspaced
 
 # Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts A1).
 MAX_AUDIO_BYTES = 15_000

@@ -7,13 +7,13 @@ from rich.console import Console
 
 from bot import doctor
 from bot.doctor import Finding, Status, check_clock, check_disk, check_sound, examine, expect, list_devices, run_doctor
-from bot.doctor_audio import AudioReading, chirp_and_hush, find_delay
+from bot.doctor.audio import AudioReading, chirp_and_hush, find_delay
 from bot.settings import Backend, Settings
 from bot.terminal import Terminal
 from emulator.faults import Fault
 from tests.transports.conftest import sound_card, sound_server  # noqa: F401 - fixtures
 from tests.virtual_audio import Room
-from transports.local_resample import StreamResampler
+from transports.local.resample import StreamResampler
 
 GOOGLE = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "SPEECH_EMULATOR_HOST", "TEXTTOSPEECH_EMULATOR_HOST")
 

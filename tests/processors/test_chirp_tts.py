@@ -22,10 +22,10 @@ from pipecat.metrics.metrics import TTSUsageMetricsData
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import SleepFrame, run_test
 
-from processors.chirp_settings import Pronunciation
 from processors.chirp_tts import ChirpTTSService, TTSDiscardedMetricsData
 from processors.errors import ConfigurationError
-from tests.processors.chirp_fake import RATE, FakeTextToSpeech
+from processors.tts.settings import Pronunciation
+from tests.processors.tts.fake import RATE, FakeTextToSpeech
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from emulator.faults import Fault
 from emulator.profiles import Profile, SpeakerProfile
 from processors.chirp_tts import ChirpTTSService
 from processors.frames import TurnSentFrame
-from processors.phrase_cache import PhraseCache
-from tests.processors.chirp_stage import RATE, Stage, on_stage, until
-from tests.processors.chirp_truth import true_onsets
+from processors.tts.phrase_cache import PhraseCache
+from tests.processors.tts.stage import RATE, Stage, on_stage, until
+from tests.processors.tts.truth import true_onsets
 
 ENGLISH = "The store opens at nine, and it closes at six. You can park behind it."
 KOREAN = "오늘 서울 날씨는 맑고, 기온은 십오 도 정도입니다. 저녁에는 조금 쌀쌀하니 겉옷을 챙기세요."

@@ -24,9 +24,9 @@ from pipecat.workers.runner import WorkerRunner
 
 from emulator.faults import Fault
 from processors.google_stt import GoogleStreamingSTTService
-from processors.stt_events import StreamParams
-from processors.turn_words import normalize
+from processors.stt.events import StreamParams
 from processors.turns import SpeechDetector, user_turn_strategies
+from processors.turns.words import normalize
 
 DATA = Path(__file__).parents[1] / "data"
 SCENARIO = {"recordings": [{"index": str(DATA / "recordings.json")}]}

@@ -30,8 +30,8 @@ from pipecat.transcriptions.language import Language
 from processors.errors import ConfigurationError
 from processors.frames import SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
 from processors.google_stt import MAX_AUDIO_BYTES, GoogleStreamingSTTService
-from processors.stt_events import StreamParams
-from tests.processors.stt_model import BLOCK, RATE, Recognizer, Word, speak
+from processors.stt.events import StreamParams
+from tests.processors.stt.model import BLOCK, RATE, Recognizer, Word, speak
 
 Response = cloud_speech.StreamingRecognizeResponse
 

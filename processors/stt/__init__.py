@@ -1,0 +1,1 @@
+"""Machinery of the ears: streams, their audio, and the words that come back."""

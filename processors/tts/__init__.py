@@ -1,0 +1,1 @@
+"""Machinery of the voice: from reply text to paced pieces of speech."""

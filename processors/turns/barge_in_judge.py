@@ -1,0 +1,150 @@
+"""Whether speech over the bot is an interruption, decided from its sound and its words; no I/O."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from processors.stt.audio import AudioHistory
+from processors.turns.barge_in_sound import RATE as MODEL_RATE
+from processors.turns.barge_in_sound import WINDOW_SECS, InterruptionSound, find_start, to_rate
+from processors.turns.words import TurnWords, normalize
+
+_HISTORY_SECS = 3.0
+_DEFAULT_RATE = 16_000
+
+
+class Verdict(Enum):
+    """What speech over the bot is."""
+
+    UNDECIDED = "undecided"
+    INTERRUPTION = "interruption"
+    BACKCHANNEL = "backchannel"
+
+
+@dataclass(frozen=True)
+class BargeInParams:
+    """How to decide.
+
+    Parameters:
+        threshold: Probability of an interruption, by its sound, from which the bot stops. None to not judge the sound.
+            Words are seldom there by then: interim results lag.
+        settle_secs: Silence after which speech is over and, unless it sounded like an interruption, a backchannel.
+        longest_backchannel_secs: Speech that lasts longer is an interruption, unless its words say otherwise.
+        longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
+    """
+
+    threshold: float | None = 0.65
+    settle_secs: float = 0.12
+    longest_backchannel_secs: float = 0.9
+    longest_backchannel_words_secs: float = 2.5
+
+
+class BargeInJudge:
+    """Follows one stretch of speech over the bot at a time.
+
+    ``begin`` opens it, ``audio``, ``silence`` and ``backchannel_words`` feed it, ``verdict`` judges it, ``end`` closes
+    it. Time is counted in audio, so that a late event loop changes no verdict.
+    """
+
+    def __init__(self, words: TurnWords, params: BargeInParams | None = None):
+        """Load what is known of sounds.
+
+        Args:
+            words: The backchannels.
+            params: How to decide.
+        """
+        self._words = words
+        self._params = params or BargeInParams()
+        self._sound = InterruptionSound() if self._params.threshold is not None else None
+        self.set_sample_rate(_DEFAULT_RATE)
+
+    def set_sample_rate(self, sample_rate: int) -> None:
+        """Tell the rate of the audio, which must be 16-bit mono."""
+        self._rate = sample_rate
+        self._history = AudioHistory(sample_rate, _HISTORY_SECS)
+        self._since: int | None = None
+        self._judged = False
+        self._silent_since: int | None = None
+        self._backchannel_words = False
+        self._sounds_real = False
+
+    @property
+    def active(self) -> bool:
+        """Whether there is speech to judge."""
+        return self._since is not None
+
+    def audio(self, pcm: bytes) -> None:
+        """Take audio."""
+        self._history.append(pcm)
+        self._history.forget(self._history.end - round(_HISTORY_SECS * self._rate / 2))
+
+    def begin(self, secs: float) -> None:
+        """Take note of speech that has lasted for some time.
+
+        Args:
+            secs: For how long.
+        """
+        self._silent_since = None
+        if self._since is None:
+            self._since = self._first_sound(secs)
+            self._judged = self._backchannel_words = self._sounds_real = False
+
+    def silence(self) -> None:
+        """Take note that the user is silent."""
+        if self._silent_since is None:
+            self._silent_since = self._history.end
+
+    def backchannel_words(self) -> None:
+        """Take note that all words so far are those of a listener."""
+        self._backchannel_words = True
+
+    def end(self) -> None:
+        """Stop judging."""
+        self._since = None
+
+    def words_are_backchannel(self, text: str) -> bool:
+        """Whether words only mean "go on"."""
+        return self._words.is_backchannel(text)
+
+    def words_are_sounds(self, text: str) -> bool:
+        """Whether words are no words at all, so that they answer nothing."""
+        return all(word in self._words.backchannel_sounds for word in normalize(text).split())
+
+    def verdict(self) -> Verdict:
+        """Judge the speech so far."""
+        if self._since is None:
+            return Verdict.UNDECIDED
+        now = self._history.end
+        secs = (now - self._since) / self._rate
+        if not self._backchannel_words and self._sounds_like_interruption(secs):
+            return Verdict.INTERRUPTION
+        if self._silent_since is not None and self._judged:
+            settled = now - self._silent_since >= round(self._params.settle_secs * self._rate)
+            return Verdict.BACKCHANNEL if settled else Verdict.UNDECIDED
+        longest = (
+            self._params.longest_backchannel_words_secs
+            if self._backchannel_words
+            else self._params.longest_backchannel_secs
+        )
+        return Verdict.INTERRUPTION if secs >= longest else Verdict.UNDECIDED
+
+    def _sounds_like_interruption(self, secs: float) -> bool:
+        if not self._judged and secs >= WINDOW_SECS:
+            self._judged = True
+            if self._sound is not None and self._params.threshold is not None:
+                window = self._samples()[self._at_model_rate(self._since or 0) :]
+                self._sounds_real = self._sound.probability(window) >= self._params.threshold
+        return self._sounds_real
+
+    def _first_sound(self, secs: float) -> int:
+        """Position of the first sound of speech that was noticed after some time."""
+        noticed = self._history.end - round(secs * self._rate)
+        start = find_start(self._samples(), self._at_model_rate(noticed))
+        return self._history.start + round(start * self._rate / MODEL_RATE)
+
+    def _samples(self) -> np.ndarray:
+        return to_rate(self._history.read(self._history.start, self._history.end), self._rate)
+
+    def _at_model_rate(self, position: int) -> int:
+        return round(max(0, position - self._history.start) * MODEL_RATE / self._rate)

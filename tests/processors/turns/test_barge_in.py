@@ -1,0 +1,232 @@
+"""Speech over the bot: what stops it, what does not, and what becomes of the words."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    InterruptionFrame,
+    LLMContextFrame,
+    TranscriptionFrame,
+    UserBackchannelFrame,
+    UserStartedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.pipeline.worker import PipelineParams
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
+from pipecat.tests.utils import SleepFrame, run_test
+
+from processors.frames import DuckFrame, SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame
+from processors.turns import user_turn_strategies
+from processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
+from processors.turns.barge_in_sound import WINDOW_SECS, InterruptionSound, features, find_start
+from processors.turns.words import turn_words
+
+RATE = 16_000
+BLOCK = 320
+# Words and durations decide here; the sound has tests of its own.
+WORDS_ONLY = BargeInParams(threshold=None)
+RNG = np.random.default_rng(5)
+
+
+def sound(secs: float, level: int = 3000) -> list[InputAudioRawFrame]:
+    samples = (RNG.standard_normal(round(secs * RATE)) * level).clip(-32768, 32767).astype("<i2")
+    return [InputAudioRawFrame(samples[i : i + BLOCK].tobytes(), RATE, 1) for i in range(0, len(samples), BLOCK)]
+
+
+def quiet(secs: float) -> list[InputAudioRawFrame]:
+    return sound(secs, 3)
+
+
+def final(text: str, finalized: bool = True) -> TranscriptionFrame:
+    return TranscriptionFrame(text, "", "", finalized=finalized)
+
+
+def interim(text: str) -> InterimTranscriptionFrame:
+    return InterimTranscriptionFrame(text, "", "")
+
+
+ONSET = SpeechOnsetFrame(0.06)
+STARTED = VADUserStartedSpeakingFrame(start_secs=0.2)
+PAUSED = SpeechPausedFrame(0.03)
+STOPPED = VADUserStoppedSpeakingFrame(stop_secs=0.2)
+WAIT = SleepFrame(0.05)
+# Smart Turn looks at each end of speech, which takes a busy machine a while.
+SETTLED = SleepFrame(0.8)
+
+
+async def hear(frames, params: BargeInParams = WORDS_ONLY, bot_speaks: bool = True):
+    """Frames that leave the user aggregator, and the conversation after it."""
+    context = LLMContext()
+    strategies = user_turn_strategies("en-US", barge_in=params)
+    user = LLMContextAggregatorPair(
+        context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies), realtime_service_mode=False
+    ).user()
+    start = [BotStartedSpeakingFrame(), WAIT] if bot_speaks else []
+    down, _ = await run_test(
+        user,
+        frames_to_send=[*start, *quiet(0.5), *frames, SleepFrame(0.15)],
+        pipeline_params=PipelineParams(audio_in_sample_rate=RATE),
+        start_timeout=30.0,
+    )
+    kinds = (
+        DuckFrame,
+        InterruptionFrame,
+        LLMContextFrame,
+        UserBackchannelFrame,
+        UserStartedSpeakingFrame,
+    )
+    return [frame for frame in down if isinstance(frame, kinds)], context
+
+
+def kinds(frames) -> list[type]:
+    return [type(frame) for frame in frames]
+
+
+async def test_speech_over_the_bot_ducks_it_at_the_first_sound():
+    frames, _ = await hear([*sound(0.1), ONSET, WAIT])
+    assert kinds(frames) == [DuckFrame]
+    assert frames[0].gain < 0.5
+
+
+async def test_real_words_stop_the_bot_and_restore_its_loudness():
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.1), interim("what about"), WAIT])
+    assert kinds(frames) == [DuckFrame, UserStartedSpeakingFrame, InterruptionFrame, DuckFrame]
+    assert frames[-1].gain == 1.0
+
+
+async def test_a_backchannel_lets_the_bot_swell_back_and_stays_out_of_the_conversation():
+    said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, WAIT, final("Mm-hm."), WAIT]
+    frames, context = await hear(said)
+    assert kinds(frames) == [DuckFrame, DuckFrame, UserBackchannelFrame]
+    assert frames[1].gain == 1.0
+    assert frames[2].text == "Mm-hm."
+    assert context.messages == []
+
+
+async def test_words_after_a_backchannel_do_not_hold_it():
+    said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, SETTLED, final("Okay."), SETTLED]
+    then = [
+        BotStoppedSpeakingFrame(),
+        *quiet(0.2),
+        STARTED,
+        *sound(0.2),
+        STOPPED,
+        SETTLED,
+        final("How old is it?"),
+        WAIT,
+    ]
+    _, context = await hear([*said, *then, SETTLED])
+    assert [message["content"] for message in context.messages] == ["How old is it?"]
+
+
+async def test_a_short_real_word_stops_the_bot_when_it_is_understood():
+    said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, WAIT, final("Stop."), WAIT]
+    frames, context = await hear(said)
+    assert InterruptionFrame in kinds(frames)
+    assert [message["content"] for message in context.messages] == ["Stop."]
+
+
+async def test_a_cough_does_not_stop_the_bot():
+    said = [*sound(0.1), ONSET, *sound(0.2), PAUSED, *quiet(0.3), STOPPED, SpeechCoveredFrame(), WAIT]
+    frames, context = await hear(said)
+    assert [frame.gain for frame in frames] == [pytest.approx(0.25), 1.0]
+    assert context.messages == []
+
+
+async def test_speech_that_goes_on_stops_the_bot_without_words():
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.7), WAIT])
+    assert InterruptionFrame in kinds(frames)
+
+
+async def test_a_listener_s_words_may_go_on():
+    said = [*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.2), interim("yeah"), WAIT, *sound(0.7), WAIT]
+    frames, _ = await hear(said)
+    assert kinds(frames) == [DuckFrame]
+
+
+async def test_a_listener_s_words_that_become_a_sentence_stop_the_bot():
+    said = [*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.2), interim("yes"), WAIT, interim("yes but why"), WAIT]
+    frames, _ = await hear(said)
+    assert InterruptionFrame in kinds(frames)
+
+
+async def test_yes_is_an_answer_once_the_bot_has_finished():
+    said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, WAIT]
+    frames, context = await hear([*said, BotStoppedSpeakingFrame(), WAIT, final("Yes."), WAIT])
+    assert [message["content"] for message in context.messages] == ["Yes."]
+    frames, context = await hear([*said, BotStoppedSpeakingFrame(), WAIT, final("Mm-hm."), WAIT])
+    assert context.messages == []
+    assert kinds(frames)[-1] is UserBackchannelFrame
+
+
+async def test_speech_that_outlasts_the_bot_takes_the_turn():
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, WAIT, BotStoppedSpeakingFrame(), WAIT])
+    assert UserStartedSpeakingFrame in kinds(frames)
+
+
+async def test_a_silent_bot_is_not_ducked_and_speech_starts_the_turn_at_once():
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, WAIT], bot_speaks=False)
+    assert kinds(frames) == [UserStartedSpeakingFrame, InterruptionFrame]
+
+
+async def test_works_with_pipecat_s_voice_activity_alone():
+    said = [*sound(0.3), STARTED, WAIT, *sound(0.2), interim("wait a moment"), WAIT]
+    frames, _ = await hear(said)
+    assert kinds(frames) == [DuckFrame, UserStartedSpeakingFrame, InterruptionFrame, DuckFrame]
+
+
+async def test_barge_in_can_be_left_to_pipecat():
+    strategies = user_turn_strategies("en-US", understand_barge_in=False)
+    assert [type(strategy).__name__ for strategy in strategies.start] == [
+        "VADUserTurnStartStrategy",
+        "TranscriptionUserTurnStartStrategy",
+    ]
+
+
+def recordings(kind: str) -> list[dict]:
+    folder = Path(__file__).parents[2] / "data"
+    entries = json.loads((folder / "recordings.json").read_text("utf-8"))
+    return [{**entry, "path": folder / entry["file"]} for entry in entries if entry["kind"] == kind]
+
+
+@pytest.mark.parametrize("kind", ["interruption", "backchannel"])
+def test_a_verdict_comes_within_its_time(kind):
+    for entry in recordings(kind):
+        samples, rate = soundfile.read(entry["path"], dtype="int16")
+        judge = BargeInJudge(turn_words("en-US"))
+        judge.set_sample_rate(rate)
+        start = round((entry["start"] + 0.15) * rate)
+        judge.audio(samples[:start].tobytes())
+        judge.begin(0.05)
+        for at in range(start, len(samples) - BLOCK, BLOCK):
+            judge.audio(samples[at : at + BLOCK].tobytes())
+            if entry["end"] + 0.1 < at / rate:
+                judge.silence()
+            if judge.verdict() is not Verdict.UNDECIDED:
+                break
+        assert at / rate - entry["start"] < 1.6
+        assert at / rate - entry["start"] >= WINDOW_SECS - 0.02
+
+
+def test_the_beginning_of_speech_is_found_behind_a_late_detector():
+    speech = RNG.standard_normal(RATE) * 3000
+    samples = np.concatenate([RNG.standard_normal(RATE // 2) * 10, speech])
+    for late in (0.05, 0.15, 0.25):
+        start = find_start(samples, RATE // 2 + round(late * RATE))
+        assert start / RATE == pytest.approx(0.5, abs=0.02)
+
+
+def test_loudness_does_not_matter_to_the_sound():
+    samples = RNG.standard_normal(RATE) * 3000
+    judge = InterruptionSound()
+    assert features(samples) == pytest.approx(features(samples * 0.1), abs=1e-6)
+    assert 0.0 <= judge.probability(samples) <= 1.0

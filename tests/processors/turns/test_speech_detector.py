@@ -1,0 +1,84 @@
+"""Voice activity on real speech: every signal in its place."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pipecat.frames.frames import InputAudioRawFrame, VADUserStartedSpeakingFrame, VADUserStoppedSpeakingFrame
+from pipecat.pipeline.worker import PipelineParams
+from pipecat.tests.utils import run_test
+
+from processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from processors.turns import SpeechDetector
+
+DATA = Path(__file__).parents[2] / "data"
+RATE = 16_000
+BLOCK = 320
+SIGNALS = (
+    SpeechOnsetFrame,
+    VADUserStartedSpeakingFrame,
+    SpeechPausedFrame,
+    SpeechResumedFrame,
+    VADUserStoppedSpeakingFrame,
+)
+
+
+def recording(name: str) -> tuple[np.ndarray, dict]:
+    entries = json.loads((DATA / "recordings.json").read_text("utf-8"))
+    entry = next(entry for entry in entries if entry["name"] == name)
+    return soundfile.read(DATA / entry["file"], dtype="int16")[0], entry
+
+
+async def detect(samples: np.ndarray) -> list[tuple[float, type]]:
+    """Signals, each with the seconds of audio that had passed before it."""
+    frames = [
+        InputAudioRawFrame(samples[i : i + BLOCK].tobytes(), RATE, 1) for i in range(0, len(samples) - BLOCK, BLOCK)
+    ]
+    down, _ = await run_test(
+        SpeechDetector(),
+        frames_to_send=frames,
+        pipeline_params=PipelineParams(audio_in_sample_rate=RATE),
+        start_timeout=20.0,
+    )
+    found, passed = [], 0
+    for frame in down:
+        if isinstance(frame, InputAudioRawFrame):
+            passed += 1
+        elif isinstance(frame, SIGNALS):
+            found.append((passed * BLOCK / RATE, type(frame)))
+    return found
+
+
+@pytest.mark.parametrize("name", ["yes", "weather", "question", "stop"])
+async def test_onset_start_pause_and_stop_come_in_order_and_in_time(name):
+    samples, entry = recording(name)
+    signals = await detect(samples)
+    kinds = [kind for _, kind in signals]
+    assert kinds[:2] == [SpeechOnsetFrame, VADUserStartedSpeakingFrame]
+    assert kinds[-2:] == [SpeechPausedFrame, VADUserStoppedSpeakingFrame]
+    at = {kind: secs for secs, kind in signals}
+    assert at[SpeechOnsetFrame] < at[VADUserStartedSpeakingFrame] - 0.08
+    assert at[SpeechOnsetFrame] - entry["start"] < 0.2
+    assert 0.04 <= at[SpeechPausedFrame] - entry["end"] < 0.13
+
+
+async def test_a_pause_is_resumed_or_ends_speech():
+    signals = await detect(recording("numbers")[0])
+    kinds = [kind for _, kind in signals]
+    for before, kind in pairwise(kinds):
+        if before is SpeechPausedFrame:
+            assert kind in (SpeechResumedFrame, VADUserStoppedSpeakingFrame, SpeechOnsetFrame)
+        if kind is SpeechResumedFrame:
+            assert before is SpeechPausedFrame
+    assert kinds.count(VADUserStartedSpeakingFrame) == kinds.count(VADUserStoppedSpeakingFrame)
+
+
+@pytest.mark.parametrize("name", ["cough", "knock"])
+async def test_noise_is_no_speech(name):
+    kinds = [kind for _, kind in await detect(recording(name)[0])]
+    assert VADUserStartedSpeakingFrame not in kinds
+    # What sounded like speech for a moment is taken back.
+    assert kinds.count(SpeechOnsetFrame) == kinds.count(SpeechPausedFrame)

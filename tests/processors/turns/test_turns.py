@@ -1,0 +1,247 @@
+"""When turns end: frames in, context frames out, with a Smart Turn whose verdict the test decides."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
+from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
+    InputAudioRawFrame,
+    LLMContextFrame,
+    STTMetadataFrame,
+    TranscriptionFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.pipeline.worker import PipelineParams
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
+from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
+from processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from processors.turns.words import normalize, turn_words
+
+RATE = 16_000
+WAIT_SECS = 0.4
+WAIT = SleepFrame(0.1)
+PAST_THE_WAIT = SleepFrame(WAIT_SECS + 0.3)
+STARTED = VADUserStartedSpeakingFrame(start_secs=0.2)
+AUDIO = [InputAudioRawFrame(bytes(640), RATE, 1)] * 3
+
+
+class Verdicts(BaseSmartTurn):
+    """Smart Turn that says what it is told, one probability after the other; the last one stays."""
+
+    def __init__(self, *probabilities: float):
+        super().__init__(params=SmartTurnParams(stop_secs=10.0))
+        self._probabilities = list(probabilities)
+
+    def _predict_endpoint(self, audio_array):
+        probability = self._probabilities.pop(0) if len(self._probabilities) > 1 else self._probabilities[0]
+        return {"prediction": int(probability > 0.5), "probability": probability}
+
+
+def stopped() -> VADUserStoppedSpeakingFrame:
+    return VADUserStoppedSpeakingFrame(stop_secs=0.2)
+
+
+def final(text: str, finalized: bool = True) -> TranscriptionFrame:
+    return TranscriptionFrame(text, "", "", finalized=finalized)
+
+
+def say(text: str, finalized: bool = True) -> list:
+    return [*AUDIO, STARTED, *AUDIO, WAIT, stopped(), final(text, finalized)]
+
+
+async def turns(frames, *verdicts: float, speculate: bool = False):
+    """What leaves the aggregator, and the user's messages."""
+    context = LLMContext()
+    params = SmartTurnStopParams(incomplete_wait_secs=WAIT_SECS, speculate=speculate)
+    stop = SmartTurnStopStrategy(turn_analyzer=Verdicts(*verdicts), words=turn_words("en-US"), params=params)
+    strategies = UserTurnStrategies(start=[VADUserTurnStartStrategy()], stop=[stop])
+    user = LLMContextAggregatorPair(
+        context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies), realtime_service_mode=False
+    ).user()
+    down, _ = await run_test(
+        user,
+        frames_to_send=[STTMetadataFrame(service_name="ears", ttfs_p99_latency=10.0), *frames],
+        pipeline_params=PipelineParams(audio_in_sample_rate=RATE),
+        start_timeout=20.0,
+    )
+    # The end of the session flushes what no turn has taken: only what was handed to the brain counts.
+    asked = [frame for frame in down if isinstance(frame, LLMContextFrame)]
+    said = [[m["content"] for m in frame.context.messages if m["role"] == "user"] for frame in asked]
+    return down, said[-1] if said else [], stop
+
+
+def count(frames, kind) -> int:
+    return sum(isinstance(frame, kind) for frame in frames)
+
+
+async def test_a_complete_turn_ends_with_its_final():
+    _, said, _ = await turns([*say("Is it cold outside?"), WAIT], 0.95)
+    assert said == ["Is it cold outside?"]
+
+
+async def test_a_turn_that_sounds_unfinished_ends_after_the_wait():
+    down, said, _ = await turns([*say("Is it cold outside?"), WAIT], 0.2)
+    assert count(down, UserStoppedSpeakingFrame) == 0
+    _, said, _ = await turns([*say("Is it cold outside?"), PAST_THE_WAIT], 0.2)
+    assert said == ["Is it cold outside?"]
+
+
+async def test_a_probability_below_the_threshold_waits_although_smart_turn_calls_it_complete():
+    down, _, _ = await turns([*say("I lost my keys"), WAIT], 0.6)
+    assert count(down, UserStoppedSpeakingFrame) == 0
+
+
+async def test_a_short_answer_ends_at_once_whatever_it_sounds_like():
+    _, said, _ = await turns([*say("Yes."), WAIT], 0.05)
+    assert said == ["Yes."]
+
+
+async def test_words_that_cannot_end_a_sentence_keep_the_turn_open():
+    frames = [*say("Tell me a"), WAIT, *say("story about a cat"), WAIT]
+    down, said, _ = await turns(frames, 0.95)
+    assert said == ["Tell me a story about a cat"]
+    assert count(down, UserStoppedSpeakingFrame) == 1
+
+
+async def test_a_segment_final_does_not_end_the_turn():
+    frames = [*AUDIO, STARTED, *AUDIO, WAIT, stopped(), final("Tell me", finalized=False), WAIT]
+    down, _, _ = await turns(frames, 0.95)
+    assert count(down, UserStoppedSpeakingFrame) == 0
+
+
+async def test_noise_after_the_last_words_ends_the_turn_when_it_is_known_to_be_noise():
+    frames = [*say("How are you"), WAIT, *AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT]
+    _, said, _ = await turns(frames, 0.2, 0.95)
+    assert said == ["How are you"]
+
+
+async def test_a_turn_that_noise_began_ends_when_it_is_known_to_be_noise():
+    down, said, _ = await turns([*AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT], 0.95)
+    assert (count(down, UserStoppedSpeakingFrame), said) == (1, [])
+
+
+async def test_a_sound_of_speech_holds_the_end_until_it_is_clear_what_it_is():
+    frames = [*say("Is it cold outside?"), SpeechOnsetFrame(0.06), PAST_THE_WAIT]
+    down, _, _ = await turns(frames, 0.2)
+    assert count(down, UserStoppedSpeakingFrame) == 0
+    _, said, _ = await turns([*frames, SpeechPausedFrame(0.03), WAIT], 0.2)
+    assert said == ["Is it cold outside?"]
+
+
+async def test_a_waiting_turn_is_answered_early_and_the_answer_kept():
+    down, _, stop = await turns([*say("Is it cold outside?"), PAST_THE_WAIT], 0.2, speculate=True)
+    contexts = [frame for frame in down if isinstance(frame, LLMContextFrame)]
+    assert [frame.speculation for frame in contexts] == [True]
+    assert (stop.speculations.started, stop.speculations.kept) == (1, 1)
+
+
+async def test_eager_words_are_answered_early_and_withdrawn_when_the_final_differs():
+    eager = EagerTranscriptionFrame("How old", "", "")
+    frames = [*AUDIO, STARTED, *AUDIO, WAIT, eager, WAIT, stopped(), final("How cold is it?"), WAIT]
+    down, said, stop = await turns(frames, 0.95, speculate=True)
+    # "how old" cannot end a sentence, so it is not worth an answer.
+    assert (stop.speculations.started, said) == (0, ["How cold is it?"])
+    frames[frames.index(eager)] = EagerTranscriptionFrame("Is it old", "", "")
+    down, said, stop = await turns(frames, 0.95, speculate=True)
+    assert (stop.speculations.started, stop.speculations.kept) == (1, 0)
+    assert count(down, EagerEndOfTurnCancelFrame) == 1
+    assert said == ["How cold is it?"]
+
+
+async def test_an_early_answer_is_withdrawn_when_the_user_goes_on():
+    frames = [*say("Is it cold outside?"), WAIT, *AUDIO, STARTED, WAIT]
+    down, _, stop = await turns(frames, 0.2, speculate=True)
+    assert count(down, EagerEndOfTurnCancelFrame) == 1
+    assert stop.speculations.kept == 0
+
+
+async def test_smart_turn_judges_at_the_pause_what_it_says_at_the_end_of_speech():
+    calls = []
+
+    class Analyzer(EarlySmartTurnAnalyzer):
+        def _predict_endpoint(self, audio_array):
+            calls.append(len(audio_array))
+            return {"prediction": 1, "probability": 0.9}
+
+    analyzer = Analyzer(params=SmartTurnParams(stop_secs=5.0))
+    analyzer.set_sample_rate(RATE)
+    speech = (np.random.default_rng(0).standard_normal(RATE) * 1000).astype("<i2").tobytes()
+    analyzer.append_audio(speech, True)
+    analyzer.foresee(0.06)
+    state, _ = await analyzer.analyze_end_of_turn()
+    assert (state, calls) == (EndOfTurnState.COMPLETE, [RATE + round(0.2 * RATE)])
+    analyzer.append_audio(speech, True)
+    analyzer.foresee(0.06)
+    analyzer.dismiss()
+    await analyzer.analyze_end_of_turn()
+    assert calls[-1] == RATE
+    await asyncio.sleep(0)
+    await analyzer.cleanup()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tell me a", "I would like to book a table for", "Can you", "so,", "and then I said um", "my name is", "how far"],
+)
+def test_open_ended_english(text):
+    assert turn_words("en-US").is_open_ended(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what time is it",
+        "how are you",
+        "Where are you from?",
+        "what is it for",
+        "I lost my keys",
+        "yes I am",
+        "stop",
+        "",
+    ],
+)
+def test_complete_english(text):
+    assert not turn_words("en-US").is_open_ended(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "open_ended"), [("내일 서울에서", True), ("그리고", True), ("날씨가 어때요", False), ("네", False)]
+)
+def test_korean(text, open_ended):
+    assert turn_words("ko-KR").is_open_ended(text) is open_ended
+
+
+@pytest.mark.parametrize("text", ["Mm-hm.", "yeah yeah", "Oh, okay", "uh huh", "Right."])
+def test_backchannels(text):
+    assert turn_words("en-US").is_backchannel(text)
+
+
+@pytest.mark.parametrize("text", ["yes but why", "stop", "okay stop", "what", ""])
+def test_no_backchannels(text):
+    assert not turn_words("en-US").is_backchannel(text)
+
+
+def test_languages_add_up_and_auto_stands_for_all():
+    assert turn_words("ko-KR").is_backchannel("응")
+    assert not turn_words("en-US").is_backchannel("응")
+    for words in (turn_words("auto"), turn_words(), turn_words("en-US", "ko-KR")):
+        assert words.is_backchannel("응") and words.is_backchannel("yeah")
+    assert normalize("It's  OKAY!") == "its okay"
+
+
+async def test_going_on_within_a_pause_withdraws_what_was_foreseen():
+    frames = [*AUDIO, STARTED, *AUDIO, SpeechPausedFrame(0.06), SpeechResumedFrame(0.01), WAIT, stopped()]
+    _, said, _ = await turns([*frames, final("How are you"), WAIT], 0.95)
+    assert said == ["How are you"]

@@ -1,0 +1,367 @@
+import asyncio
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    ErrorFrame,
+    InputAudioRawFrame,
+    MetricsFrame,
+    OutputAudioRawFrame,
+    TextFrame,
+    TTSAudioRawFrame,
+    TTSTextFrame,
+)
+
+from processors.errors import ConfigurationError
+from processors.frames import DuckFrame
+from tests.audio_harness import BOT_RATE, Talk, tone, until
+from tests.transports.local.test_aec import DATA, at_level, recording
+from tests.virtual_audio import Room
+from transports.local import LocalAudioMetricsData, LocalDuplexParams, LocalDuplexTransport
+
+# A virtual device's latency, and what a busy machine adds; tight numbers are the bench's.
+SLACK = 0.25
+
+
+class Tap:
+    def __init__(self):
+        self.blocks = {"captured": [], "played": []}
+
+    def captured(self, audio, sample_rate, at):
+        self.blocks["captured"].append((at, sample_rate, np.frombuffer(audio, np.int16)))
+
+    def played(self, audio, sample_rate, at):
+        self.blocks["played"].append((at, sample_rate, np.frombuffer(audio, np.int16)))
+
+    def loud(self, direction, threshold=300):
+        """Times of the first and the last loud sample."""
+        times = [
+            at + np.flatnonzero(np.abs(samples.astype(int)) > threshold)[[0, -1]] / rate
+            for at, rate, samples in self.blocks[direction]
+            if (np.abs(samples.astype(int)) > threshold).any()
+        ]
+        return float(times[0][0]), float(times[-1][1])
+
+
+def transport(**params):
+    return LocalDuplexTransport(LocalDuplexParams(**params))
+
+
+def speech(name, dbfs=-20):
+    """A recording as bot audio."""
+    audio, rate = soundfile.read(DATA / f"{name}.wav", dtype="int16")
+    whole = np.interp(np.arange(len(audio) * BOT_RATE // rate) * rate / BOT_RATE, np.arange(len(audio)), audio)
+    return at_level(whole.astype(np.int16), dbfs)
+
+
+async def test_what_the_bot_says_is_heard_whole_and_announced_when_it_is_heard(sound_card):
+    async with Talk(transport()) as talk:
+        with sound_card.recording() as heard:
+            await talk.say(tone(1.0))
+            assert await until(lambda: talk.mouth.times(BotStoppedSpeakingFrame), 10)
+            await asyncio.sleep(0.2)
+    loud = heard.loud()
+    assert loud[-1] - loud[0] == pytest.approx(1.0, abs=0.02)
+    assert heard.gaps() == []
+    assert talk.mouth.times(BotStartedSpeakingFrame)[0] == pytest.approx(loud[0], abs=SLACK)
+    stopped = talk.mouth.times(BotStoppedSpeakingFrame)[0]
+    assert stopped == pytest.approx(loud[-1], abs=SLACK)
+    assert stopped > loud[-1] - 0.03, "not before it was heard"
+
+
+async def test_an_interruption_silences_the_speaker_and_what_comes_after_is_heard(sound_card):
+    stops = []
+    async with Talk(transport()) as talk:
+        with sound_card.recording() as heard:
+            for _ in range(3):
+                await talk.say(tone(3.0))
+                await asyncio.sleep(0.5)
+                at = await talk.interrupt()
+                await asyncio.sleep(0.4)
+                stops.append(at)
+            await talk.say(tone(0.3))
+            await asyncio.sleep(0.8)
+        loud = heard.loud()
+        for at in stops:
+            silent = loud[loud < at + 0.38][-1] - at
+            assert 0 < silent < SLACK
+        assert len(loud[loud > stops[-1] + 0.4]) / heard.rate == pytest.approx(0.3, abs=0.03)
+        started, stopped = (talk.mouth.times(kind) for kind in (BotStartedSpeakingFrame, BotStoppedSpeakingFrame))
+        assert len(started) == len(stopped) == 4
+
+
+async def test_a_stalled_event_loop_makes_no_gap(sound_card):
+    async with Talk(transport(echo_cancel=False)) as talk:
+        with sound_card.recording() as heard:
+            await talk.say(tone(2.5))
+            await asyncio.sleep(0.2)
+            for _ in range(10):
+                time.sleep(0.1)  # noqa: ASYNC251 the stall under test
+                await asyncio.sleep(0.1)
+            await until(lambda: talk.mouth.times(BotStoppedSpeakingFrame), 10)
+            await asyncio.sleep(0.2)
+    # The sound server of a busy machine may starve by itself; the loop's ten stalls would make at least nine.
+    assert sum(gap > 0.01 for gap in heard.gaps()) <= 2
+    loud = heard.loud()
+    assert loud[-1] - loud[0] == pytest.approx(2.5, abs=0.1)
+
+
+async def test_frames_behind_unheard_audio_do_not_pass_when_it_is_cut(sound_card):
+    async with Talk(transport()) as talk:
+        audio = TTSAudioRawFrame(tone(0.25).tobytes(), BOT_RATE, 1)
+        late = TTSAudioRawFrame(tone(0.2).tobytes(), BOT_RATE, 1)
+        await talk.worker.queue_frames(
+            [
+                audio,
+                TextFrame("heard"),
+                late,
+                TextFrame("being heard"),
+                TTSAudioRawFrame(tone(3).tobytes(), BOT_RATE, 1),
+            ]
+        )
+        # The ring has taken all 0.45 s by now, of which the user heard the half.
+        assert await until(lambda: "heard" in said(talk), 10)
+        await talk.interrupt()
+        await asyncio.sleep(0.5)
+    assert said(talk) == ["heard"]
+
+
+def said(talk):
+    return [seen.frame.text for seen in talk.mouth.seen if isinstance(seen.frame, TextFrame)]
+
+
+async def test_words_with_a_time_of_their_own_wait_for_the_device(sound_card):
+    async with Talk(transport()) as talk:
+        word = TTSTextFrame("word", text_type="word")
+        now = time.monotonic()
+        word.pts = talk.mouth.get_clock().get_time() + int(0.2e9)
+        await talk.worker.queue_frame(word)
+        assert await until(lambda: said(talk), 10)
+        assert talk.mouth.times(TTSTextFrame)[0] - now >= 0.2 + 0.02
+
+
+async def test_what_must_not_be_interrupted_is_heard_to_its_end(sound_card):
+    async with Talk(transport()) as talk:
+        with sound_card.recording() as heard:
+            audio = OutputAudioRawFrame(tone(0.8).tobytes(), BOT_RATE, 1)
+            audio.interruptible = False
+            await talk.worker.queue_frame(audio)
+            await asyncio.sleep(0.4)
+            await talk.interrupt()
+            await asyncio.sleep(1.0)
+    loud = heard.loud()
+    assert loud[-1] - loud[0] == pytest.approx(0.8, abs=0.02)
+
+
+async def test_ducking_takes_effect_ahead_of_queued_audio(sound_card):
+    async with Talk(transport()) as talk:
+        with sound_card.recording() as heard:
+            await talk.say(tone(2.0))
+            await asyncio.sleep(0.5)
+            ducked = time.monotonic()
+            await talk.worker.queue_frame(DuckFrame(gain=0.25))
+            await asyncio.sleep(0.6)
+            restored = time.monotonic()
+            await talk.worker.queue_frame(DuckFrame(gain=1.0))
+            await asyncio.sleep(0.6)
+    assert np.abs(heard.span(ducked - 0.2, ducked)).max() == pytest.approx(8000, rel=0.05)
+    assert np.abs(heard.span(ducked + SLACK, restored)).max() == pytest.approx(2000, rel=0.05)
+    assert np.abs(heard.span(restored + SLACK, restored + 0.5)).max() == pytest.approx(8000, rel=0.05)
+
+
+async def test_the_end_waits_until_the_last_word_was_heard(sound_card):
+    with sound_card.recording() as heard:
+        async with Talk(transport()) as talk:
+            await talk.say(tone(0.7), stop=False)
+            asked = await talk.end()
+            took = time.monotonic() - asked
+    loud = heard.loud()
+    assert loud[-1] - loud[0] == pytest.approx(0.7, abs=0.03)
+    assert took < 0.7 + 1.5, "without two seconds of silence at the end"
+
+
+async def test_the_user_is_heard_with_capture_times_on_the_pipelines_clock(sound_card):
+    async with Talk(transport(echo_cancel=False)) as talk:
+        with sound_card.recording("va_air.monitor", 16_000) as air:
+            sound_card.say(tone(0.5, 16_000))
+            await asyncio.sleep(1.0)
+        clock = talk.ears.get_clock().get_time() / 1e9 - time.monotonic()
+        assert clock < 0
+    spoken = air.loud()
+    loud = [at for at, peak in talk.ears.microphone if peak > 300]
+    assert loud[0] == pytest.approx(spoken[0], abs=0.1)
+    assert len(loud) * 0.02 == pytest.approx(0.5, abs=0.06)
+    times = [at for at, _ in talk.ears.microphone]
+    assert max(np.diff(times)) < 0.1
+
+
+async def test_audio_that_a_stalled_loop_did_not_take_is_dropped_oldest_first_and_counted(sound_card):
+    local = transport(input_queue_secs=0.3)
+    async with Talk(local) as talk:
+        before = len(talk.ears.microphone)
+        time.sleep(1.0)  # noqa: ASYNC251 the stall under test
+        await asyncio.sleep(0.2)
+        arrived = [at for at, _ in talk.ears.microphone[before:]]
+    assert local.stats.dropped_secs == pytest.approx(0.7, abs=0.15)
+    assert max(np.diff(arrived)) < 0.05, "what is kept is the newest, in one piece"
+    assert local.stats.queue_age_max_secs == pytest.approx(0.3, abs=0.15)
+
+
+async def test_the_tap_gets_both_directions_on_one_clock(sound_card):
+    tap = Tap()
+    async with Talk(transport(tap=tap)) as talk:
+        with sound_card.recording() as heard:
+            sound_card.say(tone(0.5, 16_000))
+            await talk.say(tone(0.5))
+            await asyncio.sleep(1.2)
+    assert tap.loud("played")[0] == pytest.approx(heard.loud()[0], abs=0.08)
+    assert tap.loud("played")[1] == pytest.approx(heard.loud()[-1], abs=0.08)
+    assert {rate for _, rate, _ in tap.blocks["played"]} == {BOT_RATE}
+    assert {rate for _, rate, _ in tap.blocks["captured"]} == {16_000}
+    first, last = tap.loud("captured")
+    assert last - first == pytest.approx(0.5, abs=0.2)
+
+
+async def test_the_bot_does_not_hear_itself_on_an_open_speaker(sound_card):
+    from pipecat.audio.vad.silero import SileroVADAnalyzer
+    from pipecat.frames.frames import VADUserStartedSpeakingFrame
+    from pipecat.processors.audio.vad_processor import VADProcessor
+
+    sound_card.open_speaker(Room(gain_db=0))
+    local = transport()
+    async with Talk(local, VADProcessor(vad_analyzer=SileroVADAnalyzer())) as talk:
+        bot = speech("reading")[: 6 * BOT_RATE]
+        await talk.say(bot)
+        await until(lambda: talk.mouth.times(BotStoppedSpeakingFrame), 15)
+        assert talk.ears.times(VADUserStartedSpeakingFrame) == []
+        assert local.stats.echo.erle_db > 10
+        # A user over the bot still gets through.
+        await talk.say(bot)
+        await asyncio.sleep(2.0)
+        began = time.monotonic()
+        sound_card.say(at_level(recording("question"), -22))
+        assert await until(lambda: talk.ears.times(VADUserStartedSpeakingFrame, since=began), 5)
+        await talk.interrupt()
+
+
+async def test_without_cancelling_the_bot_does_hear_itself(sound_card):
+    sound_card.open_speaker(Room(gain_db=0))
+    async with Talk(transport(echo_cancel=False)) as talk:
+        await talk.say(speech("reading")[: 2 * BOT_RATE])
+        await asyncio.sleep(2.0)
+        at = time.monotonic()
+        assert talk.ears.loud(at - 1.5, at - 0.5) > 0.3
+
+
+@pytest.mark.parametrize("device", ["microphone", "speaker"])
+async def test_a_device_may_be_pulled_out_and_plugged_in_again(sound_card, device):
+    local = transport(echo_cancel=False)
+    problems, recovered = [], []
+    local.add_event_handler("on_device_problem", collect(problems))
+    local.add_event_handler("on_device_recovered", collect(recovered))
+    async with Talk(local) as talk:
+        sound_card.unplug(device)
+        assert await until(lambda: problems, 10)
+        await asyncio.sleep(0.5)
+        sound_card.plug(device)
+        assert await until(lambda: recovered and "“VirtualSpeaker”" in recovered[-1], 10), (problems, recovered)
+        with sound_card.recording() as heard:
+            began = time.monotonic()
+            sound_card.say(tone(0.5, 16_000))
+            await talk.say(tone(0.5))
+            assert await until(lambda: talk.mouth.times(BotStoppedSpeakingFrame, since=began), 10)
+            await asyncio.sleep(0.5)
+        assert talk.ears.loud(began, began + 1) > 0.3, "the microphone is alive"
+        assert len(heard.loud()) / heard.rate == pytest.approx(0.5, abs=0.03)
+        # While it was away time went on for everything that counts audio.
+        assert max(np.diff([at for at, _ in talk.ears.microphone])) < 1.0
+    assert local.stats.reopened >= 1
+
+
+def collect(messages):
+    async def handler(_, message):
+        messages.append(message)
+
+    return handler
+
+
+async def test_the_reply_survives_the_death_of_the_sound_server(sound_card):
+    local = transport(echo_cancel=False)
+    problems, recovered = [], []
+    local.add_event_handler("on_device_problem", collect(problems))
+    local.add_event_handler("on_device_recovered", collect(recovered))
+    async with Talk(local) as talk:
+        with sound_card.recording() as before:
+            await talk.say(tone(3.0))
+            await asyncio.sleep(1.0)
+            sound_card.kill()
+            assert await until(lambda: problems, 10)
+        await asyncio.sleep(0.3)
+        assert not talk.mouth.times(BotStoppedSpeakingFrame), "it has not finished"
+        await asyncio.to_thread(sound_card.start)
+        with sound_card.recording() as after:
+            assert await until(lambda: talk.mouth.times(BotStoppedSpeakingFrame), 15)
+            await asyncio.sleep(0.3)
+        assert recovered
+        began = time.monotonic()
+        sound_card.say(tone(0.5, 16_000))
+        await asyncio.sleep(1.0)
+        assert talk.ears.loud(began, began + 1) > 0.3
+    heard = (len(before.loud()) + len(after.loud())) / before.rate
+    assert heard > 2.3, "nothing but what the device held and the recorder missed is lost"
+
+
+async def test_no_device_and_a_wrong_name_are_told_before_the_talk(sound_card):
+    with pytest.raises(ConfigurationError, match="did you mean “VirtualMicrophone”"):
+        await transport(input_device="VirtualMicrofone").open()
+    with pytest.raises(ConfigurationError, match="no loudspeaker called “Kitchen”"):
+        await transport(output_device="Kitchen").open()
+    sound_card.unplug("microphone")
+    with pytest.raises(ConfigurationError, match="There is no microphone"):
+        await transport().open()
+
+
+async def test_a_pipeline_without_a_microphone_ends_instead_of_running_deaf(sound_card):
+    sound_card.unplug("microphone")
+    talk = Talk(transport())
+    errors = []
+
+    @talk.worker.event_handler("on_pipeline_error")
+    async def on_error(_, frame: ErrorFrame):
+        errors.append(frame.error)
+
+    async with talk:
+        assert await until(lambda: talk.ended, 15)
+    assert any("There is no microphone" in error for error in errors)
+
+
+async def test_opened_before_the_pipeline_at_other_rates_it_fits_itself_to_the_pipeline(sound_card):
+    local = transport(audio_in_sample_rate=8_000)
+    await local.open()
+    async with Talk(local) as talk:
+        assert await until(lambda: len(talk.ears.captured) > 8_000, 10)
+        began = time.monotonic()
+        await talk.say(tone(0.3))
+        assert await until(lambda: talk.mouth.times(BotStoppedSpeakingFrame), 10)
+        assert time.monotonic() - began < 2
+    frames = [seen.frame for seen in talk.ears.seen if isinstance(seen.frame, InputAudioRawFrame)]
+    assert not frames
+
+
+async def test_counters_come_as_metrics_after_each_reply(sound_card):
+    async with Talk(transport()) as talk:
+        await talk.say(tone(0.2))
+        assert await until(lambda: metrics(talk), 10)
+    values = metrics(talk)[0].value
+    assert values["output_latency_secs"] == pytest.approx(0.05, abs=0.1)
+    assert {"underruns", "late_writes", "dropped_secs", "queue_age_max_secs", "reopened", "echo"} <= set(values)
+    assert {"erle_db", "reference_missing_secs", "half_duplex"} <= set(values["echo"])
+
+
+def metrics(talk):
+    frames = [seen.frame for seen in talk.mouth.seen if isinstance(seen.frame, MetricsFrame)]
+    return [data for frame in frames for data in frame.data if isinstance(data, LocalAudioMetricsData)]
