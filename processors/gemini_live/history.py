@@ -225,6 +225,14 @@ class History:
             self._entries.append(last)
         last.text += text
 
+    def has_words(self, turn: int) -> bool:
+        """Tell whether the session holds anything that the model said in a turn.
+
+        Args:
+            turn: Number of the turn.
+        """
+        return any(entry.role == "model" and entry.turn == turn and entry.text for entry in self._entries)
+
     def interrupted(self, turn: int, *, unfinished: bool) -> None:
         """The user spoke while the answer to this turn was awaited, spoken, or waiting to be spoken.
 

@@ -62,7 +62,7 @@ class SessionMachine:
         self.context: Sequence[Any] = ()
         self._watchdog = Watchdog(self.options)
         self._outgoing: Turn | None = None
-        self._outgoing_since = 0.0
+        self._waiting_since = 0.0
         self._current: Turn | None = None
         self._attempt = 0
         self._mark_before_current = 0
@@ -90,8 +90,10 @@ class SessionMachine:
         if self.link.state is LinkState.STOPPED:
             return None
         due = [self.turns.deadline, self.link.retry_at, self._roll_back_at]
-        if self._outgoing is not None:
-            due.append(self._fence_until if self.link.is_open else self._outgoing_since + self.options.offline_secs)
+        if self._outgoing is not None and self.link.is_open:
+            due.append(self._fence_until)
+        if self._pending() is not None and not self.link.is_open:
+            due.append(self._waiting_since + self.options.offline_secs)
         if self.link.is_open:
             due.append(self._watchdog.due_at(self.turns.waiting, self.turns.heard_from_at, self.model))
             due += [at for at in (*self.link.deadlines(self.model), self._listening_until) if at > now]
@@ -126,14 +128,13 @@ class SessionMachine:
             return []
         self.link.opened(now)
         self._deal(self.turns.reset(self.model, modality), now)
-        unanswered = self._current if self._unanswered() else None
+        pending = self._pending()
         if self.link.resumed and self.link.handle is not None:
             self.history.rollback(self.link.handle.mark)
         else:
-            pending = self._outgoing or unanswered
             self._seed(pending.messages if pending else ())
-        if self._outgoing is None and unanswered is not None:
-            self._queue(unanswered, now)
+        if pending is not None and pending is not self._outgoing:
+            self._queue(pending, now)
         self._pump(now)
         return self._flush()
 
@@ -155,7 +156,7 @@ class SessionMachine:
         worrying = refusal.remedy is Remedy.RETRY and self.link.failures == _QUIET_FAILURES + 1
         self._out.append(Report(refusal.line, error=hopeless or worrying, permanent=hopeless))
         if hopeless:
-            self._give_up(now, "")
+            self._give_up(self._pending())
         if refusal.remedy is Remedy.USE_AUDIO:
             self.model = replace(self.model, text_output=False)
         if again is not None:
@@ -176,6 +177,8 @@ class SessionMachine:
         """
         if not self.link.concerns(serial) or not self.link.is_open:
             return []
+        self.turns.disconnected()
+        self._waiting_since = now
         said = " ".join(reason.split())[:200] or "no reason given"
         self._out.append(
             Report(f"Gemini Live closed the connection ({code}: {said}): going on with a new one.", error=False)
@@ -186,7 +189,7 @@ class SessionMachine:
             self.link.handle = None
             self._notes.clear()
             if self._attempt > 1 and self._unanswered():
-                self._give_up(now, f"Gemini Live refused a message ({said}): it is not sent again.")
+                self._give_up(self._current, f"Gemini Live refused a message ({said}): it is not sent again.")
         self._open(resume=True)
         return self._flush()
 
@@ -202,6 +205,7 @@ class SessionMachine:
         """
         if not self.link.concerns(serial) or self.link.state is not LinkState.CLOSING:
             return []
+        self.turns.disconnected()
         self._open(resume=self.link.renewal is not Renewal.FRESH)
         return self._flush()
 
@@ -224,7 +228,9 @@ class SessionMachine:
             return []
         self._deal(self.turns.message(message, now), now)
         update = message.session_resumption_update
-        if update is not None and update.resumable and update.new_handle:
+        # Going back by a handle must undo an answer of which no word came, too, or the model would remember it.
+        mute = self.turns.wordless or self._watchdog.nudged
+        if update is not None and update.resumable and update.new_handle and not mute:
             # A handle does not hold a turn that is still being answered (facts C8).
             held = self._mark_before_current if self._unanswered() else self.history.mark
             self.link.handle = Handle(update.new_handle, held)
@@ -255,7 +261,7 @@ class SessionMachine:
             # It also stops the answer, unless the model insists on finishing it.
             self._roll_back_at = None
             if self.turns.generating and not self.model.empty_turn_cancels:
-                self._roll_back()
+                self._roll_back(now)
             else:
                 self._notes.append(wording.WITHDRAWAL_NOTE)
         self._queue(turn, now)
@@ -372,10 +378,10 @@ class SessionMachine:
         if self.link.retry_at is not None and now >= self.link.retry_at:
             self._open(resume=True)
         if self._roll_back_at is not None and now >= self._roll_back_at:
-            self._roll_back()
-        offline = not self.link.is_open and self._outgoing is not None
-        if offline and now >= self._outgoing_since + self.options.offline_secs:
-            self._give_up(now, "Gemini Live cannot be reached: check the network connection.")
+            self._roll_back(now)
+        pending = None if self.link.is_open else self._pending()
+        if pending is not None and now >= self._waiting_since + self.options.offline_secs:
+            self._give_up(pending, "Gemini Live cannot be reached: check the network connection.")
         self._watch(now)
         self._pump(now)
         return self._flush()
@@ -388,7 +394,7 @@ class SessionMachine:
             # An instruction of our own stands in no context where it could be found again.
             turn = replace(turn, text=f"{waiting.text}\n{turn.text}")
         self._outgoing = turn
-        self._outgoing_since = now
+        self._waiting_since = now
 
     def _pump(self, now: float) -> None:
         """Do what can be done now: hand over, answer calls, send the turn that waits."""
@@ -398,7 +404,7 @@ class SessionMachine:
             self._fence_until = None
             self.turns.give_up_unstarted(now)
         if self._hand_over_now(now):
-            self._out.append(self.link.close())
+            self._close(now)
             return
         self._answer_calls(now)
         turn = self._outgoing
@@ -414,8 +420,8 @@ class SessionMachine:
         self._outgoing = None
         again = self._current is not None and self._current.number == turn.number
         self._attempt = self._attempt + 1 if again else 1
-        if self._attempt > self.options.max_attempts:
-            self._give_up(now, "Gemini Live gave no answer on several connections: the turn was given up.")
+        if again and (self._watchdog.resent or self._attempt > self.options.max_attempts):
+            self._give_up(turn, "Gemini Live gave no answer on several connections: the turn was given up.")
             return
         if not again:
             self._handle_before_current = self.link.handle
@@ -453,7 +459,7 @@ class SessionMachine:
         # thinking might take the moment for idle and speak a filler.
         imagines_playback = not self.turns.closed and not self.model.interaction_status
         if generating and not self.model.empty_turn_cancels:
-            self._out.append(self.link.close())
+            self._close(now)
         elif self.model.empty_turn_cancels and (generating or imagines_playback):
             self._out.append(SendContent((), complete=True))
             self.turns.cancel_sent()
@@ -467,12 +473,19 @@ class SessionMachine:
         held_up = self.calls.of_turn(current.number) and self.turns.busy
         return held_up or (waiting is not None and waiting.turn == current.number)
 
-    def _give_up(self, now: float, line: str) -> None:
-        """The turn gets no answer: say so aloud, and to whoever watches."""
-        turn = self._outgoing or (self._current if self._unanswered() else None)
-        self._outgoing = None
+    def _pending(self) -> Turn | None:
+        """The user's turn that waits to be sent, or else the one that waits for its answer, or an instruction."""
+        waiting = self._outgoing
+        if (waiting is None or not waiting.by_user) and self._unanswered():
+            return self._current
+        return waiting
+
+    def _give_up(self, turn: Turn | None, line: str = "") -> None:
+        """A turn gets no answer: say so aloud, and to whoever watches."""
+        if turn is self._outgoing:
+            self._outgoing = None
         if turn is not None:
-            self._deal(self.turns.stop(), now)
+            self._out += self.turns.stop()
             self._out.append(Apologize(turn.number))
         if line:
             self._out.append(Report(line))
@@ -490,6 +503,10 @@ class SessionMachine:
 
     # Connections.
 
+    def _close(self, now: float) -> None:
+        self._waiting_since = now
+        self._out.append(self.link.close())
+
     def _open(self, *, resume: bool) -> None:
         self._fence_until = None
         self._suspect = False
@@ -497,7 +514,7 @@ class SessionMachine:
             # The connection broke before the withdrawn turn was undone: going back does it.
             self._roll_back_at = None
             self.link.handle = self._handle_before_current
-        pending = self._outgoing or (self._current if self._unanswered() else None)
+        pending = self._pending()
         self._seeding = self.history.can_seed(self.context, pending.messages if pending else ())
         self._out.append(self.link.open(resume=resume, history=self._seeding))
 
@@ -524,7 +541,7 @@ class SessionMachine:
         quiet = not self._user_speaking and now >= self._listening_until
         return self.link.last_call(now) or (self.turns.closed and quiet)
 
-    def _roll_back(self) -> None:
+    def _roll_back(self, now: float) -> None:
         """Undo a withdrawn provisional turn: the session is resumed from before it, so no trace of it is left."""
         self._roll_back_at = None
         if self._handle_before_current is None or not self.link.is_open:
@@ -532,7 +549,7 @@ class SessionMachine:
             return
         self.link.handle = self._handle_before_current
         self._current = None
-        self._out.append(self.link.close())
+        self._close(now)
 
     # The watchdog.
 
@@ -541,27 +558,31 @@ class SessionMachine:
         due_at = self._watchdog.due_at(waiting, self.turns.heard_from_at, self.model)
         if waiting is None or due_at is None or now < due_at or not self.link.is_open:
             return
-        match self._watchdog.step(waiting):
-            case Step.CUT:
-                self._out.append(Report("Gemini Live stopped in mid-answer: going on without the rest.", error=False))
-                self._deal(self.turns.stop(), now)
-                self._suspect = True
+        step = self._watchdog.step(waiting)
+        if step is Step.CUT:
+            self._out.append(Report("Gemini Live stopped in mid-answer: going on without the rest.", error=False))
+            self._suspect = True
+            self._deal(self.turns.stop(), now)
+        elif self._current is not None:
+            self._insist(self._current, step, wording.NO_ANSWER_NUDGE, now)
+
+    def _insist(self, turn: Turn, step: Step, nudge: str, now: float) -> None:
+        """Take the next step towards an answer, or tell the user that there is none."""
+        if step is Step.RESEND and self.history.has_words(turn.number) and not self.turns.delivered(turn.number):
+            step = Step.GIVE_UP  # only what it said to a function's result is missing: all else would be said twice
+        match step:
             case Step.NUDGE:
-                self._nudge(wording.NO_ANSWER_NUDGE, now)
+                self._watchdog.nudge()
+                self._write([types.Content(role="user", parts=[types.Part(text=nudge)])], nudge)
+                self._deal(self.turns.sent(turn.number, now), now)
             case Step.RESEND:
                 # From before the turn, so that neither it nor the nudge is in the model's memory twice.
                 self.link.handle = self._handle_before_current
-                self._out.append(self.link.close())
-            case Step.GIVE_UP:
-                self._give_up(now, "Gemini Live gave no answer: check the network connection and the model's status.")
+                self.turns.reopen(turn.number)
+                self._close(now)
+            case _:
+                self._give_up(turn, "Gemini Live gave no answer: check the network connection and the model's status.")
                 self._suspect = True
-
-    def _nudge(self, text: str, now: float) -> None:
-        if self._current is None:
-            return
-        self._watchdog.nudged()
-        self._write([types.Content(role="user", parts=[types.Part(text=text)])], text)
-        self._deal(self.turns.sent(self._current.number, now), now)
 
     # Events of the turn machine.
 
@@ -579,18 +600,19 @@ class SessionMachine:
                     continue
                 case ToolCancellation(ids):
                     self.calls.cancel(ids)
-                case Ended(turn, spoken=False) if self._worth_a_nudge(turn):
-                    self._nudge(wording.EMPTY_ANSWER_NUDGE, now)
+                case Ended(turn, spoken=False) if (missing := self._missing(turn)) is not None:
+                    self._insist(missing, self._watchdog.next, wording.EMPTY_ANSWER_NUDGE, now)
                     continue
                 case _:
                     pass
             self._out.append(event)
 
-    def _worth_a_nudge(self, turn: int) -> bool:
+    def _missing(self, turn: int) -> Turn | None:
+        """The turn whose answer ended without a word, if nothing newer replaces it and no function may still help."""
         current = self._current
-        if current is None or current.number != turn or self.calls.of_turn(turn):
-            return False
-        return self._watchdog.calm and self.link.is_open
+        if current is None or current.number != turn or self.calls.of_turn(turn) or not self.link.is_open:
+            return None
+        return None if self._outgoing is not None and self._outgoing.by_user else current
 
     def _flush(self) -> list[Action]:
         out, self._out = self._out, []

@@ -75,10 +75,15 @@ class TurnMachine:
 
     @property
     def busy(self) -> bool:
-        """Whether a turn is unfinished for the user: awaited, being spoken, or waiting for a function."""
+        """Whether a turn is unfinished for the user: awaited, being spoken, or waiting for words or a function."""
         last = self._last
         running = last is not None and not last.muted and (last.border is None or bool(last.calls))
-        return running or self._speaking is not None
+        return running or self._speaking is not None or self.wordless
+
+    @property
+    def wordless(self) -> bool:
+        """Whether the newest answer is over, and not one word of it has come yet: its transcript may be late."""
+        return self._end_at is not None and self._speaking is None
 
     @property
     def waiting(self) -> Answer | None:
@@ -117,6 +122,21 @@ class TurnMachine:
 
     # What we do.
 
+    def disconnected(self) -> None:
+        """The connection is gone: words that were still to come are lost, so their answer is as good as not given."""
+        if self.wordless and self._last is not None:
+            self._end_at = None
+            self._last.border = None
+
+    def reopen(self, turn: int) -> None:
+        """The answer to this turn ended without a word: it is awaited again.
+
+        Args:
+            turn: Number of the turn.
+        """
+        if self._last is not None and self._last.turn == turn and not self._last.text:
+            self._last.border = None
+
     def reset(self, model: LiveModel, modality: Modality) -> list[TurnEvent]:
         """Begin on a new connection: nothing that was owed will come any more.
 
@@ -125,8 +145,8 @@ class TurnMachine:
             modality: What was agreed at setup.
 
         Returns:
-            The end of a text that was complete but for late pieces. A text in mid-answer stays open: its turn is
-            sent again and the answer goes on.
+            The end of a text that was complete but for late pieces. An answer that is not complete stays open: its
+            turn is sent again and the answer goes on.
         """
         self._model = model
         self._modality = modality

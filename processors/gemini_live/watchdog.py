@@ -1,4 +1,10 @@
-"""What to do about a turn that gets no answer (about 5 % on 3.1, facts C10). No I/O."""
+"""What to do about a turn that gets no answer (about 5 % on 3.1, facts C10). No I/O.
+
+Every turn has one nudge and one resend on a new connection; when both are spent, the user is told. It does not matter
+what spends them: a turn that got no sign of an answer, an answer that ended without a word (facts C6), or a connection
+that broke first, which spends the resend and leaves the nudge. Words of the answer give both back, so that a long
+answer survives several broken connections.
+"""
 
 from enum import Enum
 
@@ -27,7 +33,7 @@ _IMPATIENCE = 2 / 3
 
 
 class Watchdog:
-    """Counts the seconds without a sign of an answer: one nudge, one resend, then the end."""
+    """Counts the seconds without a sign of an answer, and what was tried for the present turn."""
 
     def __init__(self, options: SessionOptions) -> None:
         """Start calm.
@@ -36,12 +42,25 @@ class Watchdog:
             options: Patience.
         """
         self._options = options
-        self._next = Step.NUDGE
+        self._nudged = False
+        self._resent = False
 
     @property
-    def calm(self) -> bool:
-        """Whether nothing had to be done for the present turn yet."""
-        return self._next is Step.NUDGE
+    def nudged(self) -> bool:
+        """Whether the model was asked once more and has not answered yet."""
+        return self._nudged
+
+    @property
+    def resent(self) -> bool:
+        """Whether the turn was sent again and has not been answered yet."""
+        return self._resent
+
+    @property
+    def next(self) -> Step:
+        """What is left to be tried."""
+        if not self._nudged:
+            return Step.NUDGE
+        return Step.GIVE_UP if self._resent else Step.RESEND
 
     def sent(self, *, again: bool) -> None:
         """A turn was written.
@@ -49,15 +68,16 @@ class Watchdog:
         Args:
             again: Whether it had been written before.
         """
-        self._next = Step.GIVE_UP if again else Step.NUDGE
+        self._resent = again
+        self._nudged = again and self._nudged
 
     def answered(self) -> None:
         """Something of the answer came."""
-        self._next = Step.NUDGE
+        self._nudged = self._resent = False
 
-    def nudged(self) -> None:
-        """The model was asked once more."""
-        self._next = Step.RESEND
+    def nudge(self) -> None:
+        """The model is asked once more."""
+        self._nudged = True
 
     def due_at(self, waiting: Answer | None, heard_from_at: float, model: LiveModel) -> float | None:
         """Tell when something is to be done if nothing comes.
@@ -73,7 +93,7 @@ class Watchdog:
         if waiting is None:
             return None
         patience = self._options.patience_secs or model.patience_secs
-        if not self.calm:
+        if self._nudged or self._resent:
             patience *= _IMPATIENCE  # the user has waited already
         return max(waiting.sent_at, heard_from_at) + (self._options.stall_secs if _stalled(waiting) else patience)
 
@@ -83,7 +103,7 @@ class Watchdog:
         Args:
             waiting: The answer that does not come.
         """
-        return Step.CUT if _stalled(waiting) else self._next
+        return Step.CUT if _stalled(waiting) else self.next
 
 
 def _stalled(waiting: Answer) -> bool:

@@ -9,7 +9,7 @@ from emulator.live.errors import Refusal
 from emulator.live.faults import Drop, GoAway, LiveFaults, TurnFault
 from emulator.minds.scripted_thinker import ScriptedReply
 from processors.frames import TurnSentFrame
-from processors.gemini_live import SessionOptions
+from processors.gemini_live import SessionOptions, turns
 from tests.processors.gemini_live.harness import Google, talking
 
 STORY = "Once upon a time there was a fox who lived in a wood. One day it met a crow with a piece of cheese."
@@ -139,6 +139,49 @@ async def test_a_server_that_stays_silent_gets_an_apology_spoken_and_an_error_re
         assert any("gave no answer" in error for error in bench.errors)
         faults.turns.clear()
         assert (await bench.answer("And now?")).endswith("And now?")
+
+
+async def test_answers_that_never_have_a_transcript_end_in_an_apology_and_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "LATE_PIECE_SECS", 0.3)
+    faults = LiveFaults(turns=[TurnFault(no_transcript=True)])
+    async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
+        assert (await bench.answer("Are you there?")).startswith("Sorry")
+        await bench.until(lambda: any("gave no answer" in error for error in bench.errors))
+        assert [frame.attempt for frame in bench.of(TurnSentFrame)] == [1, 2]
+        assert len(google.received("client_content")) == 3  # the turn, the nudge, the turn
+        assert user_texts(google) == ["Are you there?"]
+        faults.turns.clear()
+        assert (await bench.answer("And now?")).endswith("And now?")
+
+
+@pytest.mark.parametrize("drops", [1, 2])
+async def test_connections_lost_before_a_late_transcript_cost_one_resend_then_an_apology(drops: int) -> None:
+    faults = LiveFaults(
+        turns=[TurnFault(transcript_lag=0.1)],
+        drops=[Drop(turn=number, phase="generation_complete") for number in range(1, drops + 1)],
+    )
+    async with Google(faults=faults, default="Yes.") as google, talking(google, options=QUICK) as bench:
+        answer = await bench.answer("Are you there?")
+        assert answer == "Yes." if drops == 1 else answer.startswith("Sorry")
+        await bench.until(lambda: bool(bench.errors) == (drops == 2))
+        assert [frame.attempt for frame in bench.of(TurnSentFrame)] == [1, 2]
+        assert len(google.received("client_content")) == 2  # no nudge besides
+        assert user_texts(google) == ["Are you there?"]
+
+
+@pytest.mark.parametrize("silent", [1, 2])
+async def test_silence_after_a_drop_is_nudged_before_the_apology(silent: int) -> None:
+    faults = LiveFaults(
+        drops=[Drop(turn=1, phase="answer")],
+        turns=[TurnFault(turn=number, silent=True) for number in range(2, 2 + silent)],
+    )
+    async with Google(faults=faults, default="Yes.") as google, talking(google, options=QUICK) as bench:
+        answer = await bench.answer("Are you there?")
+        assert answer == "Yes." if silent == 1 else answer.startswith("Sorry")
+        await bench.until(lambda: bool(bench.errors) == (silent == 2))
+        assert [frame.attempt for frame in bench.of(TurnSentFrame)] == [1, 2]
 
 
 @pytest.mark.parametrize("lag", [0.15, -0.15])

@@ -9,6 +9,7 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.gemini_live import wording
 from processors.gemini_live.actions import (
     Action,
     Apologize,
@@ -20,11 +21,13 @@ from processors.gemini_live.actions import (
     SendText,
     TurnSent,
 )
+from processors.gemini_live.history import Turn
 from processors.gemini_live.link import LinkState, Renewal
 from processors.gemini_live.models import Modality, Refusal, Remedy, lookup
 from processors.gemini_live.options import SessionOptions
 from processors.gemini_live.session import SessionMachine
 from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls
+from processors.gemini_live.turns import LATE_PIECE_SECS
 
 OPTIONS = SessionOptions()
 MODEL = lookup("gemini-3.8-live")
@@ -238,6 +241,133 @@ def test_an_unanswered_turn_is_nudged_then_sent_again_then_given_up() -> None:
     assert len(session.of(Apologize)) == 1
 
 
+AUDIO = server(serverContent={"modelTurn": {"parts": [{"inlineData": {"data": "AAAA"}}]}})
+
+
+def test_answers_without_words_are_nudged_then_sent_again_then_given_up() -> None:
+    session = Session()
+    session.take(handle("h1"))
+    session.say("Hello.")
+    for number, last in enumerate(["did not arrive", "user: Hello."]):
+        session.take(AUDIO, COMPLETE, CLOSED, handle(f"holds wordless answer {number}"))
+        session.wait(LATE_PIECE_SECS + 0.1)
+        assert last in session.sent()[-1]
+    assert [action.handle for action in session.of(Open)] == [None, "h1"]
+    assert not session.of(Apologize)
+    session.take(AUDIO, COMPLETE, CLOSED)
+    session.wait(LATE_PIECE_SECS + 0.1)
+    session.wait(60)
+    assert session.of(Apologize) == [Apologize(1)]
+    assert sum(report.error for report in session.of(Report)) == 1
+    assert [action.attempt for action in session.of(TurnSent)] == [1, 2]
+    session.say("And now?")
+    session.answer("Yes.")
+    assert session.of(Piece)[-1] == Piece(2, "Yes.")
+
+
+def test_empty_answers_go_the_same_way() -> None:
+    session = Session()
+    session.take(handle("h1"))
+    session.say("Hello.")
+    for _ in range(3):
+        session.take(COMPLETE, CLOSED)
+    assert session.sent() == ["user: Hello.", f"user: {wording.EMPTY_ANSWER_NUDGE}", "user: Hello."]
+    assert session.of(Apologize) == [Apologize(1)]
+
+
+def test_an_answer_whose_words_are_lost_with_the_connection_is_asked_for_once_more_and_not_nudged() -> None:
+    session = Session()
+    session.take(handle("h1"))
+    session.say("Hello.")
+    session.take(AUDIO, COMPLETE, CLOSED, handle("h2"))
+    session.feed(session.machine.lost, 1, 1011, "gone")
+    assert session.sent() == ["user: Hello.", "user: Hello."]
+    assert session.of(Open)[-1].handle == "h1"  # h2 remembers an answer nobody got
+    session.take(AUDIO, COMPLETE)
+    session.feed(session.machine.lost, 2, 1011, "gone")
+    session.wait(60)
+    assert session.sent() == ["user: Hello.", "user: Hello."]
+    assert session.of(Apologize) == [Apologize(1)]
+    assert session.of(Report)[-1].error
+
+
+def test_words_lost_with_the_connection_are_awaited_while_there_is_no_new_one() -> None:
+    session = Session()
+    session.say("Hello.")
+    session.take(AUDIO, COMPLETE)
+    session.opens = False
+    session.feed(session.machine.lost, 1, 1011, "gone")
+    session.wait(LATE_PIECE_SECS + 1)
+    session.feed(session.machine.opened, 2, Modality.AUDIO)
+    session.answer("Hi.")
+    assert session.of(Piece) == [Piece(1, "Hi.")]
+    assert not session.of(Apologize)
+
+
+def test_silence_after_a_broken_connection_is_nudged_once_more_before_it_is_given_up() -> None:
+    session = Session()
+    session.take(handle("h1"))
+    session.say("Hello.")
+    session.feed(session.machine.lost, 1, 1011, "gone")
+    session.wait(MODEL.patience_secs)
+    assert session.sent() == ["user: Hello.", "user: Hello.", f"user: {wording.NO_ANSWER_NUDGE}"]
+    assert not session.of(Apologize)
+    session.wait(60)
+    assert session.of(Apologize) == [Apologize(1)]
+    assert len(session.sent()) == 3
+
+
+def test_a_long_answer_survives_a_second_broken_connection() -> None:
+    session = Session()
+    session.say("Tell me a story.")
+    for number, piece in enumerate(["Once upon a time ", "there was a fox "]):
+        session.take(says(piece))
+        session.feed(session.machine.lost, number + 1, 1011, "gone")
+    session.answer("in a wood.")
+    assert "".join(piece.text for piece in session.of(Piece)) == "Once upon a time there was a fox in a wood."
+    assert not session.of(Apologize)
+
+
+def test_a_turn_that_loses_its_connection_for_good_is_given_up_aloud() -> None:
+    session = Session()
+    session.say("Hello.")
+    session.opens = False
+    session.feed(session.machine.lost, 1, 1006, "")
+    session.wait(OPTIONS.offline_secs - 1)
+    assert not session.of(Apologize)
+    session.wait(2)
+    assert session.of(Apologize) == [Apologize(1)]
+    session.wait(60)
+    assert len(session.of(Apologize)) == 1
+
+
+def test_a_broken_connection_costs_neither_the_turn_nor_the_instruction_that_waits_behind_it() -> None:
+    session = Session()
+    session.say("Hello.")
+    instruction = Turn(2, "[The timer is up.]", (), session.context)
+    session.feed(session.machine.submit, instruction)
+    session.feed(session.machine.lost, 1, 1011, "gone")
+    assert session.sent()[-1] == "user: [The timer is up.]\nHello."
+    session.answer("Hi. Your timer is up.")
+    assert session.of(Ended) == [Ended(1, spoken=True)]
+
+
+def test_a_turn_that_was_answered_is_not_sent_again_for_a_wordless_answer_to_a_result() -> None:
+    session = Session()
+    session.say("Wake me.")
+    session.take(
+        says("I will."), server(toolCall={"functionCalls": [{"id": "c1", "name": "timer", "args": {}}]}), COMPLETE
+    )
+    session.take(CLOSED)
+    session.feed(session.machine.result, "c1", {"up": True})
+    for _ in range(3):
+        session.take(AUDIO, COMPLETE, CLOSED)
+        session.wait(LATE_PIECE_SECS + 1)
+    assert session.sent()[:2] == ["user: Wake me.", f"user: {wording.EMPTY_ANSWER_NUDGE}"]
+    assert [action.attempt for action in session.of(TurnSent)] == [1]
+    assert session.of(Apologize) == [Apologize(1)]
+
+
 def test_an_answer_that_stalls_is_ended_with_what_there_is() -> None:
     session = Session()
     session.say("Tell me a story.")
@@ -394,7 +524,7 @@ def test_every_turn_ends_whatever_happens(steps: list[Any], model: str) -> None:
             case "text":
                 session.take(says("word "))
             case "audio":
-                session.take(server(serverContent={"modelTurn": {"parts": [{"inlineData": {"data": "AAAA"}}]}}))
+                session.take(AUDIO)
             case "complete":
                 session.take(COMPLETE)
             case "closed":
