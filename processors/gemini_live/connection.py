@@ -39,6 +39,8 @@ _MORE_THAN_AUDIO = re.compile(
     rb"ranscription|Complete|interrupted|sageMetadata|toolCall|goAway|sessionResumption|interactionStatus|[gG]rounding"
     rb'|"text"|"thought"|waitingForInput|"error"'
 )
+# After these the next sound may be the first sign of another answer.
+_ANSWER_ENDS = re.compile(rb"Complete|interrupted|toolCall")
 
 # The websocket library writes request headers, the API key among them, to its log at DEBUG.
 logging.getLogger("websockets.client").setLevel(logging.INFO)
@@ -101,7 +103,9 @@ class SilentSocket:
         self._last_sound = 0.0
 
     async def recv(self, *, decode: bool | None = None) -> bytes:
-        """Receive a message, its audio cut out. Of messages with nothing but audio one in a while is let through.
+        """Receive a message, its audio cut out.
+
+        Of messages with nothing but audio one in a while is let through, and the first of every answer.
 
         Args:
             decode: Ignored; messages are bytes.
@@ -111,10 +115,10 @@ class SilentSocket:
         """
         while True:
             raw: bytes = await self.socket.recv(decode=False)
-            if len(raw) < _SHORTEST_AUDIO:
-                return raw
-            message = without_audio(raw)
+            message = raw if len(raw) < _SHORTEST_AUDIO else without_audio(raw)
             if len(message) == len(raw) or _MORE_THAN_AUDIO.search(message):
+                if _ANSWER_ENDS.search(message):
+                    self._last_sound = 0.0
                 return message
             now = time.monotonic()
             if now >= self._last_sound + _SOUND_EVERY_SECS:

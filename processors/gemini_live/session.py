@@ -228,9 +228,9 @@ class SessionMachine:
             return []
         self._deal(self.turns.message(message, now), now)
         update = message.session_resumption_update
-        # Going back by a handle must undo an answer of which no word came, too, or the model would remember it.
-        mute = self.turns.wordless or self._watchdog.nudged
-        if update is not None and update.resumable and update.new_handle and not mute:
+        # A handle that comes now remembers an answer that nobody got, and that may have to be undone.
+        missing = self.turns.trailing or self._watchdog.nudged
+        if update is not None and update.resumable and update.new_handle and not missing:
             # A handle does not hold a turn that is still being answered (facts C8).
             held = self._mark_before_current if self._unanswered() else self.history.mark
             self.link.handle = Handle(update.new_handle, held)

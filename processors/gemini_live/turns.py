@@ -78,12 +78,12 @@ class TurnMachine:
         """Whether a turn is unfinished for the user: awaited, being spoken, or waiting for words or a function."""
         last = self._last
         running = last is not None and not last.muted and (last.border is None or bool(last.calls))
-        return running or self._speaking is not None or self.wordless
+        return running or self._speaking is not None or self.trailing
 
     @property
-    def wordless(self) -> bool:
-        """Whether the newest answer is over, and not one word of it has come yet: its transcript may be late."""
-        return self._end_at is not None and self._speaking is None
+    def trailing(self) -> bool:
+        """Whether the newest answer is over but words of it must still come: there are none, or no sentence ends."""
+        return self._end_at is not None and (self._speaking is None or not ends_sentence(self._speaking.text))
 
     @property
     def waiting(self) -> Answer | None:
@@ -123,8 +123,8 @@ class TurnMachine:
     # What we do.
 
     def disconnected(self) -> None:
-        """The connection is gone: words that were still to come are lost, so their answer is as good as not given."""
-        if self.wordless and self._last is not None:
+        """The connection is gone, and with it the words that were still to come: the answer broke off."""
+        if self.trailing and self._last is not None:
             self._end_at = None
             self._last.border = None
 

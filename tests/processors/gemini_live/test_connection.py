@@ -40,3 +40,11 @@ async def test_messages_with_nothing_but_audio_are_thinned_out_and_all_others_co
     assert got[1]["serverContent"]["outputTranscription"] == {"text": "Hi"}
     assert got[2]["serverContent"]["turnComplete"]
     assert got[3] == big
+
+
+async def test_the_first_sound_of_every_answer_comes_through() -> None:
+    audio = {"serverContent": {"modelTurn": {"parts": [PART]}}}
+    end = {"serverContent": {"generationComplete": True}}
+    socket = SilentSocket(Socket(audio, audio, end, audio, audio, end))
+    got = [json.loads(await socket.recv())["serverContent"] for _ in range(4)]
+    assert ["modelTurn" in content for content in got] == [True, False, True, False]

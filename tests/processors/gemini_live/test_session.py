@@ -304,6 +304,20 @@ def test_words_lost_with_the_connection_are_awaited_while_there_is_no_new_one() 
     assert not session.of(Apologize)
 
 
+def test_an_answer_whose_last_words_are_lost_with_the_connection_goes_on() -> None:
+    session = Session()
+    session.take(handle("h1"))
+    session.say("Hello.")
+    session.take(AUDIO, COMPLETE, says("Hi, how"), handle("h2"))
+    session.feed(session.machine.lost, 1, 1011, "gone")
+    assert session.of(Open)[-1].handle == "h1"
+    assert wording.go_on_from("Hi, how") in session.sent()[-1]
+    session.answer("Hi, how are you?")
+    session.wait(1)
+    assert "".join(piece.text for piece in session.of(Piece)) == "Hi, how are you?"
+    assert session.of(Ended) == [Ended(1, spoken=True)]
+
+
 def test_silence_after_a_broken_connection_is_nudged_once_more_before_it_is_given_up() -> None:
     session = Session()
     session.take(handle("h1"))
