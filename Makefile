@@ -22,7 +22,7 @@ talk: $(VENV)/.demo
 	$(BIN)/python -m bot talk
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -44,7 +44,7 @@ async def test_the_replies_make_sense(demo):
 
 
 async def test_the_story_is_cut_where_the_user_stopped_it(demo):
-    (story,) = [line for line in demo.transcript.splitlines() if "*(interrupted)*" in line and "lighthouse" in line]
+    story = next(line for line in demo.transcript.splitlines() if "*(interrupted)*" in line and "lighthouse" in line)
     _, struck = story.split("~~")[:2]
     assert len(struck) > 100
     wait = next(turn["start"] for turn in TURNS if turn["interrupts"])
