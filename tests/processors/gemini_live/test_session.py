@@ -562,8 +562,8 @@ def test_every_turn_ends_whatever_happens(steps: list[Any], model: str) -> None:
         step for step in steps[last:] if isinstance(step, str)
     }
     if last is not None and not taken_back and machine.link.state is LinkState.OPEN:
-        ends = [action for action in session.done if isinstance(action, Ended | Apologize)]
-        assert session.turns in [action.turn for action in ends], session.done[-20:]
+        ends = [a for a in session.done if isinstance(a, Apologize) or (isinstance(a, Ended) and a.spoken)]
+        assert session.turns in [end.turn for end in ends], session.done[-20:]  # silence is no end
     assert all(action.attempt <= OPTIONS.max_attempts for action in session.of(TurnSent))
     starts = [action.turn for action in session.done if isinstance(action, Started)]
     assert starts == sorted(starts)
