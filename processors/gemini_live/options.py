@@ -17,7 +17,7 @@ class SessionOptions:
         backoff_secs: First pause before trying to connect again; doubles each time.
         max_backoff_secs: Longest such pause.
         offline_secs: How long a turn may wait for a connection before it is given up aloud.
-        max_attempts: How often one turn is sent at most, even if words of its answer came before every loss.
+        max_attempts: How often one turn is sent at most when connections break under it.
         goaway_margin_secs: A hand-over that found no quiet moment happens this long before the announced end.
         turn_grace_secs: How long after the user stopped speaking no hand-over begins, because their turn is about to
             come.
@@ -31,7 +31,7 @@ class SessionOptions:
     backoff_secs: float = 0.2
     max_backoff_secs: float = 8.0
     offline_secs: float = 12.0
-    max_attempts: int = 3
+    max_attempts: int = 4
     goaway_margin_secs: float = 3.0
     withdrawal_secs: float = 0.1
     turn_grace_secs: float = 2.0

@@ -420,7 +420,7 @@ class SessionMachine:
         self._outgoing = None
         again = self._current is not None and self._current.number == turn.number
         self._attempt = self._attempt + 1 if again else 1
-        if again and (self._watchdog.resent or self._attempt > self.options.max_attempts):
+        if again and self._attempt > self.options.max_attempts:
             self._give_up(turn, "Gemini Live gave no answer on several connections: the turn was given up.")
             return
         if not again:
