@@ -26,7 +26,7 @@ class EchoStats:
 
     Parameters:
         erle_db: Echo return loss enhancement over the last seconds in which the bot was heard in the microphone: how
-            much quieter its voice is after cancelling, in dB. None before that.
+            much quieter its voice is after cancelling, in dB. None before that, and as long as there is no echo.
         reference_missing_secs: Captured audio for which the loudspeaker's thread delivered no reference in time.
         reference_gaps: Times the loudspeaker stood still, as its clock tells.
         half_duplex: Whether the microphone is closed while the bot speaks, because cancelling does not work.
@@ -120,6 +120,44 @@ class ReferenceTimeline:
         return np.arange(start, start + count) % len(self._samples)
 
 
+class EchoPresence:
+    """Knows when there is no echo at all: a headset, a loudspeaker turned off, a device that cancels by itself.
+
+    AEC3 finds that out too, but only after some eight seconds of bot speech, and until then it takes a user who talks
+    over the bot for echo: 20 to 60 dB down, whole sentences lost (simulated, any noise level).
+
+    No echo it is, once the bot was loud for 0.4 s and for 0.7 s, longer than any echo AEC3 could cancel is late, the
+    microphone stayed at its noise. A user who talks over the bot does not change that, unless the bot talks on over
+    1.5 s of sound: then the path may have changed, and AEC3 decides again.
+    """
+
+    _LOUD = 1e-4
+    """-40 dBFS: what is played of a word, not of the pause after it."""
+    _QUIET_FRAMES, _QUIET_SPAN, _NOISY_FRAMES = 40, 70, 150
+    _INAUDIBLE = 10**-6.5
+    """-65 dBFS: what is quieter than this is not an echo that anything could take for speech."""
+
+    def __init__(self) -> None:
+        self.absent = False
+        self._quiet = self._span = self._noisy = 0
+
+    def observe(self, near_power: float, reference_power: float, noise: float) -> None:
+        """Take the levels of one frame of 10 ms, and the microphone's noise."""
+        loud = reference_power > self._LOUD
+        if near_power > max(2 * noise, self._INAUDIBLE):
+            self._quiet = self._span = 0
+            self._noisy += loud
+            if self._noisy >= self._NOISY_FRAMES:
+                self.absent = False
+            return
+        self._quiet += loud
+        # A pause of the bot tells nothing, but an echo that is late may still come in it.
+        self._span += self._quiet > 0
+        if self._quiet >= self._QUIET_FRAMES and self._span >= self._QUIET_SPAN:
+            self.absent = True
+            self._noisy = 0
+
+
 class CancellingMonitor:
     """Judges from levels alone whether the bot's voice is being cancelled.
 
@@ -143,6 +181,7 @@ class CancellingMonitor:
         self.erle_db: float | None = None
         self.poor = False
         self.far_active = False
+        self.presence = EchoPresence()
         self._near = self._out = 0.0
         self._frames = 0
         self._measured: deque[float] = deque(maxlen=8)
@@ -157,11 +196,12 @@ class CancellingMonitor:
         near_power, reference_power, out_power = (_power(block) for block in (near, reference, out))
         # Follows the quietest the microphone gets: up 1 dB a second, down at once.
         self._noise = min(near_power, self._noise * 1.0023 + 1e-12) if self._noise else near_power
+        self.presence.observe(near_power, reference_power, self._noise)
         self._since_active = 0 if reference_power > 1e-5 else self._since_active + 1
         self.far_active = self._since_active < self._ACTIVE_HANGOVER
         if not self.far_active:
             return
-        if near_power > 4 * self._noise:
+        if near_power > 4 * self._noise and not self.presence.absent:
             self._measure(near_power, out_power)
         self._levels.append((_decibels(reference_power), _decibels(out_power)))
         self._active += 1
@@ -272,6 +312,8 @@ class EchoCanceller:
         for start in range(0, whole, self._frame):
             part = slice(start, start + self._frame)
             self._monitor.observe(near[part], far[part], out[part])
+            if self._monitor.presence.absent:
+                out[part] = near[part]
         if self._monitor.poor and self._monitor.far_active:
             return np.zeros_like(out)
         return out
