@@ -5,7 +5,12 @@ from collections import deque
 import numpy as np
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams, VADState
-from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InputAudioRawFrame,
+)
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
 
@@ -22,6 +27,8 @@ _FALSE_ONSET_SECS = 0.12
 _BELOW_PEAK_DB, _ABOVE_FLOOR_DB = 30.0, 8.0
 _PEAK_SECS, _FLOOR_SECS, _LEVEL_SECS = 0.6, 3.0, 0.01
 DEFAULT_ONSET_SECS = 0.06
+OVER_BOT_PARAMS = VADParams(confidence=0.5, start_secs=0.12, min_volume=0.4)
+"""While the bot speaks: echo cancelling leaves no voice but the user's, though weaker than it was (facts audio 4)."""
 # -50 dBFS, which is about Pipecat's ``min_volume`` of 0.6 without its 400 ms of smoothing.
 _AUDIBLE_RMS = 32768 * 10 ** (-50 / 20)
 
@@ -39,6 +46,15 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         super().__init__(sample_rate=sample_rate, params=params)
         self._voiced_windows = 0
         self._unvoiced_windows = 0
+
+    def change_start(self, params: VADParams) -> None:
+        """Change when speech begins, in the midst of it or not; Pipecat's ``set_params`` would forget what was heard.
+
+        Args:
+            params: Thresholds and durations; ``stop_secs`` stays as it was.
+        """
+        self._params = params.model_copy(update={"stop_secs": self._params.stop_secs})
+        self._vad_start_frames = round(params.start_secs / self.window_secs)
 
     @property
     def state(self) -> VADState:
@@ -108,6 +124,7 @@ class SpeechDetector(VADProcessor):
         analyzer: SpeechVADAnalyzer | None = None,
         pause_secs: float = DEFAULT_PAUSE_SECS,
         onset_secs: float = DEFAULT_ONSET_SECS,
+        over_bot: VADParams | None = OVER_BOT_PARAMS,
         audio_idle_timeout: float = 1.0,
     ):
         """Load the model.
@@ -116,12 +133,14 @@ class SpeechDetector(VADProcessor):
             analyzer: Detector to use, or None for ``vad_analyzer()``.
             pause_secs: Silence after which ``SpeechPausedFrame`` is pushed.
             onset_secs: Speech after which ``SpeechOnsetFrame`` is pushed.
+            over_bot: When speech begins while the bot speaks, or None for no difference.
             audio_idle_timeout: Seconds without audio after which speech is held to have stopped.
         """
         self._analyzer = analyzer or vad_analyzer()
         super().__init__(vad_analyzer=self._analyzer, audio_idle_timeout=audio_idle_timeout)
         self._pause_secs = pause_secs
         self._onset_secs = onset_secs
+        self._usual, self._over_bot = self._analyzer.params, over_bot or self._analyzer.params
         self._onset = False
         self._paused = False
         self._quiet = _QuietMeter()
@@ -134,7 +153,11 @@ class SpeechDetector(VADProcessor):
             direction: Where it goes.
         """
         await super().process_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
+        if isinstance(frame, BotStartedSpeakingFrame):
+            self._analyzer.change_start(self._over_bot)
+        elif isinstance(frame, BotStoppedSpeakingFrame):
+            self._analyzer.change_start(self._usual)
+        elif isinstance(frame, InputAudioRawFrame):
             self._quiet.audio(frame.audio, frame.sample_rate)
             await self._report()
 
