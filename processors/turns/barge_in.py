@@ -152,7 +152,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
     async def _heard_speech(self, secs: float) -> None:
         if self._turn or not self._bot_speaking:
             return
-        self._judge.begin(secs)
+        self._judge.begin(secs, sure=self._user_speaking)
         await self._duck(True, self._ducking.down_secs)
 
     async def _heard_words(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> ProcessFrameResult:

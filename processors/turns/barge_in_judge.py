@@ -68,6 +68,7 @@ class BargeInJudge:
         self._silent_since: int | None = None
         self._backchannel_words = False
         self._sounds_real = False
+        self._sure = False
 
     @property
     def active(self) -> bool:
@@ -79,16 +80,19 @@ class BargeInJudge:
         self._history.append(pcm)
         self._history.forget(self._history.end - round(_HISTORY_SECS * self._rate / 2))
 
-    def begin(self, secs: float) -> None:
+    def begin(self, secs: float, *, sure: bool = True) -> None:
         """Take note of speech that has lasted for some time.
 
         Args:
             secs: For how long.
+            sure: Whether the detector is sure that it is speech. Before that, its sound stops nobody: what is left of
+                the bot's own voice after echo cancelling may sound like somebody for a moment.
         """
         self._silent_since = None
         if self._since is None:
             self._since = self._first_sound(secs)
-            self._judged = self._backchannel_words = self._sounds_real = False
+            self._judged = self._backchannel_words = self._sounds_real = self._sure = False
+        self._sure = self._sure or sure
 
     def silence(self) -> None:
         """Take note that the user is silent."""
@@ -117,7 +121,7 @@ class BargeInJudge:
             return Verdict.UNDECIDED
         now = self._history.end
         secs = (now - self._since) / self._rate
-        if not self._backchannel_words and self._sounds_like_interruption(secs):
+        if not self._backchannel_words and self._sounds_like_interruption(secs) and self._sure:
             return Verdict.INTERRUPTION
         if self._silent_since is not None and self._judged:
             settled = now - self._silent_since >= round(self._params.settle_secs * self._rate)
@@ -127,7 +131,7 @@ class BargeInJudge:
             if self._backchannel_words
             else self._params.longest_backchannel_secs
         )
-        return Verdict.INTERRUPTION if secs >= longest else Verdict.UNDECIDED
+        return Verdict.INTERRUPTION if secs >= longest and self._sure else Verdict.UNDECIDED
 
     def _sounds_like_interruption(self, secs: float) -> bool:
         if not self._judged and secs >= WINDOW_SECS:

@@ -1,6 +1,7 @@
 """Voice activity detection that also tells when speech may be beginning and when it may be ending."""
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 from pipecat.audio.vad.silero import SileroVADAnalyzer
@@ -10,6 +11,7 @@ from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
     Frame,
     InputAudioRawFrame,
+    VADUserStartedSpeakingFrame,
 )
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
@@ -25,6 +27,9 @@ _SILERO_LAG_SECS = 0.07
 _FALSE_ONSET_SECS = 0.12
 # Quiet is what lies this far below the loudest of the last syllables, or hardly above the noise.
 _BELOW_PEAK_DB, _ABOVE_FLOOR_DB = 30.0, 8.0
+_GAP_SECS = 0.2
+# Sound may also be what cancelling left of the bot; more of it than this would cost the ears more than it gives.
+_LONGEST_UNNOTICED_SECS = 0.8
 _PEAK_SECS, _FLOOR_SECS, _LEVEL_SECS = 0.6, 3.0, 0.01
 DEFAULT_ONSET_SECS = 0.06
 OVER_BOT_PARAMS = VADParams(confidence=0.5, start_secs=0.12, min_volume=0.4)
@@ -46,9 +51,12 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         super().__init__(sample_rate=sample_rate, params=params)
         self._voiced_windows = 0
         self._unvoiced_windows = 0
+        self._voiced_confidence = self.params.confidence
 
     def change_start(self, params: VADParams) -> None:
         """Change when speech begins, in the midst of it or not; Pipecat's ``set_params`` would forget what was heard.
+
+        ``voiced_secs`` is not changed: what it needs to rise is little enough.
 
         Args:
             params: Thresholds and durations; ``stop_secs`` stays as it was.
@@ -92,7 +100,7 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         """
         confidence = float(np.ravel(super().voice_confidence(buffer))[0])
         samples = np.frombuffer(buffer, dtype="<i2").astype(np.float32)
-        voiced = confidence >= self.params.confidence and float(np.sqrt(np.mean(samples**2))) >= _AUDIBLE_RMS
+        voiced = confidence >= self._voiced_confidence and float(np.sqrt(np.mean(samples**2))) >= _AUDIBLE_RMS
         self._voiced_windows = self._voiced_windows + 1 if voiced else 0
         self._unvoiced_windows = 0 if voiced else self._unvoiced_windows + 1
         return confidence
@@ -141,6 +149,7 @@ class SpeechDetector(VADProcessor):
         self._pause_secs = pause_secs
         self._onset_secs = onset_secs
         self._usual, self._over_bot = self._analyzer.params, over_bot or self._analyzer.params
+        self._bot_speaking = False
         self._onset = False
         self._paused = False
         self._quiet = _QuietMeter()
@@ -154,12 +163,28 @@ class SpeechDetector(VADProcessor):
         """
         await super().process_frame(frame, direction)
         if isinstance(frame, BotStartedSpeakingFrame):
+            self._bot_speaking = True
             self._analyzer.change_start(self._over_bot)
         elif isinstance(frame, BotStoppedSpeakingFrame):
+            self._bot_speaking = False
             self._analyzer.change_start(self._usual)
         elif isinstance(frame, InputAudioRawFrame):
             self._quiet.audio(frame.audio, frame.sample_rate)
             await self._report()
+
+    async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:
+        """Broadcast a frame; the beginning of speech over the bot with how long it may have lasted.
+
+        Cancelling takes the edge off a user's first words over the bot, so they are noticed late. The ears shall have
+        them all the same.
+
+        Args:
+            frame_cls: Its class.
+            **kwargs: Its fields.
+        """
+        if frame_cls is VADUserStartedSpeakingFrame and self._bot_speaking:
+            kwargs["start_secs"] = max(kwargs["start_secs"], min(self._quiet.sound_secs, _LONGEST_UNNOTICED_SECS))
+        await super().broadcast_frame(frame_cls, **kwargs)
 
     async def _report(self) -> None:
         analyzer = self._analyzer
@@ -190,6 +215,8 @@ class _QuietMeter:
         self._levels: deque[float] = deque(maxlen=round(_FLOOR_SECS / _LEVEL_SECS))
         self._rest = np.zeros(0, np.float32)
         self.secs = 0.0
+        self.sound_secs = 0.0
+        """How long there has been sound, with pauses shorter than those between sentences."""
 
     def audio(self, pcm: bytes, sample_rate: int) -> None:
         """Take 16-bit mono audio."""
@@ -205,3 +232,4 @@ class _QuietMeter:
             floor = np.percentile(recent, 5)
             quiet = level < max(floor + _ABOVE_FLOOR_DB, peak - _BELOW_PEAK_DB)
             self.secs = self.secs + _LEVEL_SECS if quiet else 0.0
+            self.sound_secs = self.sound_secs + _LEVEL_SECS if self.secs < _GAP_SECS else 0.0

@@ -142,6 +142,14 @@ async def test_a_cough_does_not_stop_the_bot():
     assert context.messages == []
 
 
+async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
+    any_sound = BargeInParams(threshold=0.0)
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(1.2), PAUSED, *quiet(0.2), WAIT], params=any_sound)
+    assert [frame.gain for frame in frames] == [pytest.approx(0.25), 1.0]
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], params=any_sound)
+    assert InterruptionFrame in kinds(frames)
+
+
 async def test_speech_that_goes_on_stops_the_bot_without_words():
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.7), WAIT])
     assert InterruptionFrame in kinds(frames)

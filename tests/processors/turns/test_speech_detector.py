@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from pipecat.frames.frames import InputAudioRawFrame, VADUserStartedSpeakingFrame, VADUserStoppedSpeakingFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InputAudioRawFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
 
@@ -32,14 +39,18 @@ def recording(name: str) -> tuple[np.ndarray, dict]:
     return soundfile.read(DATA / entry["file"], dtype="int16")[0], entry
 
 
-async def detect(samples: np.ndarray) -> list[tuple[float, type]]:
+async def detect(samples: np.ndarray, *before: Frame) -> list[tuple[float, type]]:
     """Signals, each with the seconds of audio that had passed before it."""
+    return [(at, type(frame)) for at, frame in await signals_of(samples, *before)]
+
+
+async def signals_of(samples: np.ndarray, *before: Frame) -> list[tuple[float, Frame]]:
     frames = [
         InputAudioRawFrame(samples[i : i + BLOCK].tobytes(), RATE, 1) for i in range(0, len(samples) - BLOCK, BLOCK)
     ]
     down, _ = await run_test(
         SpeechDetector(),
-        frames_to_send=frames,
+        frames_to_send=[*before, *frames],
         pipeline_params=PipelineParams(audio_in_sample_rate=RATE),
         start_timeout=20.0,
     )
@@ -48,7 +59,7 @@ async def detect(samples: np.ndarray) -> list[tuple[float, type]]:
         if isinstance(frame, InputAudioRawFrame):
             passed += 1
         elif isinstance(frame, SIGNALS):
-            found.append((passed * BLOCK / RATE, type(frame)))
+            found.append((passed * BLOCK / RATE, frame))
     return found
 
 
@@ -82,3 +93,25 @@ async def test_noise_is_no_speech(name):
     assert VADUserStartedSpeakingFrame not in kinds
     # What sounded like speech for a moment is taken back.
     assert kinds.count(SpeechOnsetFrame) == kinds.count(SpeechPausedFrame)
+
+
+async def test_speech_is_noticed_sooner_while_the_bot_speaks():
+    samples, _ = recording("weather")
+
+    async def noticed(*before: Frame) -> float:
+        return next(at for at, kind in await detect(samples, *before) if kind is VADUserStartedSpeakingFrame)
+
+    usual = await noticed()
+    assert await noticed(BotStartedSpeakingFrame()) < usual - 0.05
+    assert await noticed(BotStartedSpeakingFrame(), BotStoppedSpeakingFrame()) == usual
+
+
+async def test_the_ears_are_told_of_first_words_that_were_not_noticed():
+    """What cancelling takes the edge off is no voice any more, but it is sound."""
+    samples, entry = recording("weather")
+    noise, start = np.random.default_rng(1).normal(0, 1, RATE), round(entry["start"] * RATE)
+    samples = np.concatenate([noise * 3, noise[: RATE // 2] * 300, samples[start:]]).astype(np.int16)
+    for before, least, most in (((BotStartedSpeakingFrame(),), 0.5, 0.8), ((), 0.2, 0.2)):
+        frames = [frame for _, frame in await signals_of(samples, *before)]
+        started = next(frame for frame in frames if isinstance(frame, VADUserStartedSpeakingFrame))
+        assert least <= started.start_secs <= most
