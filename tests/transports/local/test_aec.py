@@ -139,6 +139,29 @@ def test_a_talkative_user_is_not_mistaken_for_echo(bot):
     assert not canceller.stats.half_duplex
 
 
+@pytest.mark.parametrize("noise_dbfs", [-90, -60, -45])
+@pytest.mark.parametrize("at_secs", [1.5, 3.0])
+def test_where_there_is_no_echo_a_user_who_talks_over_the_bot_passes_unharmed(bot, noise_dbfs, at_secs):
+    near = np.random.default_rng(3).normal(0, 10 ** (noise_dbfs / 20) * 32768, len(bot)).astype(np.int16)
+    user, start = at_level(recording("actually"), -26), round(at_secs * RATE)
+    near[start : start + len(user)] += user
+    canceller = EchoCanceller(RATE)
+    out = cancel(canceller, near, bot)
+    for part in np.array_split(np.arange(start, start + len(user)), 5):
+        assert loudness(out[part]) == pytest.approx(loudness(near[part]), abs=1.0)
+    assert canceller.stats.erle_db is None
+
+
+def test_an_echo_that_was_not_there_before_is_cancelled_all_the_same(bot):
+    """A headset is pulled out: what AEC3 needs to learn the room is all that the bot may hear of itself."""
+    echo = through_room(np.concatenate([bot, bot]), gain_db=-6)
+    echo[: len(bot)] = np.random.default_rng(3).normal(0, 10, len(bot))
+    out = cancel(EchoCanceller(RATE), echo, np.concatenate([bot, bot]))
+    settled = len(bot) / RATE + 4.0
+    assert [start for start in speech_starts(out) if start > settled] == []
+    assert loudness(echo[round(settled * RATE) :]) - loudness(out[round(settled * RATE) :]) > 15
+
+
 def test_odd_block_lengths_lose_nothing():
     canceller = EchoCanceller(RATE)
     near = np.zeros(RATE, np.int16)
