@@ -41,7 +41,7 @@ STORY = (
 )
 QUIET_USER = ("greeting", "weather", "timer", "question", "two_sentences", "numbers")
 LOUD_USER = ("actually", "no_wait", "weather", "hold_on", "question", "timer", "two_sentences", "stop", "greeting")
-OPENING = "mid_pause"
+OPENING = "timer"
 _USER_DBFS = -26.0
 _BREATH_SECS = 0.8
 # How long after the user's last sound an interruption, or words, can still be the user's doing.
@@ -56,18 +56,14 @@ class Quiet:
     Parameters:
         turns: Of the user.
         understood: Of those, how many reached the brain with their words (at most every third wrong).
-        interrupted: Times the bot was cut short.
-        false_starts: Times the detector took the bot for the user.
-        false_words: Finals and turns out of nothing but the bot's voice.
+        false_alarms: As `false_alarms` counts them.
         bot_secs: How long the bot spoke.
         heard: The turns as sent to the brain.
     """
 
     turns: int = 0
     understood: int = 0
-    interrupted: int = 0
-    false_starts: int = 0
-    false_words: int = 0
+    false_alarms: dict[str, int] = field(default_factory=dict)
     bot_secs: float = 0.0
     heard: list[str] = field(default_factory=list)
 
@@ -149,19 +145,16 @@ async def loud(talk: RoomTalk, count: int, dbfs: float) -> list[tuple[str, int]]
     """
     names = [LOUD_USER[turn % len(LOUD_USER)] for turn in range(count)]
     over: list[tuple[str, int]] = []
-    seen = 0
     for turn, name in enumerate(names):
-        # The answer to the last barge-in is what this one interrupts; after a miss, the bot is asked again.
-        if not turn or not await _answers(talk, seen):
-            if turn:
-                await talk.wait("speaking_stopped", after=seen, secs=20.0)
-            seen = len(talk.events)
-            await _say(talk, user(OPENING, dbfs))
-            if not await _answers(talk, seen):
-                continue
-        # Into the bot's words wherever they are: beginning of a sentence, middle, pause.
-        await asyncio.sleep(1.5 + 0.37 * (turn % 5))
-        seen = len(talk.events)
+        for _ in range(3):
+            # The answer to the last barge-in is what this one interrupts, or else the bot is asked for one.
+            if not await _speaking(talk, 5.0 if over else 0.0):
+                await _say(talk, user(OPENING, dbfs))
+                await _speaking(talk, 8.0)
+            # Into the bot's words wherever they are: beginning of a sentence, middle, pause.
+            await asyncio.sleep(1.5 + 0.37 * (turn % 5))
+            if await _speaking(talk, 0.0):
+                break
         over.append((name, len(talk.said)))
         await _say(talk, user(name, dbfs))
     await asyncio.sleep(4.0)
@@ -173,8 +166,28 @@ async def _say(talk: RoomTalk, samples: np.ndarray) -> None:
     await asyncio.sleep(len(samples) / 16_000)
 
 
-async def _answers(talk: RoomTalk, seen: int) -> bool:
-    return await talk.wait("turn_sent", after=seen, secs=4) and await talk.wait("speaking_started", after=seen, secs=8)
+async def _speaking(talk: RoomTalk, secs: float) -> bool:
+    """Whether the bot speaks, or begins to within so many seconds."""
+    deadline = time.monotonic() + secs
+    while True:
+        edges = [event["type"] for event in talk.events if event["type"].startswith("speaking_")]
+        if edges and edges[-1] == "speaking_started":
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(0.05)
+
+
+def false_alarms(events: list[dict], spans: list[Found]) -> dict[str, int]:
+    """Count what happened while the user was silent, and had been: interruptions, speech noticed, words."""
+    count = {"interrupted": 0, "noticed": 0, "words": 0}
+    kinds = {"interrupted": "interrupted", "user_started": "noticed", "final": "words", "backchannel": "words"}
+    for event in events:
+        kind = kinds.get(event["type"])
+        late = _LATE_SECS if kind == "words" else 0.8
+        if kind and not any(span.start < event["t"] < span.end + late for span in spans):
+            count[kind] += 1
+    return count
 
 
 def judge_quiet(talk: RoomTalk, names: list[str], spans: list[Found]) -> Quiet:
@@ -182,17 +195,10 @@ def judge_quiet(talk: RoomTalk, names: list[str], spans: list[Found]) -> Quiet:
     assert talk.run
     events = talk.run.events
     sent = [event for event in events if event["type"] == "turn_sent"]
-    result = Quiet(turns=len(names), heard=[event["text"] for event in sent])
+    result = Quiet(len(names), false_alarms=false_alarms(events, spans), heard=[event["text"] for event in sent])
     for name, span in zip(names, spans, strict=True):
         mine = " ".join(event["text"] for event in sent if span.start < event["t"] < span.end + _LATE_SECS)
         result.understood += jiwer.wer(said(name), words(mine)) <= _UNDERSTOOD_WER
-    result.interrupted = sum(event["type"] == "interrupted" for event in events)
-    for event in events:
-        at = event.get("speech_at", event["t"])
-        if event["type"] == "user_started":
-            result.false_starts += not any(span.start - 0.3 < at < span.end + 0.3 for span in spans)
-        elif event["type"] in ("final", "turn_sent", "backchannel"):
-            result.false_words += not any(span.start < at < span.end + _LATE_SECS for span in spans)
     began = [event["t"] for event in events if event["type"] == "speaking_started"]
     ended = [event["t"] for event in events if event["type"] == "speaking_stopped"]
     result.bot_secs = round(sum(ended) - sum(began), 1) if len(began) == len(ended) else 0.0
@@ -271,6 +277,7 @@ async def converse(audio: VirtualAudio, folder: Path, *, turns: int, barge_ins: 
             values[part] = asdict(judge_quiet(talk, names, talk.found()))
         else:
             values[part] = [asdict(one) for one in judge_loud(talk, over, talk.found())]
+            values["loud_false_alarms"] = false_alarms(talk.run.events, talk.found())
         values[f"{part}_transport"] = talk.run.metrics["transport"]
         sys.stderr.write(f"{part}: {json.dumps(values[part])}\n")
     return values
@@ -288,9 +295,10 @@ def table(values: dict) -> str:
     found = [one for one in over if one["stopped"] is not None]
     rows = [
         ("", "measured", "goal"),
-        ("self-interruptions", f"{alone['interrupted']} in {alone['turns']} turns", "0"),
-        ("bot taken for the user (detector)", f"{alone['false_starts']} in {alone['bot_secs']:.0f} s of bot", "0"),
-        ("words out of the bot's voice", str(alone["false_words"]), "0"),
+        (f"self-interruptions in {alone['turns']} turns", str(alone["false_alarms"]["interrupted"]), "0"),
+        (f"  bot taken for the user in {alone['bot_secs']:.0f} s", str(alone["false_alarms"]["noticed"]), "0"),
+        ("  words out of the bot's voice", str(alone["false_alarms"]["words"]), "0"),
+        ("self-interruptions among the barge-ins", str(values["loud_false_alarms"]["interrupted"]), "0"),
         ("turns understood", f"{alone['understood']}/{alone['turns']}", "10/10"),
         ("barge-ins found, equal level", f"{len(found)}/{len(over)}", ">= 9/10"),
         ("  first sound to bot quieter", _spread(over, "ducked"), "-"),
