@@ -63,7 +63,7 @@ class FirstPiece:
     clause: float = 3.5
     conjunction: float = 6.0
     enough: float = 11.0
-    forced: float = 2.8
+    forced: float = 2.0
     wait: float = 0.0
 
 

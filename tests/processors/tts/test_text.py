@@ -121,7 +121,7 @@ def test_where_replies_are_cut(language, text, pieces):
     ("language", "text", "piece"),
     [
         ("en-US", "I found three good pla", "I found three good"),
-        ("en-US", "It depends, of cour", "It depends, of"),
+        ("en-US", "It depends, of cour", "It depends,"),
         ("en-US", "Hm", None),
         ("en-US", "He saw Dr.", None),
         ("ko-KR", "가까운 역 근처에 지", "가까운 역 근처에"),
