@@ -33,6 +33,7 @@ RATE = 16_000
 _READY = "Talk now"
 _START_SECS, _END_SECS = 60.0, 30.0
 _SEARCH_SECS = 1.0
+_FIRST_SECS = 8.0
 _AUDIBLE = 1e-3
 
 
@@ -176,8 +177,9 @@ class RoomTalk:
         assert self.run
         sound, rate = self.run.sound
         microphone = soxr.resample(sound[:, 0], rate, RATE)
-        # No utterance is in the microphone before it was said, and the first one tells how the clocks differ.
-        first, _ = _search(microphone, self.said[0].samples)
+        # The first one tells how the clocks differ; it may be said again later.
+        earliest = self.said[0].samples
+        first, _ = _search(microphone[: len(earliest) + round(_FIRST_SECS * RATE)], earliest)
         origin = self.said[0].at - first / RATE
         result = []
         for said in self.said:
