@@ -141,7 +141,8 @@ async def test_words_with_a_time_of_their_own_wait_for_the_device(sound_card):
         word.pts = talk.mouth.get_clock().get_time() + int(0.2e9)
         await talk.worker.queue_frame(word)
         assert await until(lambda: said(talk), 10)
-        assert talk.mouth.times(TTSTextFrame)[0] - now >= 0.2 + 0.02
+        # Usually 30 to 50 ms later, but a busy machine may have let the device run almost empty.
+        assert talk.mouth.times(TTSTextFrame)[0] - now >= 0.2 + 0.005
 
 
 async def test_what_must_not_be_interrupted_is_heard_to_its_end(sound_card):
