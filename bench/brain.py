@@ -24,7 +24,6 @@ from google import genai
 from google.genai import types
 from loguru import logger
 from pipecat.frames.frames import (
-    EndFrame,
     Frame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
@@ -37,7 +36,6 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.workers.runner import WorkerRunner
 
 from emulator.faults import Faults
 from emulator.live.faults import Drop, GoAway, LiveFaults
@@ -49,6 +47,7 @@ from emulator.tls import LoopbackCertificate
 from processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
 from processors.gemini_live.connection import LiveConnection
 from processors.google_clients import LIVE_SOCKET_OPTIONS
+from tests.running import running
 
 GOAL_MS = 2.0
 WORDS = 40
@@ -144,21 +143,8 @@ async def talking(base_url: str, bundle: str, probe: Probe, options: SessionOpti
     context, ear = LLMContext(), Ear()
     brain = GeminiLiveTextProcessor(client, context=context, options=options, opener=probe.open)
     worker = PipelineWorker(Pipeline([brain, ear]), cancel_on_idle_timeout=False, enable_rtvi=False)
-    started = asyncio.Event()
-
-    @worker.event_handler("on_pipeline_started")
-    async def _started(*_: object) -> None:
-        started.set()
-
-    runner = WorkerRunner(handle_sigint=False)
-    await runner.add_workers(worker)
-    running = asyncio.create_task(runner.run())
-    try:
-        await asyncio.wait_for(started.wait(), PATIENCE_SECS)
+    async with running(worker, PATIENCE_SECS):
         yield Talk(brain, context, ear)
-    finally:
-        await worker.queue_frame(EndFrame())
-        await running
 
 
 def words_of(number: int) -> str:

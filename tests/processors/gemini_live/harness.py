@@ -12,7 +12,6 @@ from google import genai
 from google.genai import types
 from google.oauth2.credentials import Credentials
 from pipecat.frames.frames import (
-    EndFrame,
     ErrorFrame,
     Frame,
     InterruptionFrame,
@@ -25,7 +24,6 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.workers.runner import WorkerRunner
 
 from emulator.faults import Faults
 from emulator.live.faults import LiveFaults
@@ -36,6 +34,7 @@ from emulator.tls import LoopbackCertificate
 from processors.frames import TurnSentFrame
 from processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
 from processors.google_clients import LIVE_SOCKET_OPTIONS
+from tests.running import running
 
 LONG = 20.0
 """Upper bound of every wait, in seconds: reached only when a test fails."""
@@ -236,18 +235,5 @@ async def talking(
         enable_rtvi=False,
         params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
     )
-    started = asyncio.Event()
-
-    @worker.event_handler("on_pipeline_started")
-    async def _started(*_: object) -> None:
-        started.set()
-
-    runner = WorkerRunner(handle_sigint=False)
-    await runner.add_workers(worker)
-    running = asyncio.create_task(runner.run())
-    try:
-        await asyncio.wait_for(started.wait(), LONG)
+    async with running(worker, LONG):
         yield bench
-    finally:
-        await worker.queue_frame(EndFrame())
-        await asyncio.wait_for(running, LONG)

@@ -7,7 +7,6 @@ from typing import Any
 
 from pipecat.adapters.llm.schemas.direct_function import tool_options
 from pipecat.frames.frames import (
-    EndFrame,
     FunctionCallResultProperties,
     InterruptionFrame,
     LLMMessagesAppendFrame,
@@ -20,12 +19,12 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.services.llm_service import FunctionCallParams
-from pipecat.workers.runner import WorkerRunner
 
 from emulator.minds.base import FunctionCall
 from emulator.minds.scripted_thinker import ScriptedReply
 from processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from tests.processors.gemini_live.harness import LONG, Bench, Google
+from tests.running import running
 
 
 @asynccontextmanager
@@ -41,21 +40,8 @@ async def conversing(google: Google, tools: Sequence[Any] = ()) -> AsyncIterator
         enable_rtvi=False,
     )
     bench.worker = worker
-    started = asyncio.Event()
-
-    @worker.event_handler("on_pipeline_started")
-    async def _started(*_: object) -> None:
-        started.set()
-
-    runner = WorkerRunner(handle_sigint=False)
-    await runner.add_workers(worker)
-    running = asyncio.create_task(runner.run())
-    try:
-        await asyncio.wait_for(started.wait(), LONG)
+    async with running(worker, LONG):
         yield bench
-    finally:
-        await worker.queue_frame(EndFrame())
-        await asyncio.wait_for(running, LONG)
 
 
 async def say(bench: Bench, text: str, role: str = "user") -> None:
