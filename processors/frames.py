@@ -81,3 +81,17 @@ class SpeechCoveredFrame(ControlFrame):
 
     Takes the place of a finalized ``TranscriptionFrame`` that would have no text.
     """
+
+
+@dataclass
+class TurnReopenedFrame(SystemFrame):
+    """The user goes on with a turn that was taken to be over, before any answer to it was heard.
+
+    Goes ahead of the ``InterruptionFrame``. The turn's message is no longer in the context; the turn ends anew with all
+    its words, and is then the only one.
+
+    Parameters:
+        text: The words of the turn so far.
+    """
+
+    text: str = ""

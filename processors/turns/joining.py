@@ -1,0 +1,130 @@
+"""One turn, although it seemed to be over: what the user adds before the bot is heard belongs to it."""
+
+import time
+from typing import Any
+
+from pipecat.frames.frames import BotStartedSpeakingFrame, Frame, VADUserStartedSpeakingFrame
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMAssistantAggregator,
+    LLMAssistantAggregatorParams,
+    LLMUserAggregator,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.turns.types import UserTurnSpeculation
+
+from processors.frames import SpeechOnsetFrame, SpeechPausedFrame, TurnReopenedFrame
+from processors.stt.text import join_text
+
+JOIN_SECS = 5.0
+"""How long after its end a turn may be taken up again, if the bot was not heard before."""
+
+
+def joining_aggregators(
+    context: LLMContext,
+    *,
+    user_params: LLMUserAggregatorParams | None = None,
+    assistant_params: LLMAssistantAggregatorParams | None = None,
+) -> tuple["JoiningUserAggregator", LLMAssistantAggregator]:
+    """Make the two ends of a conversation, in place of Pipecat's ``LLMContextAggregatorPair``.
+
+    Args:
+        context: The conversation.
+        user_params: For the user's end.
+        assistant_params: For the bot's end.
+
+    Returns:
+        The user aggregator and the assistant aggregator. The context is written when turns end, whatever services say.
+    """
+    user = JoiningUserAggregator(context, params=user_params, _realtime_service_mode=False)
+    assistant = LLMAssistantAggregator(
+        context, params=assistant_params, _realtime_service_mode=False, _paired_user_aggregator=user
+    )
+    return user, assistant
+
+
+class JoiningUserAggregator(LLMUserAggregator):
+    """Pipecat's user aggregator, which takes a turn back when the user goes on with it.
+
+    Whoever pauses for breath is taken to have finished, now and then: neither sound nor words of "Hello, my name is
+    Daniel" tell that more is to come. Until the bot is heard the user cannot know that they were understood so, and
+    what they go on to say is no new turn. The message of the turn is taken out of the context again, a
+    ``TurnReopenedFrame`` goes ahead of the interruption so that the brain forgets it too, and the turn ends anew, all
+    its words in one message.
+
+    What counts is when the user went on, not when that was noticed: the bot may have begun to speak in between. A sound
+    without words sends the same turn once more, so that a cough does not cost the answer.
+    """
+
+    def __init__(self, context: LLMContext, **kwargs: Any):
+        """Begin with no turn.
+
+        Args:
+            context: The conversation.
+            **kwargs: For ``LLMUserAggregator``.
+        """
+        super().__init__(context, **kwargs)
+        self._ended: LLMContextMessage | None = None
+        self._ended_parts: list[Any] = []
+        self._ended_at = 0.0
+        # Words of the turn before it was taken up again.
+        self._taken_back = ""
+        # Since the turn ended: when the user began to speak, and when the bot did.
+        self._speech_at: float | None = None
+        self._bot_at: float | None = None
+        # A sound that may be speech.
+        self._onset_at: float | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take note of who is heard since when.
+
+        Args:
+            frame: Any frame.
+            direction: Where it goes.
+        """
+        now = time.monotonic()
+        match frame:
+            case SpeechOnsetFrame():
+                self._onset_at = now - frame.secs
+            case SpeechPausedFrame():
+                self._onset_at = None
+            case VADUserStartedSpeakingFrame():
+                self._speech_at = now - frame.start_secs if self._onset_at is None else self._onset_at
+                self._onset_at = None
+            case BotStartedSpeakingFrame() if self._bot_at is None:
+                self._bot_at = now
+        await super().process_frame(frame, direction)
+
+    async def _push_aggregation(self, *, run_llm: bool = True) -> str:
+        parts, count = list(self._aggregation), len(self.messages)
+        # Cleared first: the answer may be heard while the frames that are pushed here still travel.
+        self._speech_at = self._bot_at = None
+        text = await super()._push_aggregation(run_llm=run_llm)
+        if text:
+            self._ended, self._ended_parts, self._ended_at = self.messages[count], parts, time.monotonic()
+            self._taken_back = ""
+        return text
+
+    async def _on_user_turn_started(self, controller: Any, strategy: Any, params: Any) -> None:
+        if params.enable_interruptions and self._is_unheard():
+            await self._reopen()
+        await super()._on_user_turn_started(controller, strategy, params)
+
+    async def _run_speculative_inference(self, speculation: UserTurnSpeculation) -> None:
+        whole = UserTurnSpeculation(text=join_text(self._taken_back, speculation.text))
+        await super()._run_speculative_inference(whole)
+
+    def _is_unheard(self) -> bool:
+        """Whether the user cannot have heard an answer to the newest turn before they went on."""
+        if self._ended is None or not self.messages or self.messages[-1] is not self._ended:
+            return False
+        speech_at = self._speech_at if self._onset_at is None else self._onset_at
+        unheard = self._bot_at is None or (speech_at is not None and speech_at < self._bot_at)
+        return unheard and time.monotonic() - self._ended_at < JOIN_SECS
+
+    async def _reopen(self) -> None:
+        self._context.set_messages(self.messages[:-1])
+        self._aggregation = [*self._ended_parts, *self._aggregation]
+        self._taken_back, self._ended = self.aggregation_string(), None
+        await self.push_frame(TurnReopenedFrame(text=self._taken_back))
