@@ -1,7 +1,12 @@
 """One answer the server owes, as far as it has come."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+
+from google.genai import types
+
+from processors.gemini_live.text import letters
 
 
 class Border(Enum):
@@ -44,3 +49,23 @@ class Answer:
     calls: set[str] = field(default_factory=set)
     call_words: str = ""
     answered_call: bool = False
+
+    def end(self, border: Border, now: float) -> None:
+        """Its text is over on the wire.
+
+        Args:
+            border: How it ended.
+            now: Clock reading.
+        """
+        self.border = border
+        self.border_at = now
+
+    def call(self, calls: Iterable[types.FunctionCall]) -> None:
+        """It wants functions called; audio from before them says nothing about the transcripts that follow.
+
+        Args:
+            calls: Names and arguments.
+        """
+        self.started = True
+        self.audio = False
+        self.call_words += "".join(letters(str(value)) for call in calls for value in (call.args or {}).values())

@@ -2,7 +2,7 @@
 
 The server keeps everything it sent us as said (facts C5), while the user hears it seconds later through another voice,
 or never. The assistant aggregator's context is the truth: it holds spoken text only. This module compares both and
-words what has to be told with the next turn: a short note after an interruption, messages the session missed, and the
+finds what has to be told with the next turn: a short note after an interruption, messages the session missed, and the
 seed of a fresh session. No I/O.
 """
 
@@ -11,21 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.genai import types
-from pipecat.processors.aggregators import async_tool_messages
-from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMSpecificMessage, standard_message_text
 
+from processors.gemini_live.context_messages import (
+    as_history,
+    as_input,
+    is_input,
+    is_late_result,
+    is_told,
+    role_of,
+    tell_all,
+    text_of,
+    to_contents,
+)
 from processors.gemini_live.text import letters
+from processors.gemini_live.wording import heard_note
 
-HEARD_WORDS_IN_NOTE = 30
-"""Words of the heard text that a note quotes; the end of it is what tells the model where it was cut."""
-
-HEARD_CHARS_IN_NOTE = 300
-"""Its length in characters, for languages that do not part words by spaces."""
-
-_INSTRUCTION_ROLES = ("system", "developer")
 _TELLING_LETTERS = 12  # fewer are found in any text by chance
-_INPUT_ROLES = ("user", *_INSTRUCTION_ROLES)
-_NO_RESULT = (None, "IN_PROGRESS", "CANCELLED")
 
 
 @dataclass
@@ -106,24 +107,6 @@ class Composed:
         return "\n".join(part for part in (*told, self.note, self.text) if part)
 
 
-def to_contents(messages: Sequence[tuple[str, str]]) -> list[types.Content]:
-    """Make Live contents of (role, text) pairs, neighbours of one role merged.
-
-    Args:
-        messages: Roles ``user`` and ``model``.
-
-    Returns:
-        Contents with text parts only: function parts are refused in history (facts C2).
-    """
-    contents: list[types.Content] = []
-    for role, text in messages:
-        if contents and contents[-1].role == role:
-            (contents[-1].parts or []).append(types.Part(text=text))
-        else:
-            contents.append(types.Content(role=role, parts=[types.Part(text=text)]))
-    return contents
-
-
 class History:
     """The session's memory as the server has it, next to the truth in the context."""
 
@@ -146,15 +129,15 @@ class History:
         self._adopt_confirmed(messages)
         known = self._known()
         new: list[Any] = []
-        for message in reversed(_standard(messages)):
-            if async_tool_messages.parse_message(message) is not None:
+        for message in reversed(messages):
+            if not is_told(message, messages) or is_late_result(message):
                 continue  # the result itself goes to the model as a function response
-            if id(message) in known or message.get("role") not in _INPUT_ROLES:
+            if id(message) in known or not is_input(message):
                 break
             new.insert(0, message)
-        if not any(_text(message) for message in new):
+        if not any(text_of(message) for message in new):
             return None
-        text = "\n".join(_as_input(message) for message in new if _text(message))
+        text = "\n".join(as_input(message) for message in new if text_of(message))
         return Turn(number, text, tuple(new), messages, provisional)
 
     def _adopt_confirmed(self, messages: Sequence[Any]) -> None:
@@ -164,7 +147,7 @@ class History:
             return
         known = self._known()
         for message in messages:
-            if isinstance(message, LLMSpecificMessage) or id(message) in known or message.get("role") != "user":
+            if id(message) in known or role_of(message) != "user":
                 continue
             entry.messages = [message]
             entry.provisional = False
@@ -183,7 +166,7 @@ class History:
         """
         self._match_heard(turn)
         known = self._known() | {id(message) for message in turn.messages}
-        missed = [m for m in _standard(turn.context) if id(m) not in known]
+        missed = [m for m in turn.context if id(m) not in known and is_told(m, turn.context)]
         earlier: list[tuple[str, str]] = []
         calls: list[str] = []
         covered: list[Any] = []
@@ -191,13 +174,14 @@ class History:
         told_calls = {call_id for entry in self._entries for call_id in entry.calls}
         for message in missed:
             covered.append(message)
-            role, text = _as_history(message, names, told_calls)
+            role, text = as_history(message, names, told_calls)
             if text and role == "call":
                 calls.append(text)
             elif text:
                 earlier.append((role, text))
-        cut = [entry for entry in self._entries if entry.cut and not self._is_corrected(entry)]
-        notes = [_heard_note(entry.messages) for entry in cut[-1:]] + calls
+        corrected = {id(entry) for later in self._entries for entry in later.corrects}
+        cut = [entry for entry in self._entries if entry.cut and id(entry) not in corrected]
+        notes = [heard_note(" ".join(map(text_of, entry.messages))) for entry in cut[-1:]] + calls
         if covered:
             self._entries.append(Entry("user", messages=covered))
         self._entries.append(
@@ -299,7 +283,7 @@ class History:
             messages: All messages of the context.
             exclude: Messages that will be sent as a turn.
         """
-        return bool(_told(messages, exclude)[0])
+        return bool(tell_all(messages, exclude)[0])
 
     def seed(self, messages: Sequence[Any], exclude: Sequence[Any] = ()) -> list[types.Content]:
         """Make the history of a fresh session from the context, which knows only what was heard.
@@ -312,7 +296,7 @@ class History:
             Contents, oldest first; empty if there is no history.
         """
         self.forget()
-        told, covered = _told(messages, exclude)
+        told, covered = tell_all(messages, exclude)
         if covered:
             self._entries.append(Entry("user", messages=covered))
         return to_contents(told)
@@ -322,40 +306,24 @@ class History:
     def _known(self) -> set[int]:
         return {id(message) for entry in self._entries for message in entry.messages}
 
-    def _is_corrected(self, entry: Entry) -> bool:
-        return any(entry is corrected for later in self._entries for corrected in later.corrects)
-
     def _match_heard(self, turn: Turn) -> None:
         """Find for each thing the model said the context's message of what was heard of it."""
-        known = self._known()
-        excluded = {id(message) for message in turn.messages}
+        known = self._known() | {id(message) for message in turn.messages}
         heard = [
             message
             for message in turn.context
-            if not isinstance(message, LLMSpecificMessage)
-            and message.get("role") == "assistant"
-            and _text(message)
-            and id(message) not in known | excluded
+            if id(message) not in known and role_of(message) == "assistant" and text_of(message)
         ]
         unmatched = [entry for entry in self._entries if entry.role == "model" and entry.turn and not entry.messages]
         for message in heard:
-            words = letters(_text(message))
+            words = letters(text_of(message))
             owner = next((entry for entry in unmatched if _tells_of(letters(entry.text), words)), None)
             if owner is not None:
                 owner.messages.append(message)
         for entry in unmatched:
-            heard_of_it = letters("".join(_text(message) for message in entry.messages))
-            if entry.cut and not entry.unfinished and heard_of_it and heard_of_it == letters(entry.text):
-                entry.cut = False  # all of it was heard before the user spoke
-
-
-def _told(messages: Sequence[Any], exclude: Sequence[Any]) -> tuple[list[tuple[str, str]], list[Any]]:
-    """What a fresh session is told, as (role, text), and the messages this covers."""
-    excluded = {id(message) for message in exclude}
-    covered = [m for m in _standard(messages) if id(m) not in excluded]
-    names: dict[str, str] = {}
-    worded = [_as_history(message, names, set()) for message in covered]
-    return [("user" if role == "call" else role, text) for role, text in worded if text], covered
+            if entry.cut and not entry.unfinished and entry.messages:
+                # All of it may have been heard before the user spoke.
+                entry.cut = letters("".join(map(text_of, entry.messages))) != letters(entry.text)
 
 
 def _tells_of(said: str, heard: str) -> bool:
@@ -366,65 +334,3 @@ def _tells_of(said: str, heard: str) -> bool:
     at_an_end = said.startswith(heard) or heard.startswith(said) or heard.endswith(said)
     inside = heard in said or said in heard or said[:_TELLING_LETTERS] == heard[:_TELLING_LETTERS]
     return at_an_end or (whole and inside)
-
-
-def opening_instruction(messages: Sequence[Any]) -> str:
-    """Find the system message that opens a context; it belongs into the setup, not into the history.
-
-    Args:
-        messages: All messages of the context.
-
-    Returns:
-        Its text, or "".
-    """
-    return _text(messages[0]) if messages and _opens(messages[0], messages) else ""
-
-
-def _opens(message: Any, messages: Sequence[Any]) -> bool:
-    is_system = not isinstance(message, LLMSpecificMessage) and message.get("role") == "system"
-    return is_system and message is messages[0]
-
-
-def _standard(messages: Sequence[Any]) -> list[Any]:
-    """The messages that a session is told: neither other services' own ones nor the opening instruction."""
-    return [m for m in messages if not isinstance(m, LLMSpecificMessage) and not _opens(m, messages)]
-
-
-def _text(message: LLMContextMessage) -> str:
-    return standard_message_text(message).strip()
-
-
-def _as_input(message: Any) -> str:
-    text = _text(message)
-    return f"[Instruction: {text}]" if message.get("role") in _INSTRUCTION_ROLES else text
-
-
-def _as_history(message: Any, names: dict[str, str], told_calls: set[str]) -> tuple[str, str]:
-    """Word a context message for the session: (role, text); role ``call`` for a finished function call."""
-    role = message.get("role")
-    for call in message.get("tool_calls") or ():
-        function = call["function"]
-        names[call["id"]] = f"{function['name']}({function['arguments']})"
-    if message.get("tool_calls"):
-        return "call", ""
-    background = async_tool_messages.parse_message(message)
-    call_id = background.tool_call_id if background else message.get("tool_call_id", "")
-    if role == "tool" or background:
-        result = background.result if background else message.get("content")
-        over = background is None or background.kind == "final"
-        if call_id in told_calls or not over or result in _NO_RESULT:
-            return "call", ""
-        return "call", f"[You already called {names.get(call_id, 'a function')}; it returned {result}]"
-    if role in _INSTRUCTION_ROLES:
-        return "user", _as_input(message)
-    return ("model" if role == "assistant" else "user"), _text(message)
-
-
-def _heard_note(heard: Sequence[Any]) -> str:
-    """The short bracketed note that sets the model's memory right after an interruption (facts C5)."""
-    words = " ".join(_text(message) for message in heard).split()
-    if not words:
-        return "[The user interrupted you before hearing anything of your last reply.]"
-    quoted = " ".join(words[-HEARD_WORDS_IN_NOTE:])[-HEARD_CHARS_IN_NOTE:]
-    lead = "... " if quoted != " ".join(words) else ""
-    return f'[The user interrupted you. Of your last reply they heard only: "{lead}{quoted}"]'

@@ -1,6 +1,6 @@
 """The chain of connections under one session: when to open, resume, renew and retry. No I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from processors.gemini_live.actions import Close, Open
@@ -44,16 +44,25 @@ class Handle:
 
 
 class Link:
-    """Keeps one connection at a time, and what is needed to continue on the next."""
+    """Keeps one connection at a time, and what is needed to continue on the next.
 
-    def __init__(self, options: SessionOptions) -> None:
+    Parameters:
+        model: Row of the model that connections are opened to from now on.
+        handle: What the next connection can resume the session by.
+        down_since: Clock reading since when nothing can be written, once a connection was open and is no more.
+    """
+
+    def __init__(self, model: LiveModel, options: SessionOptions) -> None:
         """Start closed.
 
         Args:
+            model: Row of the model.
             options: Patience.
         """
         self._options = options
+        self.model = model
         self.state = LinkState.CLOSED
+        self.down_since = 0.0
         self.serial = 0
         self.handle: Handle | None = None
         self.resumed = False
@@ -63,6 +72,7 @@ class Link:
         self._opened_at = 0.0
         self._session_began_at = 0.0
         self._goaway_at: float | None = None
+        self._suspect = False
 
     @property
     def is_open(self) -> bool:
@@ -94,6 +104,7 @@ class Link:
         """
         self.serial += 1
         self.state = LinkState.OPENING
+        self._suspect = False
         self.retry_at = None
         self.resumed = resume and self.handle is not None
         handle = self.handle.value if self.resumed and self.handle else None
@@ -130,6 +141,7 @@ class Link:
             case Remedy.GIVE_UP:
                 self.state = LinkState.STOPPED
             case Remedy.USE_AUDIO:
+                self.model = replace(self.model, text_output=False)
                 return self.resumed
             case Remedy.FRESH:
                 return False
@@ -142,23 +154,42 @@ class Link:
                 self.retry_at = now + min(pause, self._options.max_backoff_secs)
         return None
 
-    def close(self) -> Close:
+    def lost(self, now: float, *, resumable: bool) -> None:
+        """The connection broke or was closed by the server.
+
+        Args:
+            now: Clock reading.
+            resumable: Whether the session can go on by its handle.
+        """
+        self.down_since = now
+        if not resumable:
+            self.handle = None
+
+    def close(self, now: float) -> Close:
         """Begin to close the connection, to open the next one when that is done.
+
+        Args:
+            now: Clock reading.
 
         Returns:
             What to do.
         """
+        self.down_since = now
         self.state = LinkState.CLOSING
         return Close(self.serial)
 
-    def goaway(self, time_left: float, now: float) -> None:
+    def goaway(self, time_left: str | None, now: float) -> None:
         """The server announced the end of the connection.
 
         Args:
-            time_left: Seconds it promised.
+            time_left: What it promised, as a protobuf duration.
             now: Clock reading.
         """
-        self._goaway_at = now + time_left
+        self._goaway_at = now + _seconds(time_left)
+
+    def distrust(self) -> None:
+        """The connection did not do its duty: the next quiet moment replaces it."""
+        self._suspect = True
 
     def renew(self, renewal: Renewal) -> None:
         """Ask for a hand-over.
@@ -169,19 +200,23 @@ class Link:
         if self.renewal is not Renewal.FRESH:
             self.renewal = renewal
 
-    def renewal_due(self, model: LiveModel, now: float) -> bool:
+    def renewal_due(self, now: float) -> bool:
         """Tell whether the connection should be replaced in the next quiet moment.
 
         Args:
-            model: Row of the model.
             now: Clock reading.
         """
-        limit = model.session_limit_secs
+        limit = self.model.session_limit_secs
         if limit is not None and now >= self._session_began_at + limit:
             # Sessions were closed at 58 minutes, whatever was resumed before (facts C8): start over before that.
             self.renew(Renewal.FRESH)
         aged = now >= self._opened_at + self._options.renew_after_secs
-        return aged or self.renewal is not None or self._goaway_at is not None
+        return aged or self.renewal_wanted or self._goaway_at is not None
+
+    @property
+    def renewal_wanted(self) -> bool:
+        """Whether the connection should be replaced before anything else is sent on it."""
+        return self.renewal is not None or self._suspect
 
     def last_call(self, now: float) -> bool:
         """Tell whether the announced end is so near that even a bad moment will do.
@@ -199,18 +234,22 @@ class Link:
         """
         return self._goaway_at is not None and now >= self._goaway_at
 
-    def deadlines(self, model: LiveModel) -> list[float]:
-        """List the clock readings at which one of the answers above changes; they may be past.
-
-        Args:
-            model: Row of the model.
-        """
+    def deadlines(self) -> list[float]:
+        """List the clock readings at which one of the answers above changes; they may be past."""
         due = [self._opened_at + self._options.renew_after_secs]
-        if model.session_limit_secs is not None:
-            due.append(self._session_began_at + model.session_limit_secs)
+        if self.model.session_limit_secs is not None:
+            due.append(self._session_began_at + self.model.session_limit_secs)
         if self._goaway_at is not None:
             due += [self._goaway_at - self._options.goaway_margin_secs, self._goaway_at]
         return due
 
 
 _RESUME_TRIES = 4
+
+
+def _seconds(duration: str | None) -> float:
+    """Read a protobuf duration such as ``50s`` or ``9.5s``."""
+    try:
+        return float((duration or "0s").removesuffix("s"))
+    except ValueError:
+        return 0.0

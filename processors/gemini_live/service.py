@@ -35,8 +35,9 @@ from pipecat.utils.errors import ErrorCategory
 from processors.frames import TurnSentFrame
 from processors.gemini_live.actions import Action, Apologize, Open, Report, TurnSent, Usage
 from processors.gemini_live.connection import LiveConnection
+from processors.gemini_live.context_messages import opening_instruction
 from processors.gemini_live.fillers import APOLOGIES, FILLERS, Fillers, in_language
-from processors.gemini_live.history import Turn, opening_instruction
+from processors.gemini_live.history import Turn
 from processors.gemini_live.link import Renewal
 from processors.gemini_live.models import LiveModel, Modality, lookup
 from processors.gemini_live.options import SessionOptions

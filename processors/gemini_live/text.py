@@ -41,7 +41,7 @@ def letters(text: str) -> str:
     Returns:
         Its letters and digits, casefolded, without spaces and punctuation.
     """
-    return "".join(char for char in text.casefold() if char.isalnum())
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 class PieceJoiner:

@@ -10,8 +10,9 @@ and deals every message out to them, so that text of turn *n* is only ever spoke
 - ``interrupted`` can only hit an answer after which something else was sent; any other one is stale and ignored.
 - An answer the user interrupted is *muted*: it still takes its messages, so that they cannot leak into the next one,
   but nothing of it is spoken.
-- Transcripts trail the end of the generation slightly (facts C3, C6). A late piece still belongs to the answer just
-  ended as long as nothing newer was sent; how late pieces come is learnt and the end of later texts waits that long.
+- A late piece of a transcript still belongs to the answer just ended as long as nothing newer was sent.
+
+What of an answer is spoken, and when its text is over, is ``AnswerText``'s business.
 """
 
 from collections import deque
@@ -20,15 +21,9 @@ from collections.abc import Iterable
 from google.genai import types
 
 from processors.gemini_live.answer import Answer, Border
+from processors.gemini_live.answer_text import AnswerText
 from processors.gemini_live.models import LiveModel, Modality
-from processors.gemini_live.text import PieceJoiner, Resumer, ends_sentence, letters
-from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation, TurnEvent
-
-LATE_PIECE_SECS = 2.0
-"""How long after its end an answer still takes late pieces (facts C3: one client keeps a 2 s tail)."""
-
-UNFINISHED_TAIL_SECS = 0.5
-"""How long the end of a text waits for late pieces when it does not end like a sentence."""
+from processors.gemini_live.turn_events import Ended, ToolCalls, ToolCancellation, TurnEvent
 
 DOUBT_SECS = 0.3
 """How long content is held when it may belong to the answer a newer turn has replaced before its first word."""
@@ -47,19 +42,13 @@ class TurnMachine:
             model: Row of the model.
             modality: What was agreed at setup.
         """
-        self._model = model
-        self._modality = modality
+        self._text = AnswerText(model, modality)
         self._owed: deque[Answer] = deque()
         self._last: Answer | None = None
         self._sends = 0
         self._stray_closings = 0
         self._last_message_at = 0.0
         self._held: list[types.LiveServerContent] = []
-        self._joiner = PieceJoiner()
-        self._resumer = Resumer("")
-        self._speaking: Answer | None = None
-        self._end_at: float | None = None
-        self._lateness = 0.0
 
     # What is going on.
 
@@ -78,12 +67,12 @@ class TurnMachine:
         """Whether a turn is unfinished for the user: awaited, being spoken, or waiting for words or a function."""
         last = self._last
         running = last is not None and not last.muted and (last.border is None or bool(last.calls))
-        return running or self._speaking is not None or self.trailing
+        return running or self._text.speaking is not None or self.trailing
 
     @property
     def trailing(self) -> bool:
         """Whether the newest answer is over but words of it must still come: there are none, or no sentence ends."""
-        return self._end_at is not None and (self._speaking is None or not ends_sentence(self._speaking.text))
+        return self._text.trailing
 
     @property
     def waiting(self) -> Answer | None:
@@ -125,7 +114,7 @@ class TurnMachine:
     def disconnected(self) -> None:
         """The connection is gone, and with it the words that were still to come: the answer broke off."""
         if self.trailing and self._last is not None:
-            self._end_at = None
+            self._text.break_off()
             self._last.border = None
 
     def reopen(self, turn: int) -> None:
@@ -148,12 +137,11 @@ class TurnMachine:
             The end of a text that was complete but for late pieces. An answer that is not complete stays open: its
             turn is sent again and the answer goes on.
         """
-        self._model = model
-        self._modality = modality
+        self._text.connect(model, modality)
         self._owed.clear()
         self._held.clear()
         self._stray_closings = 0
-        return self._end_text() if self._last is not None and self._last.border is not None else []
+        return self._text.end(self._last) if self._last is not None and self._last.border is not None else []
 
     def sent(self, turn: int, now: float, *, after: str = "") -> list[TurnEvent]:
         """A message that asks for an answer was written.
@@ -169,12 +157,10 @@ class TurnMachine:
         events: list[TurnEvent] = []
         again = self._last is not None and self._last.turn == turn
         if not again:
-            events += self._end_text()
-            self._resumer = Resumer("")
-            self._joiner = PieceJoiner()
+            events += self._text.end(self._last)
+            self._text.begin()
         if after:
-            self._resumer = Resumer(after)
-            self._joiner = PieceJoiner()
+            self._text.resume(after)
         for answer in list(self._owed):
             if answer.turn != turn:
                 answer.muted = True
@@ -203,7 +189,7 @@ class TurnMachine:
         """
         for answer in self._owed:
             if answer.muted and not answer.started and answer.border is None:
-                self._set_border(answer, Border.LOST, now)
+                answer.end(Border.LOST, now)
 
     def interrupt(self) -> bool:
         """The user speaks: nothing of what was asked for so far is spoken any more.
@@ -216,10 +202,8 @@ class TurnMachine:
         if self._last is not None:
             self._last.muted = True
             self._last.calls.clear()
-        self._speaking = None
-        self._end_at = None
+        self._text.drop()
         self._held.clear()
-        self._joiner = PieceJoiner()
         return self.generating
 
     def hold(self, turn: int, ids: Iterable[str]) -> None:
@@ -293,14 +277,14 @@ class TurnMachine:
         events: list[TurnEvent] = []
         if self._held and self._last is not None and now >= self._last.sent_at + DOUBT_SECS:
             events += self._release_held(now)
-        if self._end_at is not None and now >= self._end_at:
-            events += self._end_text()
+        if self._text.end_at is not None and now >= self._text.end_at:
+            events += self._text.end(self._last)
         return events
 
     @property
     def deadline(self) -> float | None:
         """Clock reading at which ``tick`` has something to do, or None."""
-        due = [self._end_at] if self._end_at is not None else []
+        due = [self._text.end_at] if self._text.end_at is not None else []
         if self._held and self._last is not None:
             due.append(self._last.sent_at + DOUBT_SECS)
         return min(due, default=None)
@@ -317,7 +301,7 @@ class TurnMachine:
         if last.border is None:
             last.border = Border.LOST
         last.calls.clear()
-        return self._end_text() or [Ended(last.turn, spoken=bool(last.text))]
+        return self._text.end(self._last) or [Ended(last.turn, spoken=bool(last.text))]
 
     # Content.
 
@@ -330,10 +314,10 @@ class TurnMachine:
         running = self._running()
         silent = now - self._last_message_at >= LOST_BORDER_SECS
         if running is not None and running is not self._last and silent:
-            self._set_border(running, Border.LOST, now)
+            running.end(Border.LOST, now)
 
     def _content(self, content: types.LiveServerContent, now: float) -> list[TurnEvent]:
-        text, finished = self._text_of(content)
+        text, finished = self._text.read(content)
         has_audio = bool(content.model_turn and any(part.inline_data for part in content.model_turn.parts or ()))
         has_content = bool(text or has_audio or content.model_turn)
         if not has_content:
@@ -341,7 +325,7 @@ class TurnMachine:
         self._last_message_at = now
         running = self._running()
         if running is None:
-            return self._late(text, finished, now)
+            return self._text.deliver_late(self._last, text, now, finished=finished) if self._last is not None else []
         if running is not self._last and not running.started:
             # Replaced before its first sign: this may be its own content still in flight, or the server may have
             # merged both turns into one answer. An ``interrupted`` soon tells; until then nobody gets it.
@@ -351,46 +335,7 @@ class TurnMachine:
         if running is self._last and not running.muted:
             self._stray_closings = 0
         running.audio = running.audio or has_audio
-        return self._deliver(running, text, finished)
-
-    def _text_of(self, content: types.LiveServerContent) -> tuple[str, bool]:
-        if self._modality is Modality.AUDIO:
-            transcript = content.output_transcription
-            return (transcript.text or "", bool(transcript.finished)) if transcript else ("", False)
-        parts = (content.model_turn.parts if content.model_turn else None) or ()
-        # Thoughts are not for speaking (facts C6).
-        return "".join(part.text for part in parts if part.text and not part.thought), False
-
-    def _deliver(self, answer: Answer, text: str, finished: bool) -> list[TurnEvent]:
-        if answer.muted or not text or self._is_phantom(answer, text):
-            return []
-        answer.answered_call = False
-        events: list[TurnEvent] = []
-        piece = self._resumer.take(self._joiner.join(text, finished=finished))
-        if not piece:
-            return events
-        if self._speaking is None:
-            events.append(Started(answer.turn))
-        self._speaking = answer
-        answer.text += piece
-        events.append(Piece(answer.turn, piece))
-        return events
-
-    def _is_phantom(self, answer: Answer, text: str) -> bool:
-        """A transcript that only echoes a call's argument, without audio, is no speech (facts C6)."""
-        if self._modality is not Modality.AUDIO or not answer.call_words or not self._model.phantom_transcripts:
-            return False
-        return not answer.audio and letters(text) in answer.call_words
-
-    def _late(self, text: str, finished: bool, now: float) -> list[TurnEvent]:
-        last = self._last
-        if not text or last is None or last.muted or now - last.border_at > LATE_PIECE_SECS:
-            return []
-        self._lateness = min(max(self._lateness, 1.5 * (now - last.border_at)), LATE_PIECE_SECS)
-        events = self._deliver(last, text, finished)
-        if self._speaking is not None:
-            self._end_at = now + max(self._lateness, 0.0 if ends_sentence(last.text) else UNFINISHED_TAIL_SECS)
-        return events
+        return self._text.deliver(running, text, finished=finished)
 
     def _release_held(self, now: float) -> list[TurnEvent]:
         """The server merged the replaced turn into the newest one: what was held is the newest one's."""
@@ -402,18 +347,14 @@ class TurnMachine:
 
     # Borders.
 
-    def _set_border(self, answer: Answer, border: Border, now: float) -> None:
-        answer.border = border
-        answer.border_at = now
-
     def _interrupted(self, now: float) -> list[TurnEvent]:
         running = self._running()
         self._held.clear()
         if running is None or running.sent_index >= self._sends:
             return []  # stale: nothing was sent after the answer that runs
         self._last_message_at = now
-        self._set_border(running, Border.INTERRUPTED, now)
-        return self._end_text() if running is self._speaking and running is self._last else []
+        running.end(Border.INTERRUPTED, now)
+        return self._text.end(self._last) if running is self._text.speaking and running is self._last else []
 
     def _complete(self, now: float) -> list[TurnEvent]:
         running = self._running()
@@ -423,7 +364,7 @@ class TurnMachine:
         self._last_message_at = now
         running.started = True
         running.answered_call = False
-        self._set_border(running, Border.COMPLETE, now)
+        running.end(Border.COMPLETE, now)
         return self._plan_end(running, now)
 
     def _turn_complete(self, content: types.LiveServerContent, now: float) -> list[TurnEvent]:
@@ -448,43 +389,18 @@ class TurnMachine:
         self._owed.popleft()
         fresh_border = front.border is None
         if fresh_border:
-            self._set_border(front, Border.CLOSED, now)
+            front.end(Border.CLOSED, now)
         events = self._plan_end(front, now) if fresh_border else []
         if content.interaction_status == types.InteractionStatus.IN_PROGRESS and front is self._last:
             # Extended thinking: this only closed a part, the rest of the answer follows (facts C3).
-            events += self._end_text()
+            events += self._text.end(self._last)
             if not front.muted:
                 self._last = Answer(front.turn, front.sent_index, now, started=True)
                 self._owed.append(self._last)
         return events
 
     def _plan_end(self, answer: Answer, now: float) -> list[TurnEvent]:
-        """The generation is over: end its text at once, or after the pieces that may still trail."""
-        if answer.muted or answer is not self._last:
-            return []
-        if self._speaking is None:
-            if answer.audio and not answer.text and self._modality is Modality.AUDIO:
-                self._end_at = now + LATE_PIECE_SECS
-                return []
-            return [] if answer.calls else [Ended(answer.turn, spoken=bool(answer.text))]
-        wait = self._lateness
-        if not ends_sentence(answer.text) or not self._model.transcript_leads:
-            wait = max(wait, UNFINISHED_TAIL_SECS)
-        if self._modality is Modality.TEXT or wait == 0.0:
-            return self._end_text()
-        self._end_at = now + wait
-        return []
-
-    def _end_text(self) -> list[TurnEvent]:
-        speaking, self._speaking = self._speaking, None
-        self._joiner = PieceJoiner()
-        had_deadline, self._end_at = self._end_at is not None, None
-        if speaking is not None:
-            return [Ended(speaking.turn, spoken=True)]
-        last = self._last
-        if had_deadline and last is not None and not last.muted:
-            return [Ended(last.turn, spoken=False)]
-        return []
+        return [] if answer.muted or answer is not self._last else self._text.plan_end(answer, now)
 
     # Functions.
 
@@ -493,11 +409,9 @@ class TurnMachine:
         if answer is None or answer.muted:
             return []
         self._last_message_at = now
-        answer.started = True
         calls = tuple(calls)
-        answer.call_words += "".join(letters(str(value)) for call in calls for value in (call.args or {}).values())
-        answer.audio = False
-        events = self._end_text()
+        answer.call(calls)
+        events = self._text.end(self._last)
         events.append(ToolCalls(answer.turn, calls))
         return events
 

@@ -9,7 +9,7 @@ from emulator.live.errors import Refusal
 from emulator.live.faults import Drop, GoAway, LiveFaults, TurnFault
 from emulator.minds.scripted_thinker import ScriptedReply
 from processors.frames import TurnSentFrame
-from processors.gemini_live import SessionOptions, turns
+from processors.gemini_live import SessionOptions, answer_text
 from tests.processors.gemini_live.harness import Google, talking
 
 STORY = "Once upon a time there was a fox who lived in a wood. One day it met a crow with a piece of cheese."
@@ -144,7 +144,7 @@ async def test_a_server_that_stays_silent_gets_an_apology_spoken_and_an_error_re
 async def test_answers_that_never_have_a_transcript_end_in_an_apology_and_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "LATE_PIECE_SECS", 0.3)
+    monkeypatch.setattr(answer_text, "LATE_PIECE_SECS", 0.3)
     faults = LiveFaults(turns=[TurnFault(no_transcript=True)])
     async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
         assert (await bench.answer("Are you there?")).startswith("Sorry")

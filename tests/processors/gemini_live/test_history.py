@@ -4,7 +4,9 @@ from typing import Any
 
 from pipecat.processors.aggregators import async_tool_messages
 
-from processors.gemini_live.history import HEARD_WORDS_IN_NOTE, History, opening_instruction
+from processors.gemini_live.context_messages import opening_instruction
+from processors.gemini_live.history import History
+from processors.gemini_live.wording import HEARD_WORDS_IN_NOTE
 
 
 def user(text: str) -> dict[str, Any]:

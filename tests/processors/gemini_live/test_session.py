@@ -1,120 +1,34 @@
-"""The session machine alone: fed messages and clock readings, no sockets, no sleeps."""
+"""The session machine alone: its connections, and that every turn ends whatever happens to them."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import pytest
-from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.gemini_live import wording
 from processors.gemini_live.actions import (
-    Action,
     Apologize,
-    Close,
     Open,
     Report,
-    SendContent,
-    SendResults,
-    SendText,
     TurnSent,
 )
-from processors.gemini_live.history import Turn
+from processors.gemini_live.answer_text import LATE_PIECE_SECS
 from processors.gemini_live.link import LinkState, Renewal
 from processors.gemini_live.models import Modality, Refusal, Remedy, lookup
 from processors.gemini_live.options import SessionOptions
-from processors.gemini_live.session import SessionMachine
-from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls
-from processors.gemini_live.turns import LATE_PIECE_SECS
-
-OPTIONS = SessionOptions()
-MODEL = lookup("gemini-3.8-live")
-
-MAX_ATTEMPTS = SessionOptions().max_attempts
-
-
-def server(**fields: Any) -> types.LiveServerMessage:
-    return types.LiveServerMessage.model_validate(fields)
-
-
-def says(text: str, **more: Any) -> types.LiveServerMessage:
-    return server(serverContent={"outputTranscription": {"text": text}, **more})
-
-
-COMPLETE = server(serverContent={"generationComplete": True})
-CLOSED = server(serverContent={"turnComplete": True})
-INTERRUPTED = server(serverContent={"interrupted": True})
-
-
-def handle(value: str) -> types.LiveServerMessage:
-    return server(sessionResumptionUpdate={"newHandle": value, "resumable": True})
-
-
-class Session:
-    """A machine with a clock, whose connections open at once unless told otherwise."""
-
-    def __init__(self, model: Any = MODEL, options: SessionOptions = OPTIONS, *, opens: bool = True) -> None:
-        self.machine = SessionMachine(model, options)
-        self.now = 1000.0
-        self.opens = opens
-        self.done: list[Action] = []
-        self.context: list[Any] = []
-        self.turns = 0
-        self.feed(self.machine.start)
-
-    def feed(self, step: Callable[..., list[Action]], *args: Any, **kwargs: Any) -> list[Action]:
-        actions = step(*args, self.now, **kwargs)
-        for action in actions:
-            self.done.append(action)
-            if isinstance(action, Open) and self.opens:
-                self.feed(self.machine.opened, action.serial, Modality.AUDIO)
-            elif isinstance(action, Close):
-                self.feed(self.machine.closed, action.serial)
-        return actions
-
-    def take(self, *messages: types.LiveServerMessage) -> None:
-        for message in messages:
-            self.now += 0.01
-            self.feed(self.machine.message, self.machine.link.serial, message)
-
-    def say(self, text: str, role: str = "user", **kwargs: Any) -> None:
-        self.context.append({"role": role, "content": text})
-        self.turns += 1
-        turn = self.machine.history.take(self.context, self.turns, **kwargs)
-        assert turn is not None
-        self.feed(self.machine.submit, turn)
-
-    def heard(self, text: str) -> None:
-        self.context.append({"role": "assistant", "content": text})
-
-    def answer(self, text: str) -> None:
-        self.take(says(text), COMPLETE, CLOSED)
-        self.heard(text)
-
-    def wait(self, seconds: float) -> None:
-        end = self.now + seconds
-        steps = 0
-        while (due := self.machine.deadline(self.now)) is not None and due <= end:
-            steps += 1
-            assert steps < 1000, "the machine never comes to rest"
-            self.now = max(self.now + 0.001, due)
-            self.feed(self.machine.tick)
-        self.now = end
-
-    def of(self, kind: type) -> list[Any]:
-        return [action for action in self.done if isinstance(action, kind)]
-
-    def sent(self) -> list[str]:
-        """Texts of everything written, as roles and parts."""
-        written = []
-        for action in self.done:
-            if isinstance(action, SendContent):
-                written.append(" | ".join(f"{c.role}: {' '.join(p.text for p in c.parts)}" for c in action.contents))
-            elif isinstance(action, SendText):
-                written.append(action.text)
-        return written
+from processors.gemini_live.turn_events import Ended, Piece, Started
+from tests.processors.gemini_live.machine_harness import (
+    AUDIO,
+    CLOSED,
+    COMPLETE,
+    INTERRUPTED,
+    MODEL,
+    OPTIONS,
+    Session,
+    handle,
+    says,
+    server,
+)
 
 
 def test_a_turn_waits_for_the_connection_and_is_sent_once() -> None:
@@ -226,126 +140,6 @@ def test_a_refusal_for_good_stops_everything_until_settings_change() -> None:
     assert session.sent()[-1] == "user: Hello. | user: Hello again." or "Hello again." in session.sent()[-1]
 
 
-def test_an_unanswered_turn_is_nudged_then_sent_again_then_given_up() -> None:
-    session = Session()
-    session.take(handle("h1"))
-    session.say("Hello.")
-    session.wait(MODEL.patience_secs + 0.1)
-    assert "Please answer" in session.sent()[-1]
-    session.wait(MODEL.patience_secs)
-    assert session.sent()[-1] == "user: Hello."
-    assert [action.handle for action in session.of(Open)] == [None, "h1"]
-    assert not session.of(Apologize)
-    session.wait(MODEL.patience_secs)
-    assert len(session.of(Apologize)) == 1
-    assert session.of(Report)[-1].error
-    session.wait(60)
-    assert len(session.of(Apologize)) == 1
-
-
-AUDIO = server(serverContent={"modelTurn": {"parts": [{"inlineData": {"data": "AAAA"}}]}})
-
-
-def test_answers_without_words_are_nudged_then_sent_again_then_given_up() -> None:
-    session = Session()
-    session.take(handle("h1"))
-    session.say("Hello.")
-    for number, last in enumerate(["did not arrive", "user: Hello."]):
-        session.take(AUDIO, COMPLETE, CLOSED, handle(f"holds wordless answer {number}"))
-        session.wait(LATE_PIECE_SECS + 0.1)
-        assert last in session.sent()[-1]
-    assert [action.handle for action in session.of(Open)] == [None, "h1"]
-    assert not session.of(Apologize)
-    session.take(AUDIO, COMPLETE, CLOSED)
-    session.wait(LATE_PIECE_SECS + 0.1)
-    session.wait(60)
-    assert session.of(Apologize) == [Apologize(1)]
-    assert sum(report.error for report in session.of(Report)) == 1
-    assert [action.attempt for action in session.of(TurnSent)] == [1, 2]
-    session.say("And now?")
-    session.answer("Yes.")
-    assert session.of(Piece)[-1] == Piece(2, "Yes.")
-
-
-def test_empty_answers_go_the_same_way() -> None:
-    session = Session()
-    session.take(handle("h1"))
-    session.say("Hello.")
-    for _ in range(3):
-        session.take(COMPLETE, CLOSED)
-    assert session.sent() == ["user: Hello.", f"user: {wording.EMPTY_ANSWER_NUDGE}", "user: Hello."]
-    assert session.of(Apologize) == [Apologize(1)]
-
-
-def test_an_answer_whose_words_are_lost_with_the_connection_is_asked_for_again_and_not_nudged() -> None:
-    session = Session()
-    session.take(handle("h1"))
-    session.say("Hello.")
-    session.take(AUDIO, COMPLETE, CLOSED, handle("h2"))
-    session.feed(session.machine.lost, 1, 1011, "gone")
-    assert session.sent() == ["user: Hello.", "user: Hello."]
-    assert session.of(Open)[-1].handle == "h1"  # h2 remembers an answer nobody got
-    for connection in range(2, MAX_ATTEMPTS + 1):
-        assert not session.of(Apologize)
-        session.take(AUDIO, COMPLETE)
-        session.feed(session.machine.lost, connection, 1011, "gone")
-    session.wait(60)
-    assert session.sent() == ["user: Hello."] * MAX_ATTEMPTS
-    assert session.of(Apologize) == [Apologize(1)]
-    assert session.of(Report)[-1].error
-
-
-def test_words_lost_with_the_connection_are_awaited_while_there_is_no_new_one() -> None:
-    session = Session()
-    session.say("Hello.")
-    session.take(AUDIO, COMPLETE)
-    session.opens = False
-    session.feed(session.machine.lost, 1, 1011, "gone")
-    session.wait(LATE_PIECE_SECS + 1)
-    session.feed(session.machine.opened, 2, Modality.AUDIO)
-    session.answer("Hi.")
-    assert session.of(Piece) == [Piece(1, "Hi.")]
-    assert not session.of(Apologize)
-
-
-def test_an_answer_whose_last_words_are_lost_with_the_connection_goes_on() -> None:
-    session = Session()
-    session.take(handle("h1"))
-    session.say("Hello.")
-    session.take(AUDIO, COMPLETE, says("Hi, how"), handle("h2"))
-    session.feed(session.machine.lost, 1, 1011, "gone")
-    assert session.of(Open)[-1].handle == "h1"
-    assert wording.go_on_from("Hi, how") in session.sent()[-1]
-    session.answer("Hi, how are you?")
-    session.wait(1)
-    assert "".join(piece.text for piece in session.of(Piece)) == "Hi, how are you?"
-    assert session.of(Ended) == [Ended(1, spoken=True)]
-
-
-def test_silence_after_a_broken_connection_is_nudged_once_more_before_it_is_given_up() -> None:
-    session = Session()
-    session.take(handle("h1"))
-    session.say("Hello.")
-    session.feed(session.machine.lost, 1, 1011, "gone")
-    session.wait(MODEL.patience_secs)
-    assert session.sent() == ["user: Hello.", "user: Hello.", f"user: {wording.NO_ANSWER_NUDGE}"]
-    assert not session.of(Apologize)
-    session.wait(60)
-    assert session.of(Apologize) == [Apologize(1)]
-    assert len(session.sent()) == 3
-
-
-def test_a_long_answer_survives_a_second_broken_connection() -> None:
-    session = Session()
-    session.say("Tell me a story.")
-    for number, piece in enumerate(["Once upon a time ", "there was a fox "]):
-        session.take(says(piece))
-        session.feed(session.machine.lost, number + 1, 1011, "gone")
-    session.answer("in a wood.")
-    assert "".join(piece.text for piece in session.of(Piece)) == "Once upon a time there was a fox in a wood."
-    assert not session.of(Apologize)
-
-
 def test_a_turn_that_loses_its_connection_for_good_is_given_up_aloud() -> None:
     session = Session()
     session.say("Hello.")
@@ -359,133 +153,17 @@ def test_a_turn_that_loses_its_connection_for_good_is_given_up_aloud() -> None:
     assert len(session.of(Apologize)) == 1
 
 
-def test_a_broken_connection_costs_neither_the_turn_nor_the_instruction_that_waits_behind_it() -> None:
+def test_words_lost_with_the_connection_are_awaited_while_there_is_no_new_one() -> None:
     session = Session()
     session.say("Hello.")
-    instruction = Turn(2, "[The timer is up.]", (), session.context)
-    session.feed(session.machine.submit, instruction)
+    session.take(AUDIO, COMPLETE)
+    session.opens = False
     session.feed(session.machine.lost, 1, 1011, "gone")
-    assert session.sent()[-1] == "user: [The timer is up.]\nHello."
-    session.answer("Hi. Your timer is up.")
-    assert session.of(Ended) == [Ended(1, spoken=True)]
-
-
-def test_a_turn_that_was_answered_is_not_sent_again_for_a_wordless_answer_to_a_result() -> None:
-    session = Session()
-    session.say("Wake me.")
-    session.take(
-        says("I will."), server(toolCall={"functionCalls": [{"id": "c1", "name": "timer", "args": {}}]}), COMPLETE
-    )
-    session.take(CLOSED)
-    session.feed(session.machine.result, "c1", {"up": True})
-    for _ in range(3):
-        session.take(AUDIO, COMPLETE, CLOSED)
-        session.wait(LATE_PIECE_SECS + 1)
-    assert session.sent()[:2] == ["user: Wake me.", f"user: {wording.EMPTY_ANSWER_NUDGE}"]
-    assert [action.attempt for action in session.of(TurnSent)] == [1]
-    assert session.of(Apologize) == [Apologize(1)]
-
-
-def test_an_answer_that_stalls_is_ended_with_what_there_is() -> None:
-    session = Session()
-    session.say("Tell me a story.")
-    session.take(says("Once upon a time"))
-    session.wait(OPTIONS.stall_secs + 1)
-    assert session.of(Ended) == [Ended(1, spoken=True)]
-    assert not session.of(Apologize)
-
-
-def test_a_function_is_answered_on_the_connection_that_asked() -> None:
-    session = Session()
-    session.say("Weather?")
-    session.take(server(toolCall={"functionCalls": [{"id": "c1", "name": "weather", "args": {}}]}))
-    session.feed(session.machine.result, "c1", {"sky": "clear"})
-    (answered,) = session.of(SendResults)
-    assert answered.responses[0].id == "c1"
-    assert answered.responses[0].scheduling is None
-    assert answered.responses[0].response == {"sky": "clear"}
-
-
-def test_a_function_call_without_an_id_is_answered_without_one() -> None:
-    session = Session()
-    session.say("Weather?")
-    session.take(server(toolCall={"functionCalls": [{"name": "weather", "args": {}}]}))
-    (calls,) = session.of(ToolCalls)
-    assert calls.calls[0].id
-    session.feed(session.machine.result, calls.calls[0].id, {"sky": "clear"})
-    assert session.of(SendResults)[0].responses[0].id is None
-
-
-def test_a_result_that_the_server_cancelled_is_not_sent() -> None:
-    session = Session()
-    session.say("Weather?")
-    session.take(
-        server(toolCall={"functionCalls": [{"id": "c1", "name": "weather", "args": {}}]}),
-        server(toolCallCancellation={"ids": ["c1"]}),
-    )
-    session.feed(session.machine.result, "c1", {"sky": "clear"})
-    assert not session.of(SendResults)
-
-
-def test_a_result_after_an_interruption_of_a_blocking_call_is_not_sent() -> None:
-    session = Session()
-    session.say("Weather?")
-    session.take(server(toolCall={"functionCalls": [{"id": "c1", "name": "weather", "args": {}}]}))
-    session.feed(session.machine.interrupt)
-    session.feed(session.machine.result, "c1", {"sky": "clear"})
-    assert not session.of(SendResults)
-
-
-def test_a_cancelled_answer_is_waited_for_before_the_next_turn_but_not_long() -> None:
-    session = Session()
-    session.say("Tell me a story.")
-    session.take(says("Once upon"))
-    session.feed(session.machine.interrupt)
-    session.say("Stop.")
-    assert session.sent()[-1] == ""  # the empty turn that cancels
-    session.wait(OPTIONS.fence_secs + 0.01)
-    assert session.sent()[-1].endswith("Stop.")
-
-
-def test_a_turn_that_only_waits_for_its_imagined_playback_is_closed_while_the_user_speaks() -> None:
-    session = Session()
-    session.say("Tell me a story.")
-    session.take(says("Once upon a time."), COMPLETE)
-    session.heard("Once upon a time.")
-    session.feed(session.machine.speaking, bot=False)
-    session.feed(session.machine.interrupt)
-    assert session.sent()[-1] == ""
-    session.take(INTERRUPTED, CLOSED)
-    session.feed(session.machine.interrupt)
-    session.say("Thanks.")
-    assert session.sent() == ["user: Tell me a story.", "", "user: Thanks."]
-    session.answer("You are welcome.")
-    assert session.of(Piece)[-1].text == "You are welcome."
-
-
-@pytest.mark.parametrize("model", ["gemini-3.1-flash-live-preview", "gemini-2.5-flash-native-audio-latest"])
-def test_a_model_that_finishes_its_answers_loses_the_connection_instead(model: str) -> None:
-    session = Session(lookup(model))
-    session.take(handle("h1"))
-    session.say("Tell me a story.")
-    session.take(says("Once upon"))
-    session.feed(session.machine.interrupt)
-    assert [action.handle for action in session.of(Open)] == [None, "h1"]
-
-
-def test_a_withdrawn_turn_is_in_no_seed() -> None:
-    session = Session()
-    session.say("Hello.")
+    session.wait(LATE_PIECE_SECS + 1)
+    session.feed(session.machine.opened, 2, Modality.AUDIO)
     session.answer("Hi.")
-    turn = session.machine.history.take([*session.context, {"role": "user", "content": "What ti"}], 2, provisional=True)
-    session.feed(session.machine.submit, turn)
-    session.feed(session.machine.withdraw)
-    session.feed(session.machine.lost, session.machine.link.serial, 1011, "gone")
-    session.turns += 1
-    session.say("What time is it?")
-    assert "What ti " not in session.sent()[-2] + session.sent()[-1]
-    assert session.sent()[-1].endswith("What time is it?")
-    assert session.sent()[-2] == "user: Hello. | model: Hi."
+    assert session.of(Piece) == [Piece(1, "Hi.")]
+    assert not session.of(Apologize)
 
 
 # Whatever happens, in whatever order, every turn comes to an end.
@@ -560,7 +238,7 @@ def test_every_turn_ends_whatever_happens(steps: list[Any], model: str) -> None:
     session.wait(120.0)
     if machine.link.state is LinkState.OPEN:
         assert not machine.turns.busy, session.done[-20:]
-    assert machine._outgoing is None
+    assert machine._exchange.waiting is None
     last = max((i for i, step in enumerate(steps) if step == "say"), default=None)
     taken_back = last is not None and {"interrupt", "withdraw"} & {
         step for step in steps[last:] if isinstance(step, str)

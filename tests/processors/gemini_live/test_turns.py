@@ -7,9 +7,10 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.gemini_live.answer_text import LATE_PIECE_SECS
 from processors.gemini_live.models import Modality, lookup
 from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
-from processors.gemini_live.turns import DOUBT_SECS, LATE_PIECE_SECS, TurnMachine
+from processors.gemini_live.turns import DOUBT_SECS, TurnMachine
 
 MODEL = lookup("gemini-3.8-live")
 AUDIO = {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "AAAA"}}]}}
@@ -85,16 +86,6 @@ def test_empty_frames_mean_nothing() -> None:
     table.take(content(), types.LiveServerMessage(), content(words("Hi.")), content(), content(COMPLETE))
     assert table.spoken(1) == "Hi."
     assert table.ends(1) == 1
-
-
-def test_thoughts_are_not_spoken() -> None:
-    table = Table(TurnMachine(lookup("gemini-live-2.5-flash"), Modality.TEXT))
-    table.send(1)
-    table.take(
-        content({"modelTurn": {"parts": [{"text": "They want a greeting", "thought": True}, {"text": "Hello."}]}}),
-        content(COMPLETE),
-    )
-    assert table.spoken(1) == "Hello."
 
 
 def test_a_piece_after_generation_complete_still_belongs_to_the_turn() -> None:
