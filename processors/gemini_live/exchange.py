@@ -226,31 +226,36 @@ class Exchange:
             self._fence_until = now + self._options.fence_secs
 
     def withdraw(self) -> bool:
-        """The provisional turn was sent too early: mute its answer.
+        """The user's newest turn was sent too early: mute its answer, and do not send it again.
 
         Returns:
             Whether it was sent, so that it has to be undone.
         """
         self.unheard = False
-        if self.waiting is not None and self.waiting.provisional:
-            self.waiting = None
+        if self.waiting is not None and self.waiting.by_user:
+            unsent, self.waiting = self.waiting, None
+            if unsent is not self.current:
+                return False
+        if self.current is None:
             return False
-        self.history.withdraw()
+        self.history.withdraw(self.current.number)
         self.turns.interrupt()
+        self.calls.interrupted()
+        self.current = None
         return True
 
     def undo(self, now: float) -> None:
-        """Resume the session from before the current turn, so that no trace of it is left; or tell to ignore it.
+        """Go back to before the turn that was withdrawn, so that no trace of it is left.
 
         Args:
             now: Clock reading.
         """
-        if self._handle_before is None or not self._link.is_open:
+        if self._link.is_open:
+            self.rewind()
+            self._todo.append(self._link.close(now))
+        elif self._link.handle is not self._handle_before:
+            # The session that is being opened was saved after the turn.
             self.note(wording.WITHDRAWAL_NOTE)
-            return
-        self.rewind()
-        self.current = None
-        self._todo.append(self._link.close(now))
 
     def rewind(self) -> None:
         """Let the next connection resume the session from before the current turn."""

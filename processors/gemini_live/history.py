@@ -241,10 +241,14 @@ class History:
         """
         self._entries.append(Entry("user", calls=[call_id]))
 
-    def withdraw(self) -> None:
-        """The provisional turn was a mistake: no message of the context stands for it."""
+    def withdraw(self, turn: int) -> None:
+        """A turn was sent too early: no message of the context stands for it.
+
+        Args:
+            turn: Its number.
+        """
         for entry in self._entries:
-            if entry.provisional:
+            if entry.turn == turn and entry.role == "user":
                 entry.provisional = False
                 entry.messages = []
 

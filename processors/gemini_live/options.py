@@ -21,7 +21,7 @@ class SessionOptions:
         goaway_margin_secs: A hand-over that found no quiet moment happens this long before the announced end.
         turn_grace_secs: How long after the user stopped speaking no hand-over begins, because their turn is about to
             come.
-        withdrawal_secs: How long a withdrawn speculation waits for the real turn before the session is rolled back.
+        withdrawal_secs: How long a withdrawn turn waits for the real one before the session is rolled back.
     """
 
     renew_after_secs: float = 9 * 60.0

@@ -32,7 +32,7 @@ from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
 from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 
-from processors.frames import TurnSentFrame
+from processors.frames import TurnReopenedFrame, TurnSentFrame
 from processors.gemini_live.actions import Action, Apologize, Open, Report, TurnSent, Usage
 from processors.gemini_live.connection import LiveConnection
 from processors.gemini_live.context_messages import opening_instruction
@@ -72,10 +72,11 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
     the aggregators, so that its tools and its history are known by then.
 
     Speculative turns (``LLMContextFrame.speculation``) are sent at once; Pipecat's gate holds the answer. If one is
-    withdrawn, the session is resumed from the handle it had before that turn, so the model keeps no trace of it: the
-    user is still talking then and waits for nothing. When the real turn comes right behind, or there is no handle yet,
-    a note tells the model to ignore the unfinished one. A second session kept for speculating would cost twice the
-    tokens for the same result, since a handle cannot be resumed while its connection is open (facts C8).
+    withdrawn, or the user goes on with a turn that was taken to be over (``TurnReopenedFrame``), the session is resumed
+    from the handle it had before that turn, so the model keeps no trace of it: the user is still talking then and waits
+    for nothing. Without a handle the session begins afresh with its history. When the real turn comes right behind, a
+    note tells the model to ignore the unfinished one. A second session kept for speculating would cost twice the tokens
+    for the same result, since a handle cannot be resumed while its connection is open (facts C8).
 
     An interruption that turned out to be false (the user said nothing) is answered as Pipecat's user aggregator decides
     (``EmptyUserTurnConfig``): its developer message comes with the note of what was heard, so the model can ask again
@@ -216,6 +217,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 self._feed(self._machine.speaking, bot=True)
             case BotStoppedSpeakingFrame():
                 self._feed(self._machine.speaking, bot=False)
+            case TurnReopenedFrame():
+                self._feed(self._machine.withdraw)
             case LLMSetToolsFrame():
                 self._sync_registered_tool_handlers(frame.tools)
                 self._apply_changes(fresh=False)

@@ -258,7 +258,7 @@ class SessionMachine:
         return self._flush()
 
     def withdraw(self, now: float) -> list[Action]:
-        """The provisional turn was sent too early: the user goes on speaking.
+        """The user's newest turn was sent too early, they go on speaking.
 
         Args:
             now: Clock reading.

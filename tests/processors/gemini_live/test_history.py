@@ -192,7 +192,7 @@ def test_a_withdrawn_turn_leaves_the_next_message_new() -> None:
     turn = talk.history.take([user("What")], 1, provisional=True)
     assert turn is not None
     talk.history.compose(turn)
-    talk.history.withdraw()
+    talk.history.withdraw(1)
     assert not talk.history.is_rewritten(talk.context)
     assert talk.say(user("What time?"))[2] == "What time?"
 
