@@ -10,7 +10,6 @@ from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
-    LLMContextAggregatorPair,
     LLMUserAggregator,
     LLMUserAggregatorParams,
 )
@@ -23,7 +22,7 @@ from processors.chirp_tts import ChirpTTSService
 from processors.errors import ConfigurationError
 from processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from processors.google_stt import GoogleStreamingSTTService
-from processors.turns import SpeechDetector, user_turn_strategies
+from processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
 
 AUDIO_IN_RATE = 16_000
 AUDIO_OUT_RATE = 24_000
@@ -74,7 +73,7 @@ def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence
         ),
         eager=settings.speculate,
     )
-    turns = LLMContextAggregatorPair(
+    user, assistant = joining_aggregators(
         context,
         user_params=LLMUserAggregatorParams(
             user_turn_strategies=user_turn_strategies(
@@ -83,7 +82,6 @@ def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence
                 speculate=settings.speculate,
             ),
         ),
-        realtime_service_mode=False,
     )
     brain = GeminiLiveTextProcessor(
         settings=GeminiLiveTextProcessor.Settings(
@@ -102,15 +100,15 @@ def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence
             transport.input(),
             SpeechDetector(),
             ears,
-            turns.user(),
+            user,
             brain,
             *(load_processor(path) for path in settings.processors),
             voice,
             transport.output(),
-            turns.assistant(),
+            assistant,
         ]
     )
-    return BotPipeline(pipeline, context, ears, turns.user(), brain, voice)
+    return BotPipeline(pipeline, context, ears, user, brain, voice)
 
 
 def load_processor(path: str) -> FrameProcessor:

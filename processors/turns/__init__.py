@@ -13,11 +13,20 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from processors.turns.barge_in import BargeInUserTurnStartStrategy
 from processors.turns.barge_in_judge import BargeInParams
 from processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
+from processors.turns.joining import JoiningUserAggregator, joining_aggregators
 from processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
 from processors.turns.speech_detector import SpeechDetector, vad_analyzer
 from processors.turns.words import turn_words
 
-__all__ = ["BargeInParams", "SmartTurnStopParams", "SpeechDetector", "user_turn_strategies", "vad_analyzer"]
+__all__ = [
+    "BargeInParams",
+    "JoiningUserAggregator",
+    "SmartTurnStopParams",
+    "SpeechDetector",
+    "joining_aggregators",
+    "user_turn_strategies",
+    "vad_analyzer",
+]
 
 
 def user_turn_strategies(

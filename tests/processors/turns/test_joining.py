@@ -1,0 +1,133 @@
+"""Turns that are taken up again: frames in, context and frames out, with a Smart Turn whose verdict the test decides."""
+
+from typing import Any
+
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    Frame,
+    InterruptionFrame,
+    LLMContextFrame,
+    LLMMessagesAppendFrame,
+    STTMetadataFrame,
+    VADUserStartedSpeakingFrame,
+)
+from pipecat.pipeline.worker import PipelineParams
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
+from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, TurnReopenedFrame
+from processors.turns import joining, joining_aggregators
+from processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from processors.turns.words import turn_words
+from tests.processors.turns.test_turns import AUDIO, RATE, STARTED, WAIT, Verdicts, final, say, stopped
+
+NAME, PLACE = "Hello, my name is Daniel.", "And I live in Boston."
+BOTH = f"{NAME} {PLACE}"
+
+
+class Turns:
+    """What a run led to: what the brain was asked with, and what it was told besides."""
+
+    def __init__(self, down: list[Frame], asked: list[list[str]], context: LLMContext):
+        self.down, self.asked = down, asked
+        self.context = [message["content"] for message in context.get_messages()]
+
+    def order(self, *kinds: type[Frame]) -> list[type[Frame]]:
+        return [type(frame) for frame in self.down if isinstance(frame, kinds)]
+
+
+async def run(*frames: Any, verdict: float = 0.95, speculate: bool = False) -> Turns:
+    context = LLMContext()
+    params = SmartTurnStopParams(incomplete_wait_secs=0.4, speculate=speculate)
+    stop = SmartTurnStopStrategy(turn_analyzer=Verdicts(verdict), words=turn_words("en-US"), params=params)
+    strategies = UserTurnStrategies(start=[VADUserTurnStartStrategy()], stop=[stop])
+    user, _ = joining_aggregators(context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies))
+    asked: list[list[str]] = []
+    push = user.push_frame
+
+    async def note(frame: Frame, *args: Any) -> None:
+        if isinstance(frame, LLMContextFrame):
+            asked.append([message["content"] for message in frame.context.get_messages()])
+        await push(frame, *args)
+
+    user.push_frame = note  # type: ignore[method-assign]
+    down, _ = await run_test(
+        user,
+        frames_to_send=[STTMetadataFrame(service_name="ears", ttfs_p99_latency=10.0), *frames],
+        pipeline_params=PipelineParams(audio_in_sample_rate=RATE),
+        start_timeout=20.0,
+    )
+    return Turns(list(down), asked, context)
+
+
+async def test_what_follows_before_the_bot_is_heard_belongs_to_the_turn():
+    turns = await run(*say(NAME), WAIT, *say(PLACE), WAIT)
+    assert turns.asked == [[NAME], [BOTH]]
+    assert turns.context == [BOTH]
+    assert turns.order(TurnReopenedFrame, InterruptionFrame, LLMContextFrame) == [
+        InterruptionFrame, LLMContextFrame, TurnReopenedFrame, InterruptionFrame, LLMContextFrame,
+    ]  # fmt: skip
+
+
+async def test_three_parts_are_one_turn_in_order():
+    turns = await run(*say("One."), WAIT, *say("Two."), WAIT, *say("Three."), WAIT)
+    assert turns.asked[-1] == ["One. Two. Three."]
+
+
+async def test_scripts_without_spaces_are_joined_without():
+    first, second = final("私はダニエルです。"), final("東京に住んでいます。")
+    for frame in (first, second):
+        frame.includes_inter_frame_spaces = True
+    speech = [*AUDIO, STARTED, *AUDIO, WAIT, stopped()]
+    turns = await run(*speech, first, WAIT, *speech, second, WAIT)
+    assert turns.asked[-1] == ["私はダニエルです。東京に住んでいます。"]
+
+
+async def test_what_follows_after_the_bot_was_heard_is_a_turn_of_its_own():
+    turns = await run(*say(NAME), WAIT, BotStartedSpeakingFrame(), SleepFrame(0.4), *say(PLACE), WAIT)
+    assert turns.asked == [[NAME], [NAME, PLACE]]
+    assert not turns.order(TurnReopenedFrame)
+
+
+async def test_it_counts_when_the_user_went_on_not_when_that_was_noticed():
+    went_on = VADUserStartedSpeakingFrame(start_secs=0.5)
+    turns = await run(
+        *say(NAME), SleepFrame(0.6), BotStartedSpeakingFrame(), SleepFrame(0.05), went_on, *AUDIO, WAIT, stopped(),
+        final(PLACE), WAIT,
+    )  # fmt: skip
+    assert turns.asked == [[NAME], [BOTH]]
+    turns = await run(
+        *say(NAME), WAIT, SpeechOnsetFrame(secs=0.02), BotStartedSpeakingFrame(), WAIT, STARTED, *AUDIO, WAIT,
+        stopped(), final(PLACE), WAIT,
+    )  # fmt: skip
+    assert turns.asked == [[NAME], [BOTH]]
+
+
+async def test_a_sound_without_words_costs_no_answer():
+    turns = await run(*say(NAME), WAIT, *AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT)
+    assert turns.asked == [[NAME], [NAME]]
+    assert turns.context == [NAME]
+
+
+async def test_a_turn_that_was_followed_in_the_context_stays():
+    note = LLMMessagesAppendFrame([{"role": "developer", "content": "The timer went off."}])
+    turns = await run(*say(NAME), WAIT, note, WAIT, *say(PLACE), WAIT)
+    assert turns.asked[-1] == [NAME, "The timer went off.", PLACE]
+
+
+async def test_long_after_its_end_a_turn_is_over(monkeypatch):
+    monkeypatch.setattr(joining, "JOIN_SECS", 0.05)
+    turns = await run(*say(NAME), WAIT, *say(PLACE), WAIT)
+    assert turns.asked == [[NAME], [NAME, PLACE]]
+
+
+async def test_a_speculation_asks_with_the_whole_turn():
+    turns = await run(*say(NAME), SleepFrame(0.7), *say(PLACE), SleepFrame(0.7), verdict=0.2, speculate=True)
+    assert turns.asked == [[NAME], [BOTH]]
+    assert turns.context == [BOTH]
+    (first, second) = [frame for frame in turns.down if isinstance(frame, LLMContextFrame)]
+    assert first.speculation
+    assert second.speculation
