@@ -1,6 +1,8 @@
 """Barge-in that understands: the bot gets quieter at once, and stops only for words that are meant to stop it."""
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipecat.frames.frames import (
@@ -22,6 +24,7 @@ from pipecat.utils.time import time_now_iso8601
 from processors.frames import DuckFrame, SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
 from processors.stt.text import join_text
 from processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
+from processors.turns.barge_in_sound import InterruptionSound
 from processors.turns.words import TurnWords, turn_words
 
 
@@ -84,7 +87,11 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
             ducking: How the bot gets quieter.
         """
         super().__init__()
+        params = params or BargeInParams()
         self._judge = BargeInJudge(words or turn_words(*languages), params)
+        self._sound = InterruptionSound() if params.looks else None
+        # One thread of its own, as Pipecat's detector has: the network must not wait behind file writing.
+        self._executor = ThreadPoolExecutor(max_workers=1)
         self._ducking = ducking or Ducking()
         self._ducked = False
         self._bot_speaking = False
@@ -103,6 +110,11 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         """
         await super().setup(setup)
         self._judge.set_sample_rate(setup.audio_in_sample_rate)
+
+    async def cleanup(self) -> None:
+        """Release the thread that judges sounds."""
+        await super().cleanup()
+        self._executor.shutdown(wait=False)
 
     async def handle_user_turn_started(self) -> None:
         """Forget what led to the turn, and restore the loudness for what the bot says next."""
@@ -128,6 +140,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         match frame:
             case InputAudioRawFrame():
                 self._judge.audio(frame.audio)
+                await self._listen()
             case BotStartedSpeakingFrame():
                 self._bot_speaking = True
             case BotStoppedSpeakingFrame():
@@ -154,6 +167,12 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
             return
         self._judge.begin(secs, sure=self._user_speaking)
         await self._duck(True, self._ducking.down_secs)
+
+    async def _listen(self) -> None:
+        window = self._judge.listen()
+        if window is not None and self._sound is not None:
+            loop = asyncio.get_running_loop()
+            self._judge.sounded(await loop.run_in_executor(self._executor, self._sound.probability, window))
 
     async def _heard_words(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> ProcessFrameResult:
         if self._turn:

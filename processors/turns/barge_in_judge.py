@@ -7,7 +7,7 @@ import numpy as np
 
 from processors.stt.audio import AudioHistory
 from processors.turns.barge_in_sound import RATE as MODEL_RATE
-from processors.turns.barge_in_sound import WINDOW_SECS, InterruptionSound, find_start, to_rate
+from processors.turns.barge_in_sound import find_start, to_rate
 from processors.turns.words import TurnWords, normalize
 
 _HISTORY_SECS = 3.0
@@ -23,18 +23,31 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
+class Look:
+    """A moment at which the sound of speech is judged.
+
+    Parameters:
+        secs: How long after its first sound.
+        threshold: Probability of an interruption from which the bot stops.
+    """
+
+    secs: float
+    threshold: float
+
+
+@dataclass(frozen=True)
 class BargeInParams:
     """How to decide.
 
     Parameters:
-        threshold: Probability of an interruption, by its sound, from which the bot stops. None to not judge the sound.
-            Words are seldom there by then: interim results lag.
+        looks: When to judge the sound, in order of time; empty to not judge it. The earlier, the less there is to go
+            by, so the surer it has to be. Words are seldom there by then: interim results lag.
         settle_secs: Silence after which speech is over and, unless it sounded like an interruption, a backchannel.
         longest_backchannel_secs: Speech that lasts longer is an interruption, unless its words say otherwise.
         longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
     """
 
-    threshold: float | None = 0.65
+    looks: tuple[Look, ...] = (Look(0.3, 0.9), Look(0.37, 0.6), Look(0.5, 0.8))
     settle_secs: float = 0.12
     longest_backchannel_secs: float = 0.9
     longest_backchannel_words_secs: float = 2.5
@@ -44,11 +57,12 @@ class BargeInJudge:
     """Follows one stretch of speech over the bot at a time.
 
     ``begin`` opens it, ``audio``, ``silence`` and ``backchannel_words`` feed it, ``verdict`` judges it, ``end`` closes
-    it. Time is counted in audio, so that a late event loop changes no verdict.
+    it. ``listen`` asks for an opinion about the sound, which ``sounded`` takes. Time is counted in audio, so that a
+    late event loop changes no verdict.
     """
 
     def __init__(self, words: TurnWords, params: BargeInParams | None = None):
-        """Load what is known of sounds.
+        """Start with silence.
 
         Args:
             words: The backchannels.
@@ -56,7 +70,6 @@ class BargeInJudge:
         """
         self._words = words
         self._params = params or BargeInParams()
-        self._sound = InterruptionSound() if self._params.threshold is not None else None
         self.set_sample_rate(_DEFAULT_RATE)
 
     def set_sample_rate(self, sample_rate: int) -> None:
@@ -64,7 +77,7 @@ class BargeInJudge:
         self._rate = sample_rate
         self._history = AudioHistory(sample_rate, _HISTORY_SECS)
         self._since: int | None = None
-        self._judged = False
+        self._looks = 0
         self._silent_since: int | None = None
         self._backchannel_words = False
         self._sounds_real = False
@@ -91,7 +104,8 @@ class BargeInJudge:
         self._silent_since = None
         if self._since is None:
             self._since = self._first_sound(secs)
-            self._judged = self._backchannel_words = self._sounds_real = self._sure = False
+            self._looks = 0
+            self._backchannel_words = self._sounds_real = self._sure = False
         self._sure = self._sure or sure
 
     def silence(self) -> None:
@@ -115,15 +129,33 @@ class BargeInJudge:
         """Whether words are no words at all, so that they answer nothing."""
         return all(word in self._words.backchannel_sounds for word in normalize(text).split())
 
+    def listen(self) -> np.ndarray | None:
+        """Ask for an opinion, once for each of the looks.
+
+        Returns:
+            The beginning of the speech for ``InterruptionSound.probability``, or None if it is not the time.
+        """
+        if self._since is None:
+            return None
+        due = sum(look.secs <= self._secs for look in self._params.looks)
+        if due <= self._looks:
+            return None
+        self._looks = due
+        window = self._samples()[self._at_model_rate(self._since) :]
+        return window[: round(self._params.looks[due - 1].secs * MODEL_RATE)]
+
+    def sounded(self, probability: float) -> None:
+        """Take the opinion about what ``listen`` gave last: the probability of an interruption."""
+        self._sounds_real = self._sounds_real or probability >= self._params.looks[self._looks - 1].threshold
+
     def verdict(self) -> Verdict:
         """Judge the speech so far."""
         if self._since is None:
             return Verdict.UNDECIDED
-        now = self._history.end
-        secs = (now - self._since) / self._rate
-        if not self._backchannel_words and self._sounds_like_interruption(secs) and self._sure:
+        now, secs = self._history.end, self._secs
+        if not self._backchannel_words and self._sounds_real and self._sure:
             return Verdict.INTERRUPTION
-        if self._silent_since is not None and self._judged:
+        if self._silent_since is not None and self._looks == len(self._params.looks):
             settled = now - self._silent_since >= round(self._params.settle_secs * self._rate)
             return Verdict.BACKCHANNEL if settled else Verdict.UNDECIDED
         longest = (
@@ -133,13 +165,9 @@ class BargeInJudge:
         )
         return Verdict.INTERRUPTION if secs >= longest and self._sure else Verdict.UNDECIDED
 
-    def _sounds_like_interruption(self, secs: float) -> bool:
-        if not self._judged and secs >= WINDOW_SECS:
-            self._judged = True
-            if self._sound is not None and self._params.threshold is not None:
-                window = self._samples()[self._at_model_rate(self._since or 0) :]
-                self._sounds_real = self._sound.probability(window) >= self._params.threshold
-        return self._sounds_real
+    @property
+    def _secs(self) -> float:
+        return 0.0 if self._since is None else (self._history.end - self._since) / self._rate
 
     def _first_sound(self, secs: float) -> int:
         """Position of the first sound of speech that was noticed after some time."""

@@ -26,14 +26,14 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from processors.frames import DuckFrame, SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame
 from processors.turns import user_turn_strategies
-from processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
-from processors.turns.barge_in_sound import WINDOW_SECS, InterruptionSound, features, find_start
+from processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Look, Verdict
+from processors.turns.barge_in_sound import InterruptionSound, find_start
 from processors.turns.words import turn_words
 
 RATE = 16_000
 BLOCK = 320
 # Words and durations decide here; the sound has tests of its own.
-WORDS_ONLY = BargeInParams(threshold=None)
+WORDS_ONLY = BargeInParams(looks=())
 RNG = np.random.default_rng(5)
 
 
@@ -143,7 +143,7 @@ async def test_a_cough_does_not_stop_the_bot():
 
 
 async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
-    any_sound = BargeInParams(threshold=0.0)
+    any_sound = BargeInParams(looks=(Look(0.35, 0.0),))
     frames, _ = await hear([*sound(0.1), ONSET, *sound(1.2), PAUSED, *quiet(0.2), WAIT], params=any_sound)
     assert [frame.gain for frame in frames] == [pytest.approx(0.25), 1.0]
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], params=any_sound)
@@ -208,6 +208,7 @@ def recordings(kind: str) -> list[dict]:
 
 @pytest.mark.parametrize("kind", ["interruption", "backchannel"])
 def test_a_verdict_comes_within_its_time(kind):
+    sound = InterruptionSound()
     for entry in recordings(kind):
         samples, rate = soundfile.read(entry["path"], dtype="int16")
         judge = BargeInJudge(turn_words("en-US"))
@@ -217,12 +218,32 @@ def test_a_verdict_comes_within_its_time(kind):
         judge.begin(0.05)
         for at in range(start, len(samples) - BLOCK, BLOCK):
             judge.audio(samples[at : at + BLOCK].tobytes())
+            if (window := judge.listen()) is not None:
+                judge.sounded(sound.probability(window))
             if entry["end"] + 0.1 < at / rate:
                 judge.silence()
             if judge.verdict() is not Verdict.UNDECIDED:
                 break
         assert at / rate - entry["start"] < 1.6
-        assert at / rate - entry["start"] >= WINDOW_SECS - 0.02
+        assert at / rate - entry["start"] >= BargeInParams().looks[0].secs - 0.02
+
+
+def test_each_look_hears_the_beginning_of_speech_once():
+    looks = (Look(0.3, 0.9), Look(0.5, 0.5))
+    judge = BargeInJudge(turn_words("en-US"), BargeInParams(looks=looks))
+    for frame in quiet(0.5):
+        judge.audio(frame.audio)
+    heard = []
+    for number, frame in enumerate(sound(0.8)):
+        judge.audio(frame.audio)
+        if number == 4:
+            judge.begin(0.1)
+        if (window := judge.listen()) is not None:
+            heard.append((number, len(window) / RATE))
+            judge.sounded(0.7)
+            assert judge.verdict() is (Verdict.UNDECIDED if len(heard) == 1 else Verdict.INTERRUPTION)
+    assert [length for _, length in heard] == [0.3, 0.5]
+    assert [number * BLOCK / RATE for number, _ in heard] == pytest.approx([0.3, 0.5], abs=0.04)
 
 
 def test_the_beginning_of_speech_is_found_behind_a_late_detector():
@@ -234,7 +255,20 @@ def test_the_beginning_of_speech_is_found_behind_a_late_detector():
 
 
 def test_loudness_does_not_matter_to_the_sound():
-    samples = RNG.standard_normal(RATE) * 3000
+    samples = RNG.standard_normal(RATE // 3) * 3000
     judge = InterruptionSound()
-    assert features(samples) == pytest.approx(features(samples * 0.1), abs=1e-6)
-    assert 0.0 <= judge.probability(samples) <= 1.0
+    assert judge.probability(samples) == pytest.approx(judge.probability(samples * 0.1), abs=1e-4)
+    assert 0.0 <= judge.probability(samples * 0.0) <= 1.0
+
+
+def test_the_sound_of_most_recordings_is_told_apart():
+    sound = InterruptionSound()
+
+    def probability(entry: dict) -> float:
+        samples, rate = soundfile.read(entry["path"], dtype="int16")
+        start = round(entry["start"] * rate)
+        return sound.probability(samples[start : start + round(0.37 * rate)].astype(np.float32))
+
+    real = np.mean([probability(entry) >= 0.5 for entry in recordings("interruption")])
+    harmless = np.mean([probability(entry) >= 0.5 for entry in recordings("backchannel") + recordings("noise")])
+    assert real - harmless > 0.5

@@ -1,0 +1,202 @@
+"""Trains ``processors/turns/data/barge_in_sound.onnx``: does the beginning of speech take the floor, or say "mm-hm"?
+
+python -m bench.barge_in.clips --out CLIPS.npz ...
+python -m bench.barge_in.train CLIPS.npz [CLIPS.npz ...] --out FILE.onnx [--steps N] [--held-out]
+
+With ``--held-out`` some voices and sentences are left out of training, and it prints how well those are told apart;
+without, the network learns from everything. Needs ``torch onnx onnxscript`` beside the project.
+"""
+
+import argparse
+import sys
+import tempfile
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import nn
+from torch.nn import functional
+
+from bench.barge_in.network import Network, Probability, from_smart_turn
+from bench.barge_in.takes import TAKE, Takes
+from processors.turns.barge_in_sound import RATE, InterruptionSound
+
+BATCH, STEPS = 64, 2_000
+LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2e-4, 0.03, 60
+# Lengths of the beginnings that are learned from, in seconds: the shipped looks lie among them.
+LENGTHS = (0.2, 0.25, 0.3, 0.35, 0.37, 0.37, 0.4, 0.5, 0.6)
+# How certain an answer may become, and how often two beginnings are mixed, so that few voices teach about many.
+_CERTAIN, _MIXED = 0.97, 0.4
+_NOISES_PER_CLIP = 1 / 12
+# fmt: off
+HELD_OUT_VOICES = frozenset((
+    "af_bella", "af_nova", "am_liam", "am_puck", "bf_emma", "bm_george", "am_echo", "joe", "rms",
+    "en-us+m7", "en-gb+f4", "ko+m7", "ko+f2", "ko+Alex", "ko+steph", "ko+Annie",
+))
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Utterances, one a row.
+
+    Parameters:
+        x: int16 samples at ``RATE``, speech beginning at 0.5 s.
+        interrupts: Whether it takes the floor.
+        unseen_voice: Whether all its voices are left out of training.
+        unseen_text: Whether it is an interruption whose words are left out.
+        partly_unseen: Whether any of its voices is left out.
+    """
+
+    x: np.ndarray
+    interrupts: np.ndarray
+    unseen_voice: np.ndarray
+    unseen_text: np.ndarray
+    partly_unseen: np.ndarray
+
+
+def load(paths: list[Path]) -> Clips:
+    """Read clips and see which are to be held out."""
+    files = [np.load(path) for path in paths]
+    x, interrupts, voices, texts = (
+        np.concatenate([file[name] for file in files]) for name in ("x", "interrupts", "voice", "text")
+    )
+    # Kokoro's voices may be mixed, "af_bella+bm_lewis"; an espeak-ng voice is one, "en-us+m7".
+    named = [set(voice.split("+")) if "_" in voice else {voice} for voice in voices]
+    sixth = [zlib.crc32(text.lower().strip(".?! ").encode()) % 6 == 0 for text in texts]
+    return Clips(
+        x=x,
+        interrupts=interrupts,
+        unseen_voice=np.array([names <= HELD_OUT_VOICES for names in named]),
+        unseen_text=interrupts & np.array(sixth),
+        partly_unseen=np.array([bool(names & HELD_OUT_VOICES) for names in named]),
+    )
+
+
+def prepare(clips: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make several takes of each clip, and of noises; returns them and the index of the clip, -1 for a noise."""
+    takes = Takes(clips, np.random.default_rng(seed))
+    made = [takes.varied(clip) for clip in clips for _ in range(count)]
+    noises = [takes.noise() for _ in range(round(len(clips) * count * _NOISES_PER_CLIP))]
+    return np.array(made + noises), np.array([i for i in range(len(clips)) for _ in range(count)] + [-1] * len(noises))
+
+
+def fit(network: Network, takes: np.ndarray, interrupts: np.ndarray, steps: int) -> None:
+    """Train for a number of steps.
+
+    Args:
+        network: What to train.
+        takes: int16, one take a row.
+        interrupts: Truth of each.
+        steps: How many batches.
+    """
+    rng = np.random.default_rng(0)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    share = float(interrupts.mean())
+    network.train()
+    for step in range(steps):
+        rate = min(1.0, (step + 1) / WARM_UP) * (0.5 * (1 + np.cos(np.pi * step / steps)) + 0.01)
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * rate
+        chosen = rng.integers(len(takes), size=BATCH)
+        first, length = rng.integers(0, 400) * rng.integers(2), round(rng.choice(LENGTHS) * RATE)
+        with torch.no_grad():
+            shapes = network.spectrogram(_samples(takes[chosen, first : first + length]))
+        band = rng.integers(0, 70)
+        shapes[:, band : band + rng.integers(0, 12)] = -1.0
+        truth = torch.tensor(interrupts[chosen], dtype=torch.float32)
+        balance = torch.where(truth == 1, 0.5 / share, 0.5 / (1 - share))
+        if rng.random() < _MIXED:
+            mix, other = float(rng.beta(0.3, 0.3)), torch.randperm(BATCH)
+            shapes = mix * shapes + (1 - mix) * shapes[other]
+            truth = mix * truth + (1 - mix) * truth[other]
+        wanted = truth * (2 * _CERTAIN - 1) + 1 - _CERTAIN
+        loss = (functional.binary_cross_entropy_with_logits(network(shapes), wanted, reduction="none") * balance).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        if step % 100 == 0:
+            print(f"step {step}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
+
+
+def report(model: Path, clips: Clips) -> None:
+    """Print how well a written network tells apart what was held out."""
+    sound = InterruptionSound(model)
+    unseen = np.flatnonzero(clips.unseen_voice)
+    takes = Takes(clips.x, np.random.default_rng(7))
+    plain = np.array([takes.plain(clips.x[i]) for i in unseen])
+    truth = clips.interrupts[unseen]
+    both = ~truth | clips.unseen_text[unseen]
+    print(f"{truth.sum()} interruptions, of them {both[truth].sum()} of unseen words; {(~truth).sum()} backchannels")
+    for secs in sorted(set(LENGTHS)):
+        guess = np.array([sound.probability(take[: round(secs * RATE)]) for take in plain])
+        for name, rows in (("voices", truth | ~truth), ("voices and words", both)):
+            yes, no = guess[rows & truth], guess[rows & ~truth]
+            area = np.mean(yes[:, None] > no[None])
+            line = f"{secs:.2f} s, unseen {name:16}: area {area:.3f}; at 15 % false {_above(yes, no, 0.85):.3f}"
+            for at in (0.5, 0.7, 0.8, 0.9, 0.95):
+                line += f"; at {at} {np.mean(yes >= at):.3f} {np.mean(no >= at):.3f}"
+            print(line)
+
+
+def export(network: Network, path: Path) -> None:
+    """Write the network with 8-bit weights."""
+    network.eval()
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole.onnx"
+        torch.onnx.export(
+            Probability(network),
+            (torch.zeros(1, round(0.37 * RATE)),),
+            str(whole),
+            input_names=["samples"],
+            output_names=["probability"],
+            dynamic_axes={"samples": {0: "batch", 1: "samples"}, "probability": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )
+        quantize_dynamic(whole, path, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"], per_channel=True)
+
+
+def _samples(takes: np.ndarray) -> torch.Tensor:
+    return torch.tensor(takes.astype(np.float32) / 32768)
+
+
+def _above(yes: np.ndarray, no: np.ndarray, quantile: float) -> float:
+    return float(np.mean(yes >= np.quantile(no, quantile)))
+
+
+def main() -> int:
+    """Train, tell how well it does, write the network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--takes", type=int, default=4, help="takes of each clip")
+    parser.add_argument("--held-out", action="store_true")
+    options = parser.parse_args()
+    clips = load(options.clips)
+    known = np.flatnonzero(~(clips.partly_unseen | clips.unseen_text)) if options.held_out else np.arange(len(clips.x))
+    halves = [known[0::2], known[1::2]]
+    with ProcessPoolExecutor(2) as pool:
+        jobs = [pool.submit(prepare, clips.x[half], options.takes, seed) for seed, half in enumerate(halves)]
+        made = [job.result() for job in jobs]
+    takes = np.concatenate([takes for takes, _ in made])
+    truths = [np.append(clips.interrupts[half], False)[index] for half, (_, index) in zip(halves, made, strict=True)]
+    assert takes.shape[1] == TAKE
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    network = from_smart_turn()
+    fit(network, takes, np.concatenate(truths), options.steps)
+    export(network, options.out)
+    if options.held_out:
+        report(options.out, clips)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
