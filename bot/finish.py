@@ -90,6 +90,7 @@ _ENDS = {
     "reply_started": {"thinking"},
     "reply_ended": {"reply"},
     "interrupted": {"thinking", "reply", "voice"},
+    "turn_reopened": {"thinking", "reply", "voice"},
     "speaking_started": {"voice"},
     "speaking_stopped": {"speaking"},
 }

@@ -124,7 +124,7 @@ class Terminal:
         for index, entry in enumerate(self._session.transcript.entries):
             if index in self._printed:
                 continue
-            if isinstance(entry, UserSaid) and (over or not entry.open):
+            if isinstance(entry, UserSaid) and (over or entry.backchannel or self._is_settled(index, entry)):
                 self._print(index, Text.assemble((_USER, "bold cyan"), entry.text, _aside(entry)))
             elif isinstance(entry, BotSaid) and (over or entry.closed):
                 if entry.text.strip():
@@ -142,6 +142,11 @@ class Terminal:
                 if not entry.permanent and entry.message != self._warned:
                     self._warned = entry.message
                     self.say(f"warning: {entry.message}", "yellow")
+
+    def _is_settled(self, index: int, said: UserSaid) -> bool:
+        """Whether the user can no longer go on with this turn: something has been heard or done since."""
+        later = self._session.transcript.entries[index + 1 :] if self._session else []
+        return not said.open and any(not isinstance(entry, BotSaid) or entry.heard or entry.closed for entry in later)
 
     def _print(self, index: int, line: Text) -> None:
         self._printed.add(index)
@@ -161,9 +166,12 @@ class Terminal:
         for entry in self._session.transcript.entries[-4:]:
             if isinstance(entry, BotSaid) and not entry.closed and entry.heard:
                 yield Text.assemble((_BOT, "bold green"), _tail(entry.heard))
-        said = next((e.text for e in self._session.transcript.entries[-3:] if isinstance(e, UserSaid) and e.open), "")
+        recent = list(enumerate(self._session.transcript.entries))[-3:]
+        said = next((e.text for i, e in recent if isinstance(e, UserSaid) and i not in self._printed), "")
         if said or self._interim:
-            yield Text.assemble((_USER, "bold cyan"), f"{said} " if said else "", (self._interim, "grey50"))
+            yield Text.assemble(
+                (_USER, "bold cyan"), f"{said} " if said and self._interim else said, (self._interim, "grey50")
+            )
 
 
 def _aside(entry: UserSaid) -> tuple[str, str]:

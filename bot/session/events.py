@@ -16,6 +16,7 @@ class Event:
     - ``user_started``, ``user_stopped``: ``speech_at``, when the sound itself began or ended; ``t`` is when it was
       noticed
     - ``turn_started``, ``turn_ended``: the user's turn, which may hold pauses
+    - ``turn_reopened``: ``text`` of a turn that was sent and is taken back, because the user goes on with it
     - ``interim``, ``final``: ``text`` as it is being understood, as understood
     - ``backchannel``: ``text`` that took no turn ("mhm")
     - ``turn_sent``: ``text``, ``turn``, ``attempt`` as written to the brain

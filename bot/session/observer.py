@@ -42,7 +42,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
-from processors.frames import DuckFrame, TurnSentFrame
+from processors.frames import DuckFrame, TurnReopenedFrame, TurnSentFrame
 
 _Fields = dict[str, Any]
 Emit = Callable[[str, float | None, _Fields], None]
@@ -123,6 +123,10 @@ class SessionObserver(BaseObserver):
             if self._speaking or self._replying or self._unspoken:
                 self._emit("interrupted", at, {})
             self._replying = self._unspoken = False
+        elif isinstance(frame, TurnReopenedFrame):
+            # The interruption that follows cuts nothing short that anybody has heard.
+            self._replying = self._unspoken = False
+            self._emit("turn_reopened", at, {"text": frame.text})
         elif isinstance(frame, BotStartedSpeakingFrame):
             self._speaking, self._unspoken = True, False
             self._heard = ""

@@ -186,6 +186,17 @@ class Transcript:
         self._sent = user
         self._words_came = False
 
+    def _on_turn_reopened(self, t: float, fields: Mapping[str, Any]) -> None:
+        said = [(place, entry) for place, entry in enumerate(self.entries) if isinstance(entry, UserSaid)]
+        if not said:
+            return
+        place, user = said[-1]
+        user.open = self._words_came = True
+        self._sent = None
+        # An answer that nobody heard was never given.
+        after = [entry for entry in self.entries[place + 1 :] if not isinstance(entry, BotSaid) or entry.heard]
+        self.entries[place + 1 :] = after
+
     def _on_backchannel(self, t: float, fields: Mapping[str, Any]) -> None:
         user = self._open_user() or self._new_user(t)
         user.text = user.text or fields["text"]

@@ -83,7 +83,32 @@ async def test_on_a_terminal_interim_words_are_shown_and_replaced(session):
         session.emit("interim", text="Hello wor")
         assert "Hello wor" in shown(terminal)
         session.emit("turn_sent", text="Hello world.", turn=1, attempt=1)
-    assert shown(terminal).count("you  Hello world.") == 1
+        session.emit("reply_started")
+        session.emit("reply_text", text="Hi.")
+        assert shown(terminal).endswith("you  Hello world.")
+        session.emit("heard", text="Hi.")
+    assert shown(terminal).count("you  Hello world.\n") == 1  # for good
+
+
+async def test_a_turn_is_printed_when_the_user_can_no_longer_go_on_with_it(session):
+    terminal = plain()
+    with terminal.showing(session):
+        session.emit("final", text="My name is Daniel.", language="en-US")
+        session.emit("turn_sent", text="My name is Daniel.", turn=1, attempt=1)
+        session.emit("reply_started")
+        session.emit("reply_text", text="Nice to meet you.")
+        assert not shown(terminal)
+        session.emit("turn_reopened", text="My name is Daniel.")
+        session.emit("final", text="I live in Boston.", language="en-US")
+        session.emit("turn_sent", text="My name is Daniel. I live in Boston.", turn=2, attempt=1)
+        session.emit("reply_started")
+        session.emit("reply_text", text="Hi Daniel.")
+        session.emit("speaking_started")
+        session.emit("heard", text="Hi")
+        assert shown(terminal) == "you  My name is Daniel. I live in Boston.\n"
+        session.emit("reply_ended")
+        session.emit("speaking_stopped")
+    assert shown(terminal) == "you  My name is Daniel. I live in Boston.\nbot  Hi Daniel.\n"
 
 
 async def test_what_was_still_open_is_printed_at_the_end(session):

@@ -85,3 +85,22 @@ def test_a_turn_without_a_reply_has_no_latency():
 def test_summaries():
     assert summary([]) == {"n": 0}
     assert summary([3, 1, 2]) == {"n": 3, "median": 2, "p90": 3, "max": 3}
+
+
+def test_a_turn_that_was_sent_too_early_is_counted_once_with_its_costs():
+    early = [
+        (1.2, "turn_sent", {"text": "hel", "turn": 1, "attempt": 1}),
+        (1.3, "usage", {"kind": "llm", "completion_tokens": 2}),
+        (1.4, "turn_reopened", {"text": "hel"}),
+    ]
+    (turn,) = measured(*early, *TURN).as_dict()["turns"]
+    assert turn["turn"] == 1
+    assert turn["text"] == "hello"
+    assert turn["latency_ms"] == 1050
+    assert turn["usage"]["llm_completion_tokens"] == 5
+
+
+def test_taking_a_turn_back_interrupts_no_other():
+    sent = (8.0, "turn_sent", {"text": "and", "turn": 2, "attempt": 1})
+    metrics = measured(*TURN, sent, (8.5, "turn_reopened", {"text": "and"}), (8.5, "interrupted", {}))
+    assert [turn["interrupted"] for turn in metrics.as_dict()["turns"]] == [False]

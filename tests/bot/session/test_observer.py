@@ -36,7 +36,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
 from bot.session.observer import SessionObserver
-from processors.frames import TurnSentFrame
+from processors.frames import TurnReopenedFrame, TurnSentFrame
 
 DOWN, UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
 VOICE, LOUDSPEAKER, OTHER = Mock(spec=TTSService), Mock(spec=BaseOutputTransport), Mock(spec=FrameProcessor)
@@ -187,3 +187,12 @@ async def test_usage_is_told_by_kind(watch):
 async def test_microphone_audio_is_no_event(watch):
     await watch(InputAudioRawFrame(audio=b"\0\0", sample_rate=16_000, num_channels=1))
     assert watch.told == []
+
+
+async def test_taking_a_turn_back_is_no_interruption(watch):
+    await watch(LLMFullResponseStartFrame(), OTHER, VOICE)
+    await watch(LLMTextFrame("Nice to meet you."), OTHER, VOICE)
+    await watch(TurnReopenedFrame(text="My name is Daniel."))
+    await watch(InterruptionFrame())
+    assert watch.types()[-1] == "turn_reopened"
+    assert watch.told[-1][2] == {"text": "My name is Daniel."}

@@ -107,6 +107,37 @@ def test_words_that_come_after_a_turn_was_sent_early_are_not_told_twice():
     assert text == "**User** (00:00.0): Hello there.\n**User** (00:07.0): And more."
 
 
+def test_a_turn_that_the_user_goes_on_with_is_told_once():
+    text = told(
+        *user("My name is Daniel."),
+        *reply("Nice to meet you."),
+        ("turn_reopened", {"text": "My name is Daniel."}),
+        ("turn_started", {}),
+        ("user_started", {"speech_at": 6.0}),
+        ("final", {"text": "I live in Boston.", "language": "en-US"}),
+        ("turn_sent", {"text": "My name is Daniel. I live in Boston.", "turn": 2, "attempt": 1}),
+        *reply("Hi Daniel."),
+        *heard("Hi Daniel."),
+        STOPPED,
+    )
+    assert text.startswith("**User** (00:00.0): My name is Daniel. I live in Boston.\n**Bot** (")
+    assert text.endswith(": Hi Daniel.")
+    assert text.count("**") == 4
+
+
+def test_of_an_answer_that_began_while_the_user_went_on_the_rest_is_struck_out():
+    text = told(
+        *user("My name is Daniel."),
+        *reply("Nice to meet you."),
+        *heard("Nice"),
+        ("turn_reopened", {"text": "My name is Daniel."}),
+        INTERRUPTED,
+        ("turn_sent", {"text": "My name is Daniel. I live in Boston.", "turn": 2, "attempt": 1}),
+    )
+    assert "**User** (00:00.0): My name is Daniel. I live in Boston.\n" in text
+    assert "Nice ~~to meet you.~~ *(interrupted)*" in text
+
+
 def test_a_turn_begins_with_its_first_speech():
     text = told(
         ("user_started", {"speech_at": 0.5}),
