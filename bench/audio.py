@@ -14,15 +14,20 @@ import tempfile
 import warnings
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from pipecat.audio.vad.vad_analyzer import VADParams
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.processors.audio.vad_processor import VADProcessor
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.local.audio import LocalAudioTransport, LocalAudioTransportParams
+from pipecat.turns.user_start import BaseUserTurnStartStrategy, VADUserTurnStartStrategy
 
 from bench import audio_live, audio_scenes
+from processors.turns import SpeechDetector, user_turn_strategies
 from tests.virtual_audio import VirtualAudio, missing
 from transports.devices import quiet
 from transports.local import LocalDuplexParams, LocalDuplexTransport
@@ -30,6 +35,8 @@ from transports.local import LocalDuplexParams, LocalDuplexTransport
 Row = tuple[str, str, str, str]
 _PYTHONS_SWITCH_SECS = 0.005
 _EQUAL_DBFS, _LOUDER_DBFS = -26.0, -18.0
+_OPEN_SPEAKER_DB = -6.0
+"""Of the echo against what is played: as loud as the user."""
 
 
 def stock() -> BaseTransport:
@@ -44,9 +51,18 @@ def ours() -> BaseTransport:
     return LocalDuplexTransport(LocalDuplexParams())
 
 
-def without_cancelling() -> BaseTransport:
-    """This project's, for the rows whose bot is a steady tone: AEC3 lets nobody through beside one."""
-    return LocalDuplexTransport(LocalDuplexParams(echo_cancel=False))
+def stock_chain() -> tuple[FrameProcessor, BaseUserTurnStartStrategy]:
+    """Pipecat's detector and its strategy, with their defaults: any speech stops the bot."""
+    return VADProcessor(vad_analyzer=SileroVADAnalyzer(), audio_idle_timeout=0), VADUserTurnStartStrategy()
+
+
+def own_chain() -> tuple[FrameProcessor, BaseUserTurnStartStrategy]:
+    """This project's, as in its pipeline."""
+    # Without real time there is no idle time either.
+    detector = SpeechDetector(audio_idle_timeout=0)
+    strategies = user_turn_strategies("en-US").start
+    assert strategies
+    return detector, strategies[0]
 
 
 class Bench:
@@ -65,21 +81,31 @@ class Bench:
             ("equal level", _EQUAL_DBFS, ("0", ">= 51/54, <= 0.35 s")),
             ("8 dB louder", _LOUDER_DBFS, ("<= 1/54", "-")),
         ):
-            plain = await asyncio.to_thread(audio_scenes.judge, dbfs, cancel=False, params=VADParams(), scenes=count)
-            own = await asyncio.to_thread(
-                audio_scenes.judge, dbfs, cancel=True, params=audio_scenes.BARGE_IN_PARAMS, scenes=count
-            )
-            default = await asyncio.to_thread(audio_scenes.judge, dbfs, cancel=True, params=VADParams(), scenes=count)
-            self._row(f"bot interrupts itself, {name} (simulated)", _false(plain), _false(own), goals[0])
-            self._row(f"barge-ins found, {name} (simulated)", _found(plain), _found(own), goals[1])
-            self._row("  the same with Pipecat's VAD defaults", "", f"{_false(default)} false, {_found(default)}", "-")
-            self._row("  user alone heard", _alone(plain), _alone(own), "all")
-            self._keep(f"scenes {name}", stock=plain, ours=own, ours_default_vad=default)
+            got = {
+                "stock": await asyncio.to_thread(
+                    audio_scenes.judge, dbfs, cancel=False, chain=stock_chain, scenes=count
+                ),
+                "ours": await asyncio.to_thread(audio_scenes.judge, dbfs, cancel=True, chain=own_chain, scenes=count),
+            }
+            for title, show, goal in (
+                (f"bot interrupts itself, {name} (simulated)", _false("stopped"), goals[0]),
+                ("  is taken for the user", _false("noticed"), "-"),
+                ("  gets quieter for nothing", _false("ducked"), "-"),
+                (f"barge-ins found, {name} (simulated)", _noticed, goals[1]),
+                ("  bot gets quieter", _reacted("ducked"), "-"),
+                ("  bot stops for their sound, before any word", _reacted("stopped"), "-"),
+                ("  user alone heard", _alone, "all"),
+            ):
+                self._row(title, show(got["stock"]), show(got["ours"]), goal)
+            self._keep(f"scenes {name}", **got)
 
     async def open_speaker(self) -> None:
         """Live on the virtual sound card: false starts and barge-ins with an open loudspeaker."""
         count = 3 if self._quick else 12
-        got = await self._both(lambda make: audio_live.open_speaker(self._audio, make, count, -6.0))
+        listen = {stock: lambda: VADProcessor(vad_analyzer=SileroVADAnalyzer()), ours: SpeechDetector}
+        got = await self._both(
+            lambda make: audio_live.open_speaker(self._audio, make, listen[make](), count, _OPEN_SPEAKER_DB)
+        )
         for title, show in (
             ("bot interrupts itself, open speaker (live)", _live_false),
             ("barge-ins found (live)", _found),
@@ -94,7 +120,7 @@ class Bench:
             ("gaps in 12 s, one busy Python thread", "-", {"threads": 1}),
             ("gaps in 12 s, undisturbed", "0", {}),
         ):
-            got = await self._both(lambda make, given=arguments: audio_live.gaps(self._audio, make, **given))
+            got = await self._both(partial(audio_live.gaps, self._audio, **arguments))
             self._row(title, _gaps(got["stock"]), _gaps(got["ours"]), goal)
             self._keep(title, **got)
 
@@ -110,18 +136,14 @@ class Bench:
     async def recoveries(self) -> None:
         """Microphone unplugged and replugged, sound server killed and restarted."""
         for title, measure in (("unplug, replug", audio_live.unplugged), ("server restart", audio_live.server_death)):
-            got = await self._both(lambda make, run=measure: run(self._audio, make), own=without_cancelling)
+            got = await self._both(partial(measure, self._audio))
             self._row(f"{title}: back after", _back(got["stock"]), _back(got["ours"]), "<= 2 s")
             self._row(f"{title}: reply kept", _kept(got["stock"]), _kept(got["ours"]), "kept")
             self._keep(title, **got)
 
-    async def _both(
-        self,
-        measure: Callable[[Callable[[], BaseTransport]], Awaitable[Any]],
-        own: Callable[[], BaseTransport] = ours,
-    ) -> dict[str, Any]:
+    async def _both(self, measure: Callable[[Callable[[], BaseTransport]], Awaitable[Any]]) -> dict[str, Any]:
         results = {}
-        for name, make in (("stock", stock), ("ours", own)):
+        for name, make in (("stock", stock), ("ours", ours)):
             self._audio.restore()
             try:
                 results[name] = await measure(make)
@@ -141,7 +163,25 @@ def _shown(show: Callable[[Any], str]) -> Callable[[Any], str]:
     return lambda value: f"fails: {type(value).__name__}" if isinstance(value, Exception) else show(value)
 
 
-_false = _shown(lambda verdict: f"{verdict.false_starts}/{verdict.bot_alone}")
+def _false(kind: str) -> Callable[[Any], str]:
+    """Utterances with a reaction to the bot itself: alone, and before a user began."""
+
+    def show(verdict: Any) -> str:
+        early = f" + {verdict.early[kind]}/{verdict.barge_ins} before a barge-in" if verdict.early[kind] else ""
+        return f"{verdict.false[kind]}/{verdict.bot_alone}{early}"
+
+    return _shown(show)
+
+
+def _reacted(kind: str) -> Callable[[Any], str]:
+    return _shown(lambda verdict: _share(verdict.delays[kind], verdict.barge_ins))
+
+
+def _share(delays: list[float], count: int) -> str:
+    return f"{len(delays)}/{count}" + (f", {statistics.median(delays):.2f} s" if delays else "")
+
+
+_noticed = _reacted("noticed")
 _live_false = _shown(lambda live: f"{live.false_starts}/{live.utterances}")
 _alone = _shown(lambda verdict: f"{verdict.user_heard}/{verdict.user_alone}")
 _gaps = _shown(lambda gaps: f"{gaps.count} ({gaps.total_secs * 1000:.0f} ms)")
@@ -149,12 +189,7 @@ _kept = _shown(lambda recovery: f"{recovery.reply_kept:.0%}")
 _back = _shown(
     lambda recovery: f"microphone {_seconds(recovery.microphone_secs)}, speaker {_seconds(recovery.speaker_secs)}"
 )
-_found = _shown(
-    lambda verdict: (
-        f"{verdict.found}/{verdict.barge_ins}"
-        + (f", {statistics.median(verdict.delays):.2f} s" if verdict.delays else "")
-    )
-)
+_found = _shown(lambda live: _share(live.delays, live.barge_ins))
 
 
 def _seconds(value: float | None) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from pipecat.frames.frames import BotStoppedSpeakingFrame, VADUserStartedSpeakingFrame
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 
-from bench.audio_scenes import BARGE_IN_PARAMS, USER_DBFS, at_level, bot_utterances, recording
-from processors.turns import SpeechDetector, vad_analyzer
+from bench.audio_scenes import USER_DBFS, at_level, bot_utterances, recording
 from tests.audio_harness import BOT_RATE, Talk, tone, until
 from tests.virtual_audio import Room, VirtualAudio
 from transports.local.resample import StreamResampler
@@ -134,12 +134,15 @@ async def stop_latency(audio: VirtualAudio, make: MakeTransport, count: int = 12
     return starts, stops
 
 
-async def open_speaker(audio: VirtualAudio, make: MakeTransport, utterances: int, gain_db: float) -> OpenSpeaker:
-    """Let the bot speak in a room with the project's own detector listening, every second time with a user over it.
+async def open_speaker(
+    audio: VirtualAudio, make: MakeTransport, detector: FrameProcessor, utterances: int, gain_db: float
+) -> OpenSpeaker:
+    """Let the bot speak in a room with a detector listening, every second time with a user over it.
 
     Args:
         audio: The sound card.
         make: Makes the transport.
+        detector: Detects voice activity.
         utterances: Of the bot alone; as many again are spoken over.
         gain_db: Level of the echo against what is played; the user is as loud as the echo at -6 dB.
 
@@ -150,7 +153,7 @@ async def open_speaker(audio: VirtualAudio, make: MakeTransport, utterances: int
     bots = [_bot_audio(utterance) for utterance in bot_utterances()]
     audio.open_speaker(Room(gain_db=gain_db))
     try:
-        async with Talk(make(), SpeechDetector(analyzer=vad_analyzer(BARGE_IN_PARAMS))) as talk:
+        async with Talk(make(), detector) as talk:
             await asyncio.sleep(0.5)
             for turn in range(utterances):
                 bot = bots[turn % len(bots)]

@@ -4,6 +4,7 @@ Nine scenes: three rooms by three delays, each with six utterances of the bot al
 both. Levels are active speech levels; the user is at -26 dBFS in the microphone.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
-from processors.turns import vad_analyzer
+from bench.audio_hearing import RATE, Part, Reaction, react
 from tests.virtual_audio import EchoPath, Room
 from transports.local.aec import EchoCanceller
 
-RATE = 16_000
 USER_DBFS = -26.0
-BARGE_IN_PARAMS = VADParams(confidence=0.5, start_secs=0.12, min_volume=0.4)
-"""After echo cancelling the detector can be more sensitive than Pipecat's defaults, not less (facts audio 4)."""
+KINDS = ("ducked", "noticed", "stopped")
 
 _BLOCK = RATE // 50
+_AFTER_BOT, _AFTER_USER = RATE // 2, RATE // 4
 _PAUSE = int(1.2 * RATE)
 _DATA = Path(__file__).parents[1] / "tests" / "data"
 _DELAYS_SECS = (0.03, 0.06, 0.12)
@@ -31,33 +32,25 @@ _SPOKEN_OVER = ("no_wait", "actually", "hold_on", "weather", "question", "stop",
 
 @dataclass
 class Verdict:
-    """What a voice activity detector made of the scenes.
+    """What a chain of detector and turn strategy made of the scenes; of reactions only the first of a part counts.
 
     Parameters:
         bot_alone: Utterances of the bot that nobody spoke over.
-        false_starts: Of those, in how many it took the bot for the user.
+        false: Of those, in how many it took the bot for the user, by kind of `Reaction`.
         barge_ins: Utterances of the user over the bot.
-        found: Of those, how many it noticed.
+        early: Of those, in how many it took the bot for the user before the user began, by kind.
+        delays: Seconds from the beginning of a barge-in to the reaction, by kind, of those that had one.
         user_alone: Utterances of the user in quiet.
-        user_heard: Of those, how many it noticed.
-        delays: Seconds from the beginning of a barge-in until it was noticed.
+        user_heard: Of those, how many were noticed.
     """
 
     bot_alone: int = 0
-    false_starts: int = 0
+    false: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     barge_ins: int = 0
-    found: int = 0
+    early: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    delays: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     user_alone: int = 0
     user_heard: int = 0
-    delays: list[float] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Part:
-    start: int
-    bot: int
-    user_start: int
-    user: int
 
 
 def recording(name: str) -> np.ndarray:
@@ -85,40 +78,56 @@ def bot_utterances(count: int = 6) -> list[np.ndarray]:
     return [at_level(piece, -20.0) for piece in np.split(reading, cuts[1:])]
 
 
-def judge(echo_dbfs: float, *, cancel: bool, params: VADParams, scenes: int = 9) -> Verdict:
+MakeChain = Callable[[], tuple[FrameProcessor, BaseUserTurnStartStrategy]]
+
+
+def judge(echo_dbfs: float, *, cancel: bool, chain: MakeChain, scenes: int = 9) -> Verdict:
     """Run the scenes.
 
     Args:
         echo_dbfs: Level of the bot's voice in the microphone.
         cancel: Whether it is cancelled.
-        params: Of the voice activity detector.
+        chain: Makes detector and turn strategy.
         scenes: How many of the nine.
 
     Returns:
-        What the detector made of them.
+        What the chain made of them.
     """
     verdict = Verdict()
     for scene in range(scenes):
-        far, near, parts = _scene(scene)
-        echo = _through(Room(delay_secs=_DELAYS_SECS[scene % 3], gain_db=0.0, seed=scene // 3 + 1), far)
-        microphone = np.clip(at_level(echo, echo_dbfs) + near, -32768, 32767).astype(np.int16)
-        if cancel:
-            microphone = _cancelled(microphone, far)
-        _count(verdict, _starts(microphone, vad_analyzer(params)), parts)
+        microphone, parts = heard(scene, echo_dbfs, cancel=cancel)
+        _count(verdict, asyncio.run(react(microphone, parts, *chain())), parts)
     return verdict
 
 
-def _scene(number: int) -> tuple[np.ndarray, np.ndarray, list[_Part]]:
+def heard(scene: int, echo_dbfs: float, *, cancel: bool) -> tuple[np.ndarray, list[Part]]:
+    """Make a scene.
+
+    Args:
+        scene: Which, 0 to 8.
+        echo_dbfs: Level of the bot's voice in the microphone.
+        cancel: Whether it is cancelled.
+
+    Returns:
+        What the detector is given, and what is in it.
+    """
+    far, near, parts = _scene(scene)
+    echo = _through(Room(delay_secs=_DELAYS_SECS[scene % 3], gain_db=0.0, seed=scene // 3 + 1), far)
+    microphone = np.clip(at_level(echo, echo_dbfs) + near, -32768, 32767).astype(np.int16)
+    return (_cancelled(microphone, far) if cancel else microphone), parts
+
+
+def _scene(number: int) -> tuple[np.ndarray, np.ndarray, list[Part]]:
     rng = np.random.default_rng(number)
     bots = bot_utterances()
     users = [at_level(recording(name), USER_DBFS) for name in _SPOKEN_OVER]
     far: list[np.ndarray] = []
     near: list[np.ndarray] = []
-    parts: list[_Part] = []
+    parts: list[Part] = []
 
     def add(bot: np.ndarray, user: np.ndarray, user_start: int) -> None:
         length = max(len(bot), user_start + len(user)) + _PAUSE
-        parts.append(_Part(sum(map(len, far)), len(bot), user_start, len(user)))
+        parts.append(Part(sum(map(len, far)), len(bot), user_start, len(user)))
         far.append(np.concatenate([bot, np.zeros(length - len(bot))]))
         near.append(np.concatenate([np.zeros(user_start), user, np.zeros(length - user_start - len(user))]))
 
@@ -147,30 +156,28 @@ def _cancelled(microphone: np.ndarray, far: np.ndarray) -> np.ndarray:
     return np.concatenate(out)
 
 
-def _starts(microphone: np.ndarray, detector: VADAnalyzer) -> np.ndarray:
-    detector.set_sample_rate(RATE)
-    analyze: Callable[[bytes], VADState] = detector._run_analyzer
-    starts, speaking = [], False
-    for i in range(0, len(microphone) - _BLOCK, _BLOCK):
-        now = analyze(microphone[i : i + _BLOCK].tobytes()) in (VADState.SPEAKING, VADState.STOPPING)
-        if now and not speaking:
-            starts.append(i + _BLOCK)
-        speaking = now
-    return np.array(starts)
-
-
-def _count(verdict: Verdict, starts: np.ndarray, parts: list[_Part]) -> None:
+def _count(verdict: Verdict, reactions: list[Reaction], parts: list[Part]) -> None:
     for part in parts:
         user_at = part.start + part.user_start
-        found = starts[(starts >= user_at) & (starts < user_at + part.user + RATE // 4)]
+        firsts = {kind: _first(reactions, kind, user_at, user_at + part.user + _AFTER_USER) for kind in KINDS}
         if not part.user:
             verdict.bot_alone += 1
-            verdict.false_starts += bool(((starts > part.start) & (starts < part.start + part.bot + RATE // 2)).any())
+            _count_false(verdict.false, reactions, part.start, part.start + part.bot + _AFTER_BOT)
         elif not part.bot:
             verdict.user_alone += 1
-            verdict.user_heard += bool(len(found))
+            verdict.user_heard += firsts["noticed"] is not None
         else:
             verdict.barge_ins += 1
-            if len(found):
-                verdict.found += 1
-                verdict.delays.append(float(found[0] - user_at) / RATE)
+            _count_false(verdict.early, reactions, part.start, user_at)
+            for kind, at in firsts.items():
+                if at is not None:
+                    verdict.delays[kind].append(round((at - user_at) / RATE, 3))
+
+
+def _count_false(counts: dict[str, int], reactions: list[Reaction], start: int, end: int) -> None:
+    for kind in KINDS:
+        counts[kind] += _first(reactions, kind, start + 1, end) is not None
+
+
+def _first(reactions: list[Reaction], kind: str, start: int, end: int) -> int | None:
+    return next((one.at for one in reactions if one.kind == kind and start <= one.at < end), None)

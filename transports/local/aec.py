@@ -5,19 +5,16 @@ the microphone gave (`EchoCanceller.process`).
 """
 
 import threading
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from pywebrtc_audio import AudioProcessor
 
+from transports.local.echo_monitor import FULL_SCALE, CancellingMonitor, power_of
+from transports.local.linear import LinearCanceller, LinearJudge
+
 FRAME_SECS = 0.01
 """AEC3 works on frames of 10 ms."""
-
-_FULL_SCALE = 32768.0
-_FLOOR_DB = -100.0
-_QUIET_DB = -65.0
-"""Levels below this differ without meaning."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +24,14 @@ class EchoStats:
     Parameters:
         erle_db: Echo return loss enhancement over the last seconds in which the bot was heard in the microphone: how
             much quieter its voice is after cancelling, in dB. None before that, and as long as there is no echo.
+        linear_db: The linear filter's part of that; None before it is known.
         reference_missing_secs: Captured audio for which the loudspeaker's thread delivered no reference in time.
         reference_gaps: Times the loudspeaker stood still, as its clock tells.
         half_duplex: Whether the microphone is closed while the bot speaks, because cancelling does not work.
     """
 
     erle_db: float | None = None
+    linear_db: float | None = None
     reference_missing_secs: float = 0.0
     reference_gaps: int = 0
     half_duplex: bool = False
@@ -120,135 +119,18 @@ class ReferenceTimeline:
         return np.arange(start, start + count) % len(self._samples)
 
 
-class EchoPresence:
-    """Knows when there is no echo at all: a headset, a loudspeaker turned off, a device that cancels by itself.
-
-    AEC3 finds that out too, but only after some eight seconds of bot speech, and until then it takes a user who talks
-    over the bot for echo: 20 to 60 dB down, whole sentences lost (simulated, any noise level).
-
-    No echo it is, once the bot was loud for 0.4 s and for 0.7 s, longer than any echo AEC3 could cancel is late, the
-    microphone stayed at its noise. A user who talks over the bot does not change that, unless the bot talks on over
-    1.5 s of sound: then the path may have changed, and AEC3 decides again.
-    """
-
-    _LOUD = 1e-4
-    """-40 dBFS: what is played of a word, not of the pause after it."""
-    _QUIET_FRAMES, _QUIET_SPAN, _NOISY_FRAMES = 40, 70, 150
-    _INAUDIBLE = 10**-6.5
-    """-65 dBFS: what is quieter than this is not an echo that anything could take for speech."""
-
-    def __init__(self) -> None:
-        self.absent = False
-        self._quiet = self._span = self._noisy = 0
-
-    def observe(self, near_power: float, reference_power: float, noise: float) -> None:
-        """Take the levels of one frame of 10 ms, and the microphone's noise."""
-        loud = reference_power > self._LOUD
-        if near_power > max(2 * noise, self._INAUDIBLE):
-            self._quiet = self._span = 0
-            self._noisy += loud
-            if self._noisy >= self._NOISY_FRAMES:
-                self.absent = False
-            return
-        self._quiet += loud
-        # A pause of the bot tells nothing, but an echo that is late may still come in it.
-        self._span += self._quiet > 0
-        if self._quiet >= self._QUIET_FRAMES and self._span >= self._QUIET_SPAN:
-            self.absent = True
-            self._noisy = 0
-
-
-class CancellingMonitor:
-    """Judges from levels alone whether the bot's voice is being cancelled.
-
-    Half-duplex is a heavy measure, so it takes two signs at once over four seconds of bot speech, twice: little is
-    cancelled, and what remains rises and falls with what is played. A user who talks over the bot lowers the first
-    number but does not follow the bot's rhythm (correlation below 0.4 measured, against 0.8 and more where AEC3 finds
-    no reference, such as on a wireless loudspeaker that plays a second late).
-    """
-
-    _WINDOW = 400
-    _EVERY = 100
-    _MIN_LAG, _MAX_LAG = -15, 100
-    _SPAN = 50
-    _POOR_ERLE_DB = 6.0
-    _GOOD_ERLE_DB = 12.0
-    _POOR_CORRELATION = 0.55
-    _AUDIBLE_DB = -50.0
-    _ACTIVE_HANGOVER = 40
-
-    def __init__(self) -> None:
-        self.erle_db: float | None = None
-        self.poor = False
-        self.far_active = False
-        self.presence = EchoPresence()
-        self._near = self._out = 0.0
-        self._frames = 0
-        self._measured: deque[float] = deque(maxlen=8)
-        self._noise = 0.0
-        self._since_active = self._ACTIVE_HANGOVER
-        self._levels: deque[tuple[float, float]] = deque(maxlen=self._WINDOW + self._MAX_LAG - self._MIN_LAG)
-        self._active = 0
-        self._suspicions = 0
-
-    def observe(self, near: np.ndarray, reference: np.ndarray, out: np.ndarray) -> None:
-        """Take one frame of 10 ms: microphone, reference, and what cancelling left; int16."""
-        near_power, reference_power, out_power = (_power(block) for block in (near, reference, out))
-        # Follows the quietest the microphone gets: up 1 dB a second, down at once.
-        self._noise = min(near_power, self._noise * 1.0023 + 1e-12) if self._noise else near_power
-        self.presence.observe(near_power, reference_power, self._noise)
-        self._since_active = 0 if reference_power > 1e-5 else self._since_active + 1
-        self.far_active = self._since_active < self._ACTIVE_HANGOVER
-        if not self.far_active:
-            return
-        if near_power > 4 * self._noise and not self.presence.absent:
-            self._measure(near_power, out_power)
-        self._levels.append((_decibels(reference_power), _decibels(out_power)))
-        self._active += 1
-        if self._active % self._EVERY == 0 and len(self._levels) == self._levels.maxlen:
-            self._judge()
-
-    def _measure(self, near_power: float, out_power: float) -> None:
-        """Take the median of half seconds, so that a user who talks over the bot does not count as echo at once."""
-        self._near += near_power
-        self._out += out_power
-        self._frames += 1
-        if self._frames == self._SPAN:
-            self._measured.append(float(10 * np.log10((self._near + 1e-12) / (self._out + 1e-12))))
-            self.erle_db = float(np.median(self._measured))
-            self._near = self._out = 0.0
-            self._frames = 0
-
-    def _judge(self) -> None:
-        if self.erle_db is None:
-            return
-        reference, out = np.array(self._levels).T
-        audible = bool(np.percentile(out, 80) > self._AUDIBLE_DB)
-        if audible and self.erle_db < self._POOR_ERLE_DB and self._follows(reference, out) > self._POOR_CORRELATION:
-            self._suspicions += 1
-        elif self.erle_db > self._GOOD_ERLE_DB or not audible:
-            self._suspicions = 0
-        self.poor = self._suspicions >= (1 if self.poor else 2)
-
-    def _follows(self, reference: np.ndarray, out: np.ndarray) -> float:
-        """Best correlation of the two level curves, whichever of them comes first."""
-        first = np.maximum(reference[-self._MIN_LAG : -self._MIN_LAG + self._WINDOW], _QUIET_DB)
-        best = 0.0
-        for start in range(0, self._MAX_LAG - self._MIN_LAG, 2):
-            second = np.maximum(out[start : start + self._WINDOW], _QUIET_DB)
-            if first.std() > 1 and second.std() > 1:
-                best = max(best, float(np.corrcoef(first, second)[0, 1]))
-        return best
-
-
 class EchoCanceller:
     """Removes what the loudspeaker plays from what the microphone hears.
+
+    Two cancellers run side by side: AEC3 alone, which is good within a word or two and suppresses most thoroughly, and
+    AEC3 behind a linear filter, which takes a few seconds to learn the room and then leaves a user who talks over the
+    bot almost unharmed. The second is heard when there is more in it than the filter's usual rest, else the quieter.
 
     `reference` and `process` may be called from different threads, each from one at a time.
     """
 
     def __init__(self, sample_rate: int, *, noise_suppression: bool = False, lead_secs: float = 0.03):
-        """Set AEC3 up. Gain control stays off: it lifts the residual echo with the user's voice (facts audio 4).
+        """Set both up. Gain control stays off: it lifts the residual echo with the user's voice (facts audio 4).
 
         Args:
             sample_rate: Samples per second of microphone and reference.
@@ -259,18 +141,27 @@ class EchoCanceller:
         self._frame = round(sample_rate * FRAME_SECS)
         self._rate = sample_rate
         self._lead_secs = lead_secs
-        self._engine = AudioProcessor(
-            sample_rate, 1, echo_cancellation=True, noise_suppression=noise_suppression, high_pass_filter=True
+        self._alone, self._behind = (
+            AudioProcessor(
+                sample_rate, 1, echo_cancellation=True, noise_suppression=noise_suppression, high_pass_filter=True
+            )
+            for _ in range(2)
         )
+        self._linear = LinearCanceller(self._frame, sample_rate)
+        self._judge = LinearJudge()
+        self._share = 0.0
+        self._ramp = np.arange(1, self._frame + 1) / self._frame
         self._timeline = ReferenceTimeline(sample_rate)
         self._pending = np.empty(0, np.int16)
         self._monitor = CancellingMonitor()
+        self._elsewhere = False
 
     @property
     def stats(self) -> EchoStats:
         """Counters and judgement so far."""
         return EchoStats(
             erle_db=self._monitor.erle_db,
+            linear_db=self._judge.erle_db,
             reference_missing_secs=self._timeline.missing / self._rate,
             reference_gaps=self._timeline.gaps,
             half_duplex=self._monitor.poor,
@@ -302,38 +193,71 @@ class EchoCanceller:
             ``pending_secs``, read before the call, earlier than the block.
         """
         captured_at -= self.pending_secs
+        if self._elsewhere:
+            self._start_anew()
         near = np.concatenate([self._pending, near]) if len(self._pending) else near
         whole = len(near) // self._frame * self._frame
         self._pending = near[whole:]
         if not whole:
             return np.empty(0, np.int16)
         near, far = np.ascontiguousarray(near[:whole]), self._timeline.pull(captured_at + self._lead_secs, whole)
-        out = self._engine.process(near, far)
-        for start in range(0, whole, self._frame):
-            part = slice(start, start + self._frame)
-            self._monitor.observe(near[part], far[part], out[part])
-            if self._monitor.presence.absent:
-                out[part] = near[part]
+        out = np.concatenate(
+            [
+                self._cancel(near[start : start + self._frame], far[start : start + self._frame])
+                for start in range(0, whole, self._frame)
+            ]
+        )
         if self._monitor.poor and self._monitor.far_active:
             return np.zeros_like(out)
         return out
 
-    def restart(self) -> None:
-        """Note that the devices were reopened; not while `process` runs.
+    def _cancel(self, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+        """Cancel in one frame, all ways at once, and choose."""
+        alone = self._alone.process(near, far)
+        plain = near.astype(np.float32) / FULL_SCALE
+        rest = self._linear.process(plain, far.astype(np.float32) / FULL_SCALE)
+        behind = self._behind.process(np.clip(rest * FULL_SCALE, -32768, 32767).astype(np.int16), far)
+        near_power, rest_power = _mean_square(plain), _mean_square(rest)
+        somebody = self._judge.somebody(near_power, rest_power, _mean_square(plain - rest), self._monitor.noise)
+        alone_power = power_of(alone)
+        # Both let something of the bot pass while they learn its first words, but never both at once.
+        out = self._mix(alone, behind, float(somebody or power_of(behind) < alone_power))
+        self._monitor.observe(near, far, out)
+        if self._monitor.echo_audible:
+            self._judge.learn(near_power, rest_power, alone_power)
+        if self._judge.lost:
+            self._linear.reset()
+            self._judge = LinearJudge()
+        return near if self._monitor.presence.absent else out
 
-        What AEC3 has learned is kept: pairing goes by the devices' clocks, so a device that came back mostly has the
-        echo path it had, and AEC3 follows a path that changed.
+    def _mix(self, alone: np.ndarray, behind: np.ndarray, share: float) -> np.ndarray:
+        """Go over from one to the other within the frame."""
+        if share == self._share:
+            return behind if share else alone
+        shares = self._share + (share - self._share) * self._ramp
+        self._share = share
+        return np.rint(alone + shares * (behind.astype(np.float64) - alone)).astype(np.int16)
+
+    def restart(self) -> None:
+        """Note that the devices are being reopened; not while `process` runs.
+
+        What was learned of the room is kept: pairing goes by the devices' clocks, so a device that came back mostly has
+        the echo path it had, and a path that changed is noticed.
         """
         self._timeline.clear()
         self._pending = np.empty(0, np.int16)
+        self._monitor = CancellingMonitor(self._monitor.presence)
+
+    def move(self) -> None:
+        """Note that these are other devices than before: nothing that was learned holds. From any thread."""
+        self._elsewhere = True
+
+    def _start_anew(self) -> None:
+        self._elsewhere = False
+        self._linear.reset()
+        self._judge = LinearJudge()
         self._monitor = CancellingMonitor()
 
 
-def _power(block: np.ndarray) -> float:
-    """Mean square against full scale."""
-    samples = block.astype(np.float64) / _FULL_SCALE
-    return float(np.mean(samples**2)) if len(samples) else 0.0
-
-
-def _decibels(power: float) -> float:
-    return max(_FLOOR_DB, float(10 * np.log10(power + 1e-12)))
+def _mean_square(samples: np.ndarray) -> float:
+    return float(np.dot(samples, samples)) / len(samples)

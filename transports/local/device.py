@@ -115,6 +115,7 @@ class CaptureStream:
         now = self.called_at = time.monotonic()
         if status & pyaudio.paInputOverflow:
             self.overflows += 1
+            self._clock.resync()
         try:
             block = np.frombuffer(data or b"", np.int16)[:: self._channels]
             block = self._resampler.process(block)

@@ -178,6 +178,7 @@ class LocalSession:
             on_problem=self._events.device_problem,
             on_recovered=self._events.device_recovered,
             before_reopen=self._before_reopen,
+            on_other_devices=self._other_devices,
             on_tick=self._tick,
         )
         self._half_duplex = False
@@ -284,6 +285,10 @@ class LocalSession:
     def _before_reopen(self) -> None:
         if self._echo:
             self._echo.restart()
+
+    def _other_devices(self) -> None:
+        if self._echo:
+            self._echo.move()
 
     def _tick(self, now: float) -> None:
         if self._sink:

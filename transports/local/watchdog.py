@@ -116,6 +116,7 @@ class DeviceKeeper:
         on_problem: Callable[[str], None],
         on_recovered: Callable[[str], None],
         before_reopen: Callable[[], None],
+        on_other_devices: Callable[[], None],
         on_tick: Callable[[float], None],
     ):
         """Prepare; nothing is opened yet.
@@ -126,16 +127,19 @@ class DeviceKeeper:
             on_problem: Told, on the event loop, what went wrong.
             on_recovered: Told, on the event loop, that all is open again.
             before_reopen: Called on the worker thread while everything is closed.
+            on_other_devices: Called on the worker thread when others were opened than before.
             on_tick: Called on the event loop ten times a second with ``time.monotonic()``.
         """
         self.reopened = 0
         self._device = device
         self._wanted = wanted
         self._on_problem, self._on_recovered, self._before_reopen = on_problem, on_recovered, before_reopen
+        self._on_other_devices = on_other_devices
         self._on_tick = on_tick
         self._watchdog = Watchdog()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audio-devices")
         self._is_open = False
+        self._names: dict[Direction, str] = {}
 
     async def open(self) -> None:
         """Open everything wanted, if it is not open.
@@ -217,6 +221,10 @@ class DeviceKeeper:
             self._before_reopen()
         wanted = self._wanted
         self._device.open(wanted.get(Direction.INPUT), wanted.get(Direction.OUTPUT), partly=partly)
+        opened = {d: device.name for d, device in self._opened.devices.items() if device}
+        if any(self._names.get(direction, name) != name for direction, name in opened.items()):
+            self._on_other_devices()
+        self._names |= opened
 
     async def _work(self, function: Callable[..., _T], *arguments: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)

@@ -148,6 +148,25 @@ def test_block_times_follow_a_device_that_stood_still():
     assert at == pytest.approx(5.99, abs=0.001)
 
 
+def test_audio_that_comes_at_once_after_a_stall_keeps_its_time():
+    clock = BlockClock(RATE)
+    for i in range(100):
+        clock.stamp(i * 0.01, 240)
+    times = [clock.stamp(max(1.64, 1 + i * 0.01), 240) for i in range(200)]
+    late = [at - (1 + i * 0.01) for i, at in enumerate(times)]
+    assert sum(abs(error) > 0.011 for error in late) < 20
+    assert all(abs(error) <= 0.011 for error in late[64:])
+
+
+def test_a_device_that_takes_a_moment_to_go_on_is_followed():
+    clock = BlockClock(RATE)
+    for i in range(100):
+        clock.stamp(i * 0.01, 240)
+    clock.resync()
+    times = [clock.stamp(1 + i * 0.01 + (0.0 if i < 3 else 0.03), 240) for i in range(20)]
+    assert times[4] == pytest.approx(1.07, abs=0.011)
+
+
 def test_heard_follows_the_device_with_its_latency():
     heard = HeardClock()
     heard.handed_over(240, 1.05)
