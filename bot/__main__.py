@@ -33,7 +33,9 @@ class _TalkByDefault(TyperGroup):
 app = typer.Typer(cls=_TalkByDefault, no_args_is_help=False, pretty_exceptions_enable=False, add_completion=False)
 
 _Backend = Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")]
-_Session = Annotated[Path | None, typer.Option(help="Folder for recording, events, transcript and metrics.")]
+_Session = Annotated[
+    Path | None, typer.Option(help="Folder for recording, events, transcript and metrics; earlier ones are kept.")
+]
 _Language = Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")]
 _Voice = Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")]
 _Model = Annotated[str | None, typer.Option(help="Gemini Live model.")]

@@ -51,7 +51,8 @@ class Settings(BaseSettings):
         echo_cancel: Cancel the bot's own voice in the microphone.
         noise_suppression: Suppress steady noise in the microphone.
         user_audio: A WAV file that plays the user's part instead of the microphone.
-        session: Folder for this session's recording and logs; None makes one below ``sessions``.
+        session: Folder for this session's recording and logs, with a number behind it if it holds an earlier session;
+            None makes one below ``sessions``.
         processors: Factories of the user's own processors, ``package.module:function``.
         llm_path: A GGUF file for the emulator's local mind, or None for the small one it ships with.
     """

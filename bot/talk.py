@@ -42,16 +42,19 @@ def run_conversation(
     return 1
 
 
-async def _hold(settings: Settings, folder: Path, terminal: Terminal, *, verbose: bool, mirror: bool, mind: str) -> int:
+async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose: bool, mirror: bool, mind: str) -> int:
     redactor = Redactor.from_environment()
     outcome = Outcome()
     with ending_on_signals(outcome):
         with terminal.working("Starting"):
             from bot.session.folder import Session
 
-            session = Session(folder, redactor)
+            session = Session(wanted, redactor)
+            folder = session.folder
             set_up_logs(folder, redactor, verbose=verbose)
             session.start(_title(settings))
+        if folder != wanted:
+            terminal.say(f"{wanted} holds an earlier session, so this one goes to {folder}.", "yellow")
         try:
             await Conversation(settings, session, terminal, outcome, mirror=mirror, mind=mind).run()
         except ConfigurationError as error:

@@ -52,14 +52,16 @@ class EventLog:
     """A file of events, on disk line by line.
 
     Args:
-        path: The file.
+        path: The file, which must not exist yet.
 
     Raises:
+        FileExistsError: If it does.
         OSError: If the file cannot be made.
     """
 
     def __init__(self, path: Path):
-        self._file = path.open("w", encoding="utf-8", buffering=1)
+        # Unbuffered: each line is one write, so that the file holds whole lines whatever happens to this process next.
+        self._file = path.open("xb", buffering=0)
 
     def write(self, event: Event) -> None:
         """Append an event.
@@ -70,7 +72,7 @@ class EventLog:
         Raises:
             OSError: If the disk refuses.
         """
-        self._file.write(event.to_json() + "\n")
+        self._file.write(f"{event.to_json()}\n".encode())
 
     def close(self) -> None:
         """Close the file."""

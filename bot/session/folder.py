@@ -1,9 +1,11 @@
 """The session folder: everything about one conversation, on disk as it happens."""
 
 import asyncio
+import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,8 +41,10 @@ class Session:
     ``conversation.wav`` and ``events.jsonl`` grow as things happen; ``transcript.md`` and ``metrics.json`` are replaced
     whole, at most twice a second. A crash loses no more than that.
 
+    An earlier session is kept: if the folder holds one, this one goes to ``FOLDER-2``, or the next number that is free.
+
     Args:
-        folder: The folder; made if missing. Files of an earlier session in it are replaced.
+        folder: The folder that is wanted; made if missing. The attribute of this name tells which one it is.
         redactor: Keeps secrets out.
 
     Raises:
@@ -48,7 +52,6 @@ class Session:
     """
 
     def __init__(self, folder: Path, redactor: Redactor):
-        self.folder = folder
         self.clock = SessionClock()
         self.metrics = Metrics()
         self.transcript = Transcript()
@@ -62,9 +65,8 @@ class Session:
         self._dirty = True
         self._closed = False
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._log = EventLog(folder / EVENTS)
-            self._recorder = Recorder(folder / RECORDING, self.clock, on_error=self._recorder_failed)
+            self.folder, self._log = _begin(folder)
+            self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self._recorder_failed)
             self._save()
         except OSError as error:
             raise ConfigurationError(
@@ -184,7 +186,10 @@ class Session:
         changed = [reducer.apply(event) for reducer in (self.transcript, self.metrics)]
         self._dirty = self._dirty or any(changed)
         for listener in self._listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # whoever watches must not end what is watched
+                logger.exception(f"Somebody who listens failed at {type_}.")
 
     def _recorder_failed(self, message: str) -> None:
         self._call_on_loop(self._take, "error", None, {"message": message, "source": "recorder", "permanent": False})
@@ -218,3 +223,21 @@ class Session:
             new = self.folder / f".{name}.new"
             new.write_text(text + "\n", encoding="utf-8")
             new.replace(self.folder / name)
+
+
+def _begin(wanted: Path) -> tuple[Path, EventLog]:
+    """Take the wanted folder or, as long as it holds an earlier session, the next one; the event log marks it taken."""
+    for folder in _candidates(wanted):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any((folder / name).exists() for name in (RECORDING, EVENTS, TRANSCRIPT, METRICS)):
+            continue
+        with suppress(FileExistsError):  # another process was quicker
+            return folder, EventLog(folder / EVENTS)
+    raise AssertionError("there is always a next number")
+
+
+def _candidates(wanted: Path) -> Iterator[Path]:
+    yield wanted
+    named = wanted.resolve() if wanted.name in ("", "..") else wanted
+    for number in itertools.count(2):
+        yield Path(f"{named}-{number}")

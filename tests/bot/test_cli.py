@@ -27,6 +27,17 @@ async def test_bad_user_audio(tmp_path):
     has_told_all(run)
 
 
+async def test_a_session_folder_named_twice(tmp_path):
+    first = await run_bot(tmp_path, "--user-audio", "first.wav")
+    second = await run_bot(tmp_path, "--user-audio", "second.wav")
+    assert "s holds an earlier session, so this one goes to s-2." in second.output
+    assert second.output.rstrip().endswith("Session folder: s-2")
+    assert "first.wav" in first.transcript and "second.wav" not in first.transcript
+    second.folder = tmp_path / "s-2"
+    assert "second.wav" in second.transcript
+    has_told_all(second)
+
+
 async def test_google_without_credentials(tmp_path):
     run = await run_bot(tmp_path, "talk", "--backend", "google")
     assert "GOOGLE_API_KEY" in run.error

@@ -1,5 +1,7 @@
 import asyncio
+import concurrent.futures
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,54 @@ async def test_all_files_exist_from_the_first_moment(tmp_path):
     names = sorted(path.name for path in session.folder.iterdir())
     assert names == ["conversation.wav", "events.jsonl", "metrics.json", "transcript.md"]
     await session.close("finished")
+
+
+async def test_an_earlier_session_is_kept_and_the_next_gets_a_number(tmp_path):
+    folders = []
+    for number in range(3):
+        session = Session(tmp_path / "s", Redactor())
+        session.start({})
+        session.emit("turn_sent", text=f"Number {number}.", turn=1, attempt=1)
+        await session.close("finished")
+        folders.append(session.folder)
+    assert folders == [tmp_path / "s", tmp_path / "s-2", tmp_path / "s-3"]
+    for number, folder in enumerate(folders):
+        assert events(folder)[1]["text"] == f"Number {number}."
+        assert f"Number {number}." in (folder / "transcript.md").read_text()
+
+
+async def test_what_is_left_of_an_earlier_session_is_kept_too(tmp_path):
+    (tmp_path / "conversation.wav").write_bytes(b"all that a tidy person kept")
+    session = Session(tmp_path, Redactor())
+    await session.close("finished")
+    assert session.folder == tmp_path.with_name(f"{tmp_path.name}-2")
+    assert (tmp_path / "conversation.wav").read_bytes() == b"all that a tidy person kept"
+
+
+async def test_a_folder_with_other_things_in_it_is_used_as_it_is(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    session = Session(tmp_path, Redactor())
+    await session.close("finished")
+    assert session.folder == tmp_path
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+async def test_the_working_directory_can_be_the_folder_once(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    for place in (home, tmp_path / "home-2"):
+        session = Session(Path(), Redactor())
+        await session.close("finished")
+        assert session.folder.resolve() == place
+
+
+async def test_two_at_the_same_moment_do_not_share_a_folder(tmp_path):
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        sessions = list(threads.map(lambda _: Session(tmp_path / "s", Redactor()), range(8)))
+    assert len({session.folder for session in sessions}) == 8
+    for session in sessions:
+        await session.close("finished")
 
 
 async def test_events_are_on_disk_at_once_and_documents_soon_after(tmp_path):
@@ -71,6 +121,20 @@ async def test_events_after_the_end_are_ignored(tmp_path):
     session.emit("error", message="too late", source="x", permanent=True)
     await session.close("again")
     assert events(tmp_path)[-1]["reason"] == "finished"
+
+
+async def test_a_listener_that_fails_costs_nothing(tmp_path):
+    session = Session(tmp_path, Redactor())
+
+    def fail(event):
+        raise RuntimeError("the display is broken")
+
+    session.listen(fail)
+    session.start({})
+    session.played(np.full(24_000, 5_000, dtype="<i2").tobytes(), 24_000, 500.0)
+    await session.close("finished")
+    assert events(tmp_path)[-1]["type"] == "session_ended"
+    assert soundfile.info(tmp_path / "conversation.wav").frames == 24_000
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
