@@ -54,7 +54,7 @@ class Outcome:
 
 @contextmanager
 def ending_on_signals(outcome: Outcome) -> Iterator[None]:
-    """End in order on Ctrl-C and SIGTERM; a second Ctrl-C ends at once (all files are on disk already).
+    """End in order on Ctrl-C, SIGTERM and SIGHUP; a second Ctrl-C ends at once (all files are on disk already).
 
     Args:
         outcome: What is told; the event loop must be running.
@@ -73,9 +73,10 @@ def ending_on_signals(outcome: Outcome) -> Iterator[None]:
         return lambda: outcome.end(number.name, number)
 
     handlers: dict[signal.Signals, Callable[[], None]] = {signal.SIGINT: interrupt}
-    # SIGHUP: the terminal was closed.
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    handlers |= {signal.Signals[name]: end_on(signal.Signals[name]) for name in names}
+    handlers[signal.SIGTERM] = end_on(signal.SIGTERM)
+    # The terminal was closed; whoever started the bot with nohup wants it to go on.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = end_on(signal.SIGHUP)
     try:
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)

@@ -1,8 +1,9 @@
 """What a person sees while talking: live where there is a terminal, plain lines where there is none."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,7 +31,8 @@ class Terminal:
     """Prints a conversation as it happens.
 
     What is settled is printed once, line by line. On a terminal, what is still changing (the words being understood,
-    the reply being spoken) stands below it and is replaced as it grows.
+    the reply being spoken) stands below it and is replaced as it grows. When nobody reads any more (the window was
+    closed, the pipe has no other end), the conversation does not end with it: what would be printed is dropped.
 
     Args:
         console: Where to print.
@@ -38,6 +40,7 @@ class Terminal:
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
+        self.console.file = cast(IO[str], _Steady(self.console.file))
         # A terminal wraps at words; elsewhere one line stays one line.
         self._soft_wrap = not self.console.is_terminal
         self._session: Session | None = None
@@ -172,6 +175,34 @@ class Terminal:
             yield Text.assemble(
                 (_USER, "bold cyan"), f"{said} " if said and self._interim else said, (self._interim, "grey50")
             )
+
+
+class _Steady:
+    """A stream that may go away while it is written to."""
+
+    def __init__(self, stream: IO[str]):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._drop_the_rest()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._drop_the_rest()
+
+    def _drop_the_rest(self) -> None:
+        # On the file below it, because Python itself flushes what the stream still holds when the process ends.
+        with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 a device
+            os.dup2(nowhere.fileno(), self._stream.fileno())
 
 
 def _aside(entry: UserSaid) -> tuple[str, str]:

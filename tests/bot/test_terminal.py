@@ -1,4 +1,5 @@
 import io
+import os
 
 import pytest
 from rich.console import Console
@@ -147,3 +148,17 @@ async def test_a_terminal_wraps_long_lines_instead_of_cutting_them(session):
         session.emit("speaking_stopped")
     final = shown(terminal)[shown(terminal).rindex("bot  word0") :]
     assert all(word in final for word in words)
+
+
+async def test_a_conversation_goes_on_when_nobody_reads_it_any_more(session):
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as pipe:
+        terminal = Terminal(Console(file=pipe, width=60))
+        terminal.say("The beginning.")
+        assert os.read(reader, 100) == b"The beginning.\n"
+        os.close(reader)
+        with terminal.showing(session):
+            converse(session)
+        terminal.fail("The end.")
+        pipe.flush()  # as Python does at its end
+    assert session.transcript.entries

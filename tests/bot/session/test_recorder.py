@@ -1,3 +1,4 @@
+import io
 import time
 
 import numpy as np
@@ -45,6 +46,38 @@ def test_the_file_is_whole_while_it_grows(tmp_path):
     wait_for(lambda: soundfile.info(tmp_path / "c.wav").frames > 2.9 * RECORDING_RATE)
     recorder.close()
     assert soundfile.info(tmp_path / "c.wav").frames == 3 * RECORDING_RATE
+
+
+class Snapshots:
+    """A file that keeps what is on disk after each write."""
+
+    def __init__(self, file, path):
+        self._file, self._path = file, path
+        self.taken: list[bytes] = []
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        written = self._file.write(data)
+        self.taken.append(self._path.read_bytes())
+        return written
+
+
+def test_a_process_that_is_killed_between_any_two_writes_leaves_a_valid_file(tmp_path):
+    recorder = Recorder(tmp_path / "c.wav", SessionClock())
+    snapshots = recorder._wave._file = Snapshots(recorder._wave._file, tmp_path / "c.wav")
+    for second in range(3):
+        play(recorder, 1.0, 1000.0 + second)
+        wait_for(lambda second=second: soundfile.info(tmp_path / "c.wav").frames > (second + 0.5) * RECORDING_RATE)
+    recorder.close()
+    lengths = []
+    for snapshot in snapshots.taken:
+        sound, _ = soundfile.read(io.BytesIO(snapshot), dtype="int16")
+        lengths.append(len(sound))
+        assert (sound[:, 1] == 2_000).all()
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == 3 * RECORDING_RATE
 
 
 def test_a_disk_that_refuses_ends_the_recording_with_one_line(tmp_path, monkeypatch):
