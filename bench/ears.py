@@ -9,17 +9,22 @@ Run by ``bench.latency``:
 
 import asyncio
 import json
+import multiprocessing
 import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import jiwer
 import numpy as np
 import soundfile
+from loguru import logger
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     EndFrame,
@@ -32,17 +37,17 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.services.google.stt import GoogleSTTService
 from pipecat.workers.runner import WorkerRunner
 
 from bench.peers import stock_stt, stock_user_aggregator
 from emulator.faults import Fault
+from emulator.log import UsageLog
 from emulator.server import GoogleEmulator
 from processors.google_stt import GoogleStreamingSTTService
 from processors.stt.events import StreamParams
-from processors.turns import SpeechDetector, user_turn_strategies
+from processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
 from processors.turns.words import normalize
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
@@ -59,8 +64,14 @@ PAUSES = [
     ("numbers", 4), ("numbers", 5), ("numbers", 10), ("greeting", 2), ("greeting", 4), ("actually", 3),
     ("unfinished", 4),
 ]  # fmt: skip
-# How many conversations run at a time: they take real time, not computing.
-AT_ONCE = 3
+# No word comes so late: a retry's longest back-off, and what a server may take for a final.
+SETTLED_SECS = 6.0
+# How many conversations run at a time: they take real time, and little computing.
+AT_ONCE = 4
+# How often the text is read, and by how many processes at a time. Ours meets about ten drops and roll-overs in a
+# reading, and twenty resumptions; the peer's result is plain after two.
+READINGS = {"ours": 12, "pipecat": 2}
+READERS = 6
 
 
 @dataclass
@@ -97,27 +108,27 @@ class _Watch(FrameProcessor):
 
 
 async def listen(
-    system: str, samples: np.ndarray, *, streams: StreamParams | None = None, bot_speaks: bool = False
+    system: str,
+    samples: np.ndarray,
+    *,
+    streams: StreamParams | None = None,
+    bot_speaks: bool = False,
+    settle: bool = False,
 ) -> Heard:
     """Play audio in real time to ears and turns.
 
     Args:
         system: ``ours`` or ``pipecat``.
         samples: 16-bit mono at 16 kHz.
-        streams: When our streams begin and end.
+        streams: When streams begin and end; stock Pipecat's end at the same age.
         bot_speaks: Whether the bot is speaking all the while.
+        settle: Whether to wait afterwards for words that come late.
 
     Returns:
         What was heard and decided.
     """
-    heard, context = Heard(), LLMContext()
-    chain: list[FrameProcessor]
-    if system == "ours":
-        params = LLMUserAggregatorParams(user_turn_strategies=user_turn_strategies("en-US"))
-        user = LLMContextAggregatorPair(context, user_params=params, realtime_service_mode=False).user()
-        chain = [SpeechDetector(), GoogleStreamingSTTService(streams=streams), _Watch(heard), user, _Watch(heard)]
-    else:
-        chain = [stock_stt(), _Watch(heard), stock_user_aggregator(context).user(), _Watch(heard)]
+    heard = Heard()
+    chain = _chain(system, heard, streams)
     worker = PipelineWorker(
         Pipeline(chain), params=PipelineParams(audio_in_sample_rate=RATE), cancel_on_idle_timeout=False
     )
@@ -133,12 +144,28 @@ async def listen(
         for at in range(0, len(samples), BLOCK):
             await asyncio.sleep(max(0.0, heard.origin + (at + BLOCK) / RATE - time.monotonic()))
             await worker.queue_frame(InputAudioRawFrame(samples[at : at + BLOCK].tobytes(), RATE, 1))
+        known = -1
+        while settle and known < len(heard.finals):
+            known = len(heard.finals)
+            await asyncio.sleep(SETTLED_SECS)
         await worker.queue_frame(EndFrame())
 
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     await asyncio.gather(runner.run(), play())
     return heard
+
+
+def _chain(system: str, heard: Heard, streams: StreamParams | None) -> list[FrameProcessor]:
+    context = LLMContext()
+    if system == "ours":
+        params = LLMUserAggregatorParams(user_turn_strategies=user_turn_strategies("en-US"))
+        user, _ = joining_aggregators(context, user_params=params)
+        return [SpeechDetector(), GoogleStreamingSTTService(streams=streams), _Watch(heard), user, _Watch(heard)]
+    stock = stock_stt()
+    if streams is not None:
+        stock.STREAMING_LIMIT = round(1000 * streams.max_stream_secs)
+    return [stock, _Watch(heard), stock_user_aggregator(context).user(), _Watch(heard)]
 
 
 async def measure_pauses(system: str) -> dict[str, Any]:
@@ -157,40 +184,95 @@ async def measure_pauses(system: str) -> dict[str, Any]:
         pause_ends = heard.origin + cut / RATE + silence
         return any(pause_ends - silence < turn < pause_ends + NOTICED_SECS for turn in heard.turns)
 
-    cut = await _at_once([lambda name=name, count=count: one(name, count) for name, count in PAUSES])
+    cut = await _at_once([partial(one, name, count) for name, count in PAUSES])
     return {"turns": len(cut), "cut": sum(cut), "where": [PAUSES[i] for i, was in enumerate(cut) if was]}
 
 
-async def measure_losses(system: str, readings: int = 6, seed: int = 1) -> dict[str, Any]:
-    """Read aloud while streams are replaced and dropped at random moments."""
-    entry = _recordings()["reading"]
-    samples = np.concatenate([_read(entry), _quiet(4.0)])
-    rng = random.Random(seed)
-    counts = {"words": 0, "lost": 0, "doubled": 0, "wrong": 0, "events": 0}
+@dataclass
+class Losses:
+    """What became of words while streams were replaced.
 
-    async def one(number: int) -> None:
-        drops = [Fault("speech", "drop", at=rng.uniform(0.3, 4.0), skip=rng.randrange(3)) for _ in range(10)]
-        index = {"recordings": [{"index": str(DATA / "recordings.json")}]}
-        # An emulator of its own, so that the drops hit this reading only.
-        async with GoogleEmulator(scenario=index, profile="reference", faults=drops) as google:
-            os.environ.update(google.env)
-            limit = rng.uniform(2.0, 6.0)
-            GoogleSTTService.STREAMING_LIMIT = round(1000 * limit)
-            heard = await listen(system, samples, streams=StreamParams(max_stream_secs=limit, rollover_grace_secs=0.5))
-            counts["events"] += len(google.log.find("speech", "open")) - 1
+    Parameters:
+        words: Said.
+        lost: Not understood.
+        doubled: Understood twice, or never said.
+        wrong: Understood as others.
+        drops: Connections that broke.
+        rollovers: Streams replaced because of their age.
+        resumptions: Streams that went on after a pause.
+        where: Per reading that was hurt, what was said and understood at those places.
+    """
+
+    words: int = 0
+    lost: int = 0
+    doubled: int = 0
+    wrong: int = 0
+    drops: int = 0
+    rollovers: int = 0
+    resumptions: int = 0
+    where: list[str] = field(default_factory=list)
+
+    def __add__(self, other: "Losses") -> "Losses":
+        """Count both."""
+        return Losses(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    @property
+    def events(self) -> int:
+        """Drops, roll-overs and resumptions."""
+        return self.drops + self.rollovers + self.resumptions
+
+    def count_streams(self, log: UsageLog, limit_secs: float) -> None:
+        """Tell from the server's log why each stream but the first was opened."""
+        streams = log.streams("speech")
+        dropped = {entry.stream for entry in log.find("speech", "fault")}
+        opened = {entry.stream: entry.at for entry in log.find("speech", "open")}
+        aged = {e.stream for e in log.find("speech", "half_close") if e.at - opened[e.stream] >= limit_secs} - dropped
+        self.drops += len(dropped)
+        self.rollovers += len(aged)
+        self.resumptions += max(0, len(streams) - 1 - len(dropped) - len(aged))
+
+    def compare(self, entry: dict[str, Any], finals: Sequence[str]) -> None:
+        """Compare what was said with what was understood."""
         said = normalize(" ".join(word["word"] for word in entry["words"]))
-        compared = jiwer.process_words(said, normalize(" ".join(heard.finals)) or "-")
-        counts["words"] += len(said.split())
-        counts["lost"] += compared.deletions
-        counts["doubled"] += compared.insertions
-        counts["wrong"] += compared.substitutions
+        compared = jiwer.process_words(said, normalize(" ".join(finals)) or "-")
+        self.words += len(said.split())
+        self.lost += compared.deletions
+        self.doubled += compared.insertions
+        self.wrong += compared.substitutions
+        if compared.deletions + compared.insertions + compared.substitutions:
+            self.where.append(jiwer.visualize_alignment(compared, show_measures=False))
 
-    environment, limit = dict(os.environ), GoogleSTTService.STREAMING_LIMIT
-    for number in range(readings):
-        await one(number)
-    os.environ.update(environment)
-    GoogleSTTService.STREAMING_LIMIT = limit
-    return counts
+
+async def _read_aloud(system: str, seed: int) -> Losses:
+    """Read aloud once while streams are replaced and dropped at random moments."""
+    entry, rng = _recordings()["reading"], random.Random(seed)
+    # Of the streams that a reading opens, every other one is to break, most of them too late to be met.
+    drops = [Fault("speech", "drop", at=rng.uniform(0.1, 4.0), skip=n) for n in range(80) if rng.random() < 0.5]
+    index = {"recordings": [{"index": str(DATA / "recordings.json")}]}
+    limit, losses = rng.uniform(2.0, 6.0), Losses()
+    async with GoogleEmulator(scenario=index, profile="reference", faults=drops) as google:
+        with patch.dict(os.environ, google.env):
+            samples = np.concatenate([_read(entry), _quiet(4.0)])
+            streams = StreamParams(max_stream_secs=limit, rollover_grace_secs=0.5)
+            heard = await listen(system, samples, streams=streams, settle=True)
+        losses.count_streams(google.log, limit)
+    losses.compare(entry, heard.finals)
+    return losses
+
+
+def _read_aloud_alone(system: str, seed: int) -> Losses:
+    logger.remove()
+    return asyncio.run(_read_aloud(system, seed))
+
+
+async def measure_losses(system: str, seed: int = 1) -> dict[str, Any]:
+    """Read aloud several times, each in a process of its own."""
+    readings, loop = READINGS[system], asyncio.get_running_loop()
+    with ProcessPoolExecutor(READERS, multiprocessing.get_context("spawn")) as pool:
+        seeds = range(100 * seed, 100 * seed + readings)
+        found = await asyncio.gather(*(loop.run_in_executor(pool, _read_aloud_alone, system, each) for each in seeds))
+    losses = sum(found, Losses())
+    return {"readings": readings, "events": losses.events, **asdict(losses)}
 
 
 async def measure_barge_in(system: str) -> dict[str, Any]:
@@ -204,7 +286,7 @@ async def measure_barge_in(system: str) -> dict[str, Any]:
         found = heard.interruptions[0] - start if heard.interruptions else None
         return entry["kind"], entry["name"], found
 
-    takes = [lambda entry=entry, gain=gain: one(entry, gain) for entry in entries for gain in (1.0, 0.5)]
+    takes = [partial(one, entry, gain) for entry in entries for gain in (1.0, 0.5)]
     found = await _at_once(takes)
     harmless = [secs is not None for kind, _, secs in found if kind != "interruption"]
     real = [secs for kind, _, secs in found if kind == "interruption"]

@@ -7,6 +7,7 @@ a process of its own with the ``reference`` latency profile and a scripted mind.
 
 - ``latency``: milliseconds from the end of the user's speech to each stage of the turn, median and 90th percentile.
 - ``interruptions``: the same for turns that interrupt a long reply.
+- ``speculation``: ours without and with it, see ``bench.speculation``.
 - ``pauses``, ``losses``, ``barge_in``: see ``bench.ears``.
 
 Prints tables and, last, one line of JSON.
@@ -32,6 +33,7 @@ from loguru import logger
 from bench import ears as ears_bench
 from bench.dialogue import DATA, STAGES, Talker, UserTransport, converse, say
 from bench.peers import stock_pipeline
+from bench.speculation import hold
 from bot.pipeline import build_pipeline
 from bot.settings import Settings
 
@@ -131,16 +133,23 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     for row in ("latency", "interruptions"):
         if row in options.only:
             result[row] = await measure_latency(options, systems, row)
+    if "speculation" in options.only:
+        result["speculation"] = {}
+        for name, speculate in (("off", False), ("on", True)):
+            result["speculation"][name] = found = await hold(speculate=speculate)
+            print(f"\nspeculation {name}: {found}", flush=True)
     for row, run in ears_bench.ROWS.items():
         if row in options.only:
-            result[row] = {system: await run(system) for system in systems}
-            print(f"\n{row}: " + "; ".join(f"{system}: {found}" for system, found in result[row].items()), flush=True)
+            result[row] = {}
+            for system in systems:
+                result[row][system] = found = await run(system)
+                print(f"\n{row}, {system}: {found}", flush=True)
     return result
 
 
 def main() -> int:
     """Parse the command line and run."""
-    rows = ["latency", "interruptions", *ears_bench.ROWS]
+    rows = ["latency", "interruptions", "speculation", *ears_bench.ROWS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--turns", type=int, default=8)

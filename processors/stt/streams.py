@@ -54,7 +54,9 @@ class SpeechStreams:
         """
         self._rate = sample_rate
         self._params = params or StreamParams()
-        longest = self._params.max_stream_secs + self._params.rollover_grace_secs
+        # The oldest audio of a stream that grew as old as it may, for as long as a retry is worth it.
+        oldest = self._params.max_stream_secs + self._params.rollover_grace_secs
+        longest = oldest + self._params.give_up_secs
         self._history = AudioHistory(sample_rate, longest)
         self._parts: list[Part] = []
         self._streams: dict[int, _Stream] = {}
@@ -62,6 +64,7 @@ class SpeechStreams:
         self._events: deque[Event] = deque()
         self._next_stream = 0
         self._last_cut = 0
+        self._samples_lost = 0
         self._failures = 0
         self._speaking = False
         self._paused = False
@@ -174,6 +177,9 @@ class SpeechStreams:
         if state is None or not results:
             return
         self._failures = 0
+        if self._samples_lost:
+            self._events.append(WordsLost(self._samples_lost / self._rate))
+            self._samples_lost = 0
         part = state.part
         part.interim, part.interim_language, part.interim_end = "", "", 0
         for result in results:
@@ -389,7 +395,8 @@ class SpeechStreams:
         for part in self._parts:
             if part.confirmed < self._history.start:
                 part.confirmed = part.start = self._history.start
-        self._events.append(WordsLost(lost / self._rate))
+        # Told in one when the server is back: it grows with every block of audio.
+        self._samples_lost += lost
 
     # Streams
 

@@ -323,11 +323,31 @@ def test_retries_back_off():
     assert machine.failures == 6
 
 
-def test_an_outage_longer_than_the_memory_is_reported():
-    machine = SpeechStreams(RATE, StreamParams(max_stream_secs=3.0, rollover_grace_secs=1.0))
+def test_an_outage_longer_than_the_memory_is_reported_once_when_it_is_over():
+    params = StreamParams(max_stream_secs=3.0, rollover_grace_secs=1.0, give_up_secs=2.0)
+    machine = SpeechStreams(RATE, params)
     machine.speech_started(0.0, 0.0)
-    for second in range(8):
+    for second in range(10):
         machine.audio(silence(1.0).tobytes(), float(second))
         machine.ended(second, True, float(second))
-    lost = [e.secs for e in iter(machine.next_event, None) if isinstance(e, WordsLost)]
-    assert sum(lost) == pytest.approx(4.0)
+        machine.tick(second + 0.99)
+    events = list(iter(machine.next_event, None))
+    assert not [event for event in events if isinstance(event, WordsLost)]
+    newest = max(event.stream for event in events if isinstance(event, OpenStream))
+    machine.received(newest, [Result("hi", False)], 11.0)
+    # Of ten seconds the six newest were kept.
+    (lost,) = [event.secs for event in iter(machine.next_event, None) if isinstance(event, WordsLost)]
+    assert lost == pytest.approx(4.0)
+
+
+def test_a_part_that_broke_after_all_its_time_is_replayed_from_its_beginning():
+    machine = SpeechStreams(RATE, StreamParams(max_stream_secs=2.0, rollover_grace_secs=0.5))
+    machine.speech_started(0.0, 0.0)
+    sound = np.arange(6 * RATE, dtype=np.int16)
+    for tenth in range(60):
+        machine.audio(sound[tenth * RATE // 10 : (tenth + 1) * RATE // 10].tobytes(), tenth / 10)
+    machine.ended(0, True, 6.0)
+    events = list(iter(machine.next_event, None))
+    again = [event.stream for event in events if isinstance(event, OpenStream)][-1]
+    assert machine.take(again, 15_000) == sound[:7_500].tobytes()
+    assert not [event for event in events if isinstance(event, WordsLost)]
