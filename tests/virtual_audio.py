@@ -18,11 +18,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from loguru import logger
 
 RATE = 48_000
 """Rate of the virtual devices in Hz: what sound cards run at."""
@@ -31,7 +32,7 @@ _ROOM_RATE = 16_000
 _BLOCK_SECS = 0.01
 # The room may be kept from running for so long without its echo being late; that much is part of its delay.
 _ROOM_SLACK_SECS = 0.05
-_PRIORITY = -10
+_PRIORITY = 5
 _ASOUND_CONF = """\
 </usr/share/alsa/alsa.conf>
 pcm_type.pulse { lib "libasound_module_pcm_pulse.so" }
@@ -266,8 +267,8 @@ class VirtualAudio:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=_prefer,
             )
-        _prefer(self._process.pid)
         deadline = time.monotonic() + 20
         while not self._ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
@@ -407,9 +408,8 @@ class VirtualAudio:
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(Path(__file__).parents[1])}
         self._room = subprocess.Popen(
             [sys.executable, "-m", "tests.virtual_audio", self.server, json.dumps(vars(room or Room()))],
-            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=_prefer,
         )  # fmt: skip
-        _prefer(self._room.pid)
         assert self._room.stdout
         if not self._room.stdout.readline():
             raise RuntimeError("the simulated room did not start")
@@ -429,10 +429,12 @@ class VirtualAudio:
         return True
 
 
-def _prefer(pid: int) -> None:
-    """Let a process run before others, where that is allowed: it stands for hardware and air, which never wait."""
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, _PRIORITY)
+def _prefer() -> None:
+    """Run before all other programs, where that is allowed: what stands for hardware and air never waits."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_PRIORITY))
+    except (AttributeError, PermissionError):
+        logger.debug("The virtual sound card shares the processor with everybody else.")
 
 
 def run_room(server: str, room: Room) -> None:

@@ -85,7 +85,7 @@ class CaptureStream:
         self._rate = sample_rate
         self._on_block = on_block
         self._resampler = StreamResampler(form.sample_rate, sample_rate)
-        self._clock = BlockClock(sample_rate)
+        self._clock = BlockClock(sample_rate, catches_up=True)
         self._failed = False
         try:
             with quiet(), routed(device):

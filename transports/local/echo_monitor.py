@@ -56,12 +56,13 @@ class CancellingMonitor:
     Half-duplex is a heavy measure, so it takes two signs at once over four seconds of bot speech, twice: little is
     cancelled, and what remains rises and falls with what is played. A user who talks over the bot lowers the first
     number but does not follow the bot's rhythm (correlation below 0.4 measured, against 0.8 and more where AEC3 finds
-    no reference, such as on a wireless loudspeaker that plays a second late).
+    no reference, such as on a wireless loudspeaker that plays a second late). The bot then counts as speaking until its
+    last words have come back.
     """
 
     _WINDOW = 400
     _EVERY = 100
-    _MIN_LAG, _MAX_LAG = -15, 100
+    _MIN_LAG, _MAX_LAG = -15, 130
     _SPAN = 50
     _POOR_ERLE_DB = 6.0
     _GOOD_ERLE_DB = 12.0
@@ -90,6 +91,7 @@ class CancellingMonitor:
         self._levels: deque[tuple[float, float]] = deque(maxlen=self._WINDOW + self._MAX_LAG - self._MIN_LAG)
         self._active = 0
         self._suspicions = 0
+        self._lag = 0
 
     def observe(self, near: np.ndarray, reference: np.ndarray, out: np.ndarray) -> None:
         """Take one frame of 10 ms: microphone, reference, and what cancelling left; int16."""
@@ -98,7 +100,7 @@ class CancellingMonitor:
         self.noise = min(near_power, self.noise * 1.0023 + 1e-12) if self.noise else near_power
         self.presence.observe(near_power, reference_power, self.noise)
         self._since_active = 0 if reference_power > 1e-5 else self._since_active + 1
-        self.far_active = self._since_active < self._ACTIVE_HANGOVER
+        self.far_active = self._since_active < self._ACTIVE_HANGOVER + (self._lag if self.poor else 0)
         self.echo_audible = self.far_active and near_power > 4 * self.noise and not self.presence.absent
         if not self.far_active:
             return
@@ -132,13 +134,15 @@ class CancellingMonitor:
         self.poor = self._suspicions >= (1 if self.poor else 2)
 
     def _follows(self, reference: np.ndarray, out: np.ndarray) -> float:
-        """Best correlation of the two level curves, whichever of them comes first."""
+        """Best correlation of the two level curves, whichever of them comes first; takes note of the lag."""
         first = np.maximum(reference[-self._MIN_LAG : -self._MIN_LAG + self._WINDOW], _QUIET_DB)
-        best = 0.0
+        best, self._lag = 0.0, 0
         for start in range(0, self._MAX_LAG - self._MIN_LAG, 2):
             second = np.maximum(out[start : start + self._WINDOW], _QUIET_DB)
             if first.std() > 1 and second.std() > 1:
-                best = max(best, float(np.corrcoef(first, second)[0, 1]))
+                correlation = float(np.corrcoef(first, second)[0, 1])
+                if correlation > best:
+                    best, self._lag = correlation, start + self._MIN_LAG
         return best
 
 

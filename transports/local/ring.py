@@ -159,25 +159,28 @@ class BlockClock:
     """Turns jittering estimates of when blocks begin into times that run on evenly.
 
     A device reports how much it holds in steps of a period, and threads wake late but never early, so the earliest
-    estimate of the last half second of audio is the best one; of audio, because after a stall a whole second of it
-    comes at once and late. Corrections smaller than a threshold are not made, so that consecutive blocks meet.
+    estimate of the last half second is the best one. Corrections smaller than a threshold are not made, so that
+    consecutive blocks meet.
     """
 
     _WINDOW_SECS = 0.5
     _CORRECTION_SECS = 0.01
     _SETTLING_SECS = 0.1
 
-    def __init__(self, sample_rate: int):
+    def __init__(self, sample_rate: int, *, catches_up: bool = False):
         """Start a clock.
 
         Args:
             sample_rate: Samples per second of the blocks.
+            catches_up: Whether audio that was held up still comes, all at once, as from a microphone after a stall: the
+                half second is then one of audio.
         """
         self._rate = sample_rate
+        self._catches_up = catches_up
         self._position = 0
         self._settled = 0
         self._offset: float | None = None
-        self._recent: deque[tuple[int, float]] = deque()
+        self._recent: deque[tuple[float, float]] = deque()
 
     def resync(self) -> None:
         """Forget earlier estimates: the device is known to have stood still, and may do so a little longer."""
@@ -198,8 +201,9 @@ class BlockClock:
         if self._position < self._settled:
             self._recent.clear()
         offset = estimate - self._position / self._rate
-        self._recent.append((self._position, offset))
-        while self._recent[0][0] < self._position - self._WINDOW_SECS * self._rate:
+        now = self._position / self._rate if self._catches_up else estimate
+        self._recent.append((now, offset))
+        while self._recent[0][0] < now - self._WINDOW_SECS:
             self._recent.popleft()
         best = min(value for _, value in self._recent)
         if self._offset is None or abs(best - self._offset) > self._CORRECTION_SECS:

@@ -149,13 +149,20 @@ def test_block_times_follow_a_device_that_stood_still():
 
 
 def test_audio_that_comes_at_once_after_a_stall_keeps_its_time():
-    clock = BlockClock(RATE)
+    clock = BlockClock(RATE, catches_up=True)
     for i in range(100):
         clock.stamp(i * 0.01, 240)
     times = [clock.stamp(max(1.64, 1 + i * 0.01), 240) for i in range(200)]
     late = [at - (1 + i * 0.01) for i, at in enumerate(times)]
     assert sum(abs(error) > 0.011 for error in late) < 20
     assert all(abs(error) <= 0.011 for error in late[64:])
+
+
+def test_a_device_that_starves_is_followed_in_time():
+    """Each block is written 30 ms after the one before was over, and no underrun is told."""
+    clock = BlockClock(RATE)
+    late = [i * 0.04 - clock.stamp(i * 0.04, 240) for i in range(100)]
+    assert max(late) < 0.5
 
 
 def test_a_device_that_takes_a_moment_to_go_on_is_followed():

@@ -258,6 +258,27 @@ async def test_without_cancelling_the_bot_does_hear_itself(sound_card):
         assert talk.ears.loud(at - 1.5, at - 0.5) > 0.3
 
 
+async def test_an_echo_that_cannot_be_followed_closes_the_microphone_while_the_bot_speaks_and_says_so(sound_card):
+    """A wireless loudspeaker that plays a second late: beyond what any canceller here can pair."""
+    sound_card.open_speaker(Room(gain_db=0, delay_secs=1.0))
+    local, told = transport(), []
+    local.add_event_handler("on_half_duplex", collect(told))
+    async with Talk(local) as talk:
+        await talk.say(speech("reading")[: 14 * BOT_RATE])
+        assert await until(lambda: told, 25)
+        assert told == [True]
+        assert local.stats.echo.half_duplex
+        await asyncio.sleep(0.3)
+        at = time.monotonic()
+        await talk.interrupt()
+        await asyncio.sleep(2.5)
+        # The last words are still on their way.
+        assert not any(np.abs(block).max() > 300 for when, block in talk.ears.blocks if at < when < at + 1.2)
+        began = time.monotonic()
+        sound_card.say(at_level(recording("question"), -22))
+        assert await until(lambda: talk.ears.loud(began, time.monotonic()) > 0.2, 5), "the user is heard afterwards"
+
+
 @pytest.mark.parametrize("device", ["microphone", "speaker"])
 async def test_a_device_may_be_pulled_out_and_plugged_in_again(sound_card, device):
     local = transport(echo_cancel=False)
