@@ -44,7 +44,8 @@ class Settings(BaseSettings):
         speaking_rate: Speed of the voice, 0.25 to 2.0 (facts B1).
         tools: Whether the built-in tools (time, timers) are offered to the model.
         mcp_servers: MCP servers whose tools are offered too: commands or URLs.
-        speculate: Ask the brain before the final transcript when the interim one seems complete.
+        speculate: Ask the brain while it is still open whether the turn is over. Gains only where a turn sounds
+            unfinished and is over; wrong guesses cost a generated answer each (docs/architecture.md, "Asking early").
         understand_barge_in: Duck first and stop only for real words, rather than stop at any sound.
         input_device: Microphone, by name or part of it.
         output_device: Loudspeaker, by name or part of it.
