@@ -1,6 +1,6 @@
 """Makes clips of people who interrupt and of people who listen.
 
-python -m bench.barge_in.clips --out CLIPS.npz [--kokoro N --voices package/voices] [--others N] [--seed N]
+python -m bench.barge_in.clips --out CLIPS.npz [--kokoro N --voices package/voices] [--others N] [--korean SHARE]
 
 Kokoro (82M parameters, English voices and mixtures of them; Korean by its phonemes) sounds like people and takes a
 second a clip; flite, espeak-ng and Piper's joe are quick. Needs espeak-ng and flite, and packages the project does not:
@@ -185,7 +185,7 @@ def make(options: argparse.Namespace) -> Iterator[tuple[Phrase, str, np.ndarray]
         engines.append((Others(rng), options.others))
     for engine, count in engines:
         for _ in range(count):
-            said = phrase(rng, korean=rng.random() < 0.28)
+            said = phrase(rng, korean=rng.random() < options.korean)
             audio, rate, voice = engine.say(said)
             yield said, voice, clip(audio, rate)
 
@@ -197,6 +197,7 @@ def main() -> int:
     parser.add_argument("--kokoro", type=int, default=0, help="clips by Kokoro")
     parser.add_argument("--others", type=int, default=0, help="clips by the other voices")
     parser.add_argument("--voices", type=Path, help="folder of Kokoro's voices")
+    parser.add_argument("--korean", type=float, default=0.28, help="share of clips in Korean")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     said, voices, clips = zip(*make(options), strict=True)
