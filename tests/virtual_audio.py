@@ -31,7 +31,7 @@ RATE = 48_000
 _ROOM_RATE = 16_000
 _BLOCK_SECS = 0.01
 # The room may be kept from running for so long without its echo being late; that much is part of its delay.
-_ROOM_SLACK_SECS = 0.05
+_ROOM_SLACK_SECS = 0.1
 _PRIORITY = 5
 _ASOUND_CONF = """\
 </usr/share/alsa/alsa.conf>

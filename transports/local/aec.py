@@ -16,6 +16,9 @@ from transports.local.linear import LinearCanceller, LinearJudge
 FRAME_SECS = 0.01
 """AEC3 works on frames of 10 ms."""
 
+_PATIENCE_SECS = 0.08
+"""How long the microphone waits for a reference that is late: without it, all of the echo would pass."""
+
 
 @dataclass(frozen=True)
 class EchoStats:
@@ -109,6 +112,21 @@ class ReferenceTimeline:
             self.missing += max(0, start + count - max(start, self._end))
             return result
 
+    def known(self, at: float, count: int) -> int:
+        """How many of the samples from a time on are known; all of them before anything was played.
+
+        Args:
+            at: Seconds of the first.
+            count: How many are wanted.
+        """
+        with self._lock:
+            if self._end is None:
+                return count
+            start = round(at * self._rate)
+            if self._cursor is not None and abs(start - self._cursor) <= self._jitter:
+                start = self._cursor
+            return min(count, max(0, self._end - start))
+
     def clear(self) -> None:
         """Forget everything: the devices were reopened."""
         with self._lock:
@@ -141,6 +159,7 @@ class EchoCanceller:
         self._frame = round(sample_rate * FRAME_SECS)
         self._rate = sample_rate
         self._lead_secs = lead_secs
+        self._patience = round(sample_rate * _PATIENCE_SECS)
         self._alone, self._behind = (
             AudioProcessor(
                 sample_rate, 1, echo_cancellation=True, noise_suppression=noise_suppression, high_pass_filter=True
@@ -169,7 +188,7 @@ class EchoCanceller:
 
     @property
     def pending_secs(self) -> float:
-        """Audio given to `process` that waits for the rest of its frame."""
+        """Audio given to `process` that waits for the rest of its frame or for its reference."""
         return len(self._pending) / self._rate
 
     def reference(self, block: np.ndarray, heard_at: float) -> None:
@@ -189,14 +208,16 @@ class EchoCanceller:
             captured_at: Seconds at which the first was captured.
 
         Returns:
-            int16 samples, whole frames of 10 ms; what is left over comes with the next block. They begin
-            ``pending_secs``, read before the call, earlier than the block.
+            int16 samples, whole frames of 10 ms; what is left over comes with the next block, and so does what has no
+            reference yet because the loudspeaker's thread is late. They begin ``pending_secs``, read before the call,
+            earlier than the block.
         """
         captured_at -= self.pending_secs
         if self._elsewhere:
             self._start_anew()
         near = np.concatenate([self._pending, near]) if len(self._pending) else near
-        whole = len(near) // self._frame * self._frame
+        ready = self._timeline.known(captured_at + self._lead_secs, len(near))
+        whole = max(ready, len(near) - self._patience) // self._frame * self._frame
         self._pending = near[whole:]
         if not whole:
             return np.empty(0, np.int16)

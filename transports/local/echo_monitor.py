@@ -100,7 +100,7 @@ class CancellingMonitor:
         self.noise = min(near_power, self.noise * 1.0023 + 1e-12) if self.noise else near_power
         self.presence.observe(near_power, reference_power, self.noise)
         self._since_active = 0 if reference_power > 1e-5 else self._since_active + 1
-        self.far_active = self._since_active < self._ACTIVE_HANGOVER + (self._lag if self.poor else 0)
+        self.far_active = self._since_active < self._ACTIVE_HANGOVER + (max(0, self._lag) if self.poor else 0)
         self.echo_audible = self.far_active and near_power > 4 * self.noise and not self.presence.absent
         if not self.far_active:
             return

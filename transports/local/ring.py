@@ -165,7 +165,6 @@ class BlockClock:
 
     _WINDOW_SECS = 0.5
     _CORRECTION_SECS = 0.01
-    _SETTLING_SECS = 0.1
 
     def __init__(self, sample_rate: int, *, catches_up: bool = False):
         """Start a clock.
@@ -178,15 +177,13 @@ class BlockClock:
         self._rate = sample_rate
         self._catches_up = catches_up
         self._position = 0
-        self._settled = 0
         self._offset: float | None = None
         self._recent: deque[tuple[float, float]] = deque()
 
     def resync(self) -> None:
-        """Forget earlier estimates: the device is known to have stood still, and may do so a little longer."""
+        """Forget earlier estimates: the device is known to have stood still."""
         self._recent.clear()
         self._offset = None
-        self._settled = self._position + round(self._SETTLING_SECS * self._rate)
 
     def stamp(self, estimate: float, samples: int) -> float:
         """Give the time of a block's first sample.
@@ -198,8 +195,6 @@ class BlockClock:
         Returns:
             Seconds on the clock of the estimate.
         """
-        if self._position < self._settled:
-            self._recent.clear()
         offset = estimate - self._position / self._rate
         now = self._position / self._rate if self._catches_up else estimate
         self._recent.append((now, offset))

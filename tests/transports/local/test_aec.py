@@ -235,6 +235,25 @@ def test_threads_that_wake_late_do_not_disturb_cancelling(bot):
     assert canceller.stats.erle_db > 15
 
 
+def test_a_reference_that_comes_late_is_waited_for_but_not_for_long(bot):
+    """A loudspeaker's thread that oversleeps, while its device still has something to play."""
+    echo = through_room(bot, gain_db=0)
+    canceller, out, fed = EchoCanceller(RATE), [], 0
+    for i in range(0, len(echo), BLOCK):
+        held_up = i % (10 * BLOCK) < 3 * BLOCK
+        while not held_up and fed < i + 4 * BLOCK:
+            canceller.reference(bot[fed : fed + 160], fed / RATE)
+            fed += 160
+        out.append(canceller.process(echo[i : i + BLOCK], i / RATE))
+        assert canceller.pending_secs <= 0.1
+    assert canceller.stats.reference_missing_secs == 0
+    assert speech_starts(np.concatenate(out)) == []
+    # Played no more, nothing is held back.
+    rest = [canceller.process(echo[:BLOCK], (len(echo) + i * BLOCK) / RATE) for i in range(20)]
+    assert sum(map(len, rest)) >= 15 * BLOCK
+    assert canceller.stats.reference_missing_secs > 0
+
+
 def test_after_a_restart_old_reference_is_gone(bot):
     canceller = EchoCanceller(RATE)
     cancel(canceller, through_room(bot)[: 4 * RATE], bot[: 4 * RATE])
