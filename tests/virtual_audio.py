@@ -18,12 +18,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from loguru import logger
 
 RATE = 48_000
 """Rate of the virtual devices in Hz: what sound cards run at."""
@@ -431,10 +430,8 @@ class VirtualAudio:
 
 def _prefer() -> None:
     """Run before all other programs, where that is allowed: what stands for hardware and air never waits."""
-    try:
+    with suppress(AttributeError, PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_PRIORITY))
-    except (AttributeError, PermissionError):
-        logger.debug("The virtual sound card shares the processor with everybody else.")
 
 
 def run_room(server: str, room: Room) -> None:
