@@ -197,8 +197,11 @@ def judge_quiet(talk: RoomTalk, names: list[str], spans: list[Found]) -> Quiet:
     sent = [event for event in events if event["type"] == "turn_sent"]
     result = Quiet(len(names), false_alarms=false_alarms(events, spans), heard=[event["text"] for event in sent])
     for name, span in zip(names, spans, strict=True):
-        mine = " ".join(event["text"] for event in sent if span.start < event["t"] < span.end + _LATE_SECS)
-        result.understood += jiwer.wer(said(name), words(mine)) <= _UNDERSTOOD_WER
+        mine = [event["text"] for event in sent if span.start < event["t"] < span.end + _LATE_SECS]
+        # A turn that goes on after a pause is sent again as a whole, or its second half on its own.
+        result.understood += any(
+            jiwer.wer(said(name), words(text)) <= _UNDERSTOOD_WER for text in (*mine, " ".join(mine))
+        )
     began = [event["t"] for event in events if event["type"] == "speaking_started"]
     ended = [event["t"] for event in events if event["type"] == "speaking_stopped"]
     result.bot_secs = round(sum(ended) - sum(began), 1) if len(began) == len(ended) else 0.0
