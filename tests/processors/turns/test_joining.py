@@ -1,4 +1,4 @@
-"""Turns that are taken up again: frames in, context and frames out, with a Smart Turn whose verdict the test decides."""
+"""Turns that are taken up again: frames in, context and frames out; the test decides what Smart Turn says."""
 
 from typing import Any
 
