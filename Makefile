@@ -21,8 +21,10 @@ demo: $(VENV)/.demo
 talk: $(VENV)/.demo
 	$(BIN)/python -m bot talk
 
+# The talk in a room comes first and alone: its acoustics are real time.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/bot/test_room.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
