@@ -46,6 +46,7 @@ class Terminal:
         self._session: Session | None = None
         self._live: Live | None = None
         self._printed: set[int] = set()
+        self._said: dict[int, str] = {}
         self._timed: set[int] = set()
         self._interim = ""
         self._warned = ""
@@ -125,9 +126,12 @@ class Terminal:
         if not self._session:
             return
         for index, entry in enumerate(self._session.transcript.entries):
-            if index in self._printed:
+            # What the user goes on with, over the first sound of an answer, is shown again, whole.
+            grown = isinstance(entry, UserSaid) and self._said.get(index, entry.text) != entry.text
+            if index in self._printed and not grown:
                 continue
             if isinstance(entry, UserSaid) and (over or entry.backchannel or self._is_settled(index, entry)):
+                self._said[index] = entry.text
                 self._print(index, Text.assemble((_USER, "bold cyan"), entry.text, _aside(entry)))
             elif isinstance(entry, BotSaid) and (over or entry.closed):
                 if entry.text.strip():
