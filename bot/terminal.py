@@ -45,8 +45,8 @@ class Terminal:
         self._soft_wrap = not self.console.is_terminal
         self._session: Session | None = None
         self._live: Live | None = None
-        self._printed: set[int] = set()
-        self._said: dict[int, str] = {}
+        # What was printed of each entry of the transcript: the user's words, or nothing of others.
+        self._printed: dict[int, str] = {}
         self._timed: set[int] = set()
         self._interim = ""
         self._warned = ""
@@ -127,12 +127,10 @@ class Terminal:
             return
         for index, entry in enumerate(self._session.transcript.entries):
             # What the user goes on with, over the first sound of an answer, is shown again, whole.
-            grown = isinstance(entry, UserSaid) and self._said.get(index, entry.text) != entry.text
-            if index in self._printed and not grown:
+            if self._printed.get(index) == (entry.text if isinstance(entry, UserSaid) else ""):
                 continue
             if isinstance(entry, UserSaid) and (over or entry.backchannel or self._is_settled(index, entry)):
-                self._said[index] = entry.text
-                self._print(index, Text.assemble((_USER, "bold cyan"), entry.text, _aside(entry)))
+                self._print(index, Text.assemble((_USER, "bold cyan"), entry.text, _aside(entry)), entry.text)
             elif isinstance(entry, BotSaid) and (over or entry.closed):
                 if entry.text.strip():
                     self._print(index, _reply(entry, coloured=self.console.color_system is not None))
@@ -145,7 +143,7 @@ class Terminal:
                 self._print(index, Text(f"{_OTHER}the bot is told: {entry.text}", "dim"))
             elif isinstance(entry, Problem):
                 # What ends the conversation is printed last, where it is seen.
-                self._printed.add(index)
+                self._printed[index] = ""
                 if not entry.permanent and entry.message != self._warned:
                     self._warned = entry.message
                     self.say(f"warning: {entry.message}", "yellow")
@@ -155,8 +153,8 @@ class Terminal:
         later = self._session.transcript.entries[index + 1 :] if self._session else []
         return not said.open and any(not isinstance(entry, BotSaid) or entry.heard or entry.closed for entry in later)
 
-    def _print(self, index: int, line: Text) -> None:
-        self._printed.add(index)
+    def _print(self, index: int, line: Text, said: str = "") -> None:
+        self._printed[index] = said
         self.console.print(line, soft_wrap=self._soft_wrap)
 
     def _print_latency(self, turns: list[Turn]) -> None:

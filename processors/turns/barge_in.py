@@ -90,8 +90,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         params = params or BargeInParams()
         self._judge = BargeInJudge(words or turn_words(*languages), params)
         self._sound = InterruptionSound() if params.looks else None
-        # One thread of its own, as Pipecat's detector has: the network must not wait behind file writing.
-        self._executor = ThreadPoolExecutor(max_workers=1)
+        self._executor: ThreadPoolExecutor | None = None
         self._ducking = ducking or Ducking()
         self._ducked = False
         self._bot_speaking = False
@@ -103,18 +102,21 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         self.counts = BargeInCount()
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Learn the sample rate.
+        """Learn the sample rate; also after ``cleanup``, since Pipecat cleans strategies up to apply them anew.
 
         Args:
             setup: Configuration object containing setup parameters.
         """
         await super().setup(setup)
         self._judge.set_sample_rate(setup.audio_in_sample_rate)
+        # One thread of its own, as Pipecat's detector has: the network must not wait behind file writing.
+        self._executor = ThreadPoolExecutor(max_workers=1)
 
     async def cleanup(self) -> None:
         """Release the thread that judges sounds."""
         await super().cleanup()
-        self._executor.shutdown(wait=False)
+        if self._executor:
+            self._executor.shutdown(wait=False)
 
     async def handle_user_turn_started(self) -> None:
         """Forget what led to the turn, and restore the loudness for what the bot says next."""

@@ -63,10 +63,10 @@ WAIT = SleepFrame(0.05)
 SETTLED = SleepFrame(0.8)
 
 
-async def hear(frames, params: BargeInParams = WORDS_ONLY, bot_speaks: bool = True):
+async def hear(frames, params: BargeInParams = WORDS_ONLY, bot_speaks: bool = True, strategies=None):
     """Frames that leave the user aggregator, and the conversation after it."""
     context = LLMContext()
-    strategies = user_turn_strategies("en-US", barge_in=params)
+    strategies = strategies or user_turn_strategies("en-US", barge_in=params)
     user = LLMContextAggregatorPair(
         context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies), realtime_service_mode=False
     ).user()
@@ -147,6 +147,13 @@ async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
     frames, _ = await hear([*sound(0.1), ONSET, *sound(1.2), PAUSED, *quiet(0.2), WAIT], params=any_sound)
     assert [frame.gain for frame in frames] == [pytest.approx(0.25), 1.0]
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], params=any_sound)
+    assert InterruptionFrame in kinds(frames)
+
+
+async def test_sounds_are_judged_again_after_strategies_were_applied_anew():
+    strategies = user_turn_strategies("en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),)))
+    await strategies.start[0].cleanup()
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], strategies=strategies)
     assert InterruptionFrame in kinds(frames)
 
 
