@@ -49,17 +49,19 @@ def choose(paths: Sequence[Path]) -> None:
     from bench.barge_in.train import load
 
     clips = load(list(paths))
-    texts = np.concatenate([np.load(path)["text"] for path in paths])
-    voices = np.concatenate([np.load(path)["voice"] for path in paths])
-    korean = np.concatenate([np.load(path)["korean"] for path in paths])
-    groups = np.array([_group(voice, foreign) for voice, foreign in zip(voices, korean, strict=True)])
+    groups = np.array([_group(voice, foreign) for voice, foreign in zip(clips.voice, clips.korean, strict=True)])
     rng = np.random.default_rng(3)
     index, samples = [], []
     for interrupts in (True, False):
         for group, count in _GROUPS.items():
             rows = np.flatnonzero(clips.unseen_voice & (clips.interrupts == interrupts) & (groups == group))
             for row in rng.permutation(rows)[:count]:
-                entry = {"text": str(texts[row]), "voice": str(voices[row]), "group": group, "interrupts": interrupts}
+                entry = {
+                    "text": str(clips.text[row]),
+                    "voice": str(clips.voice[row]),
+                    "group": group,
+                    "interrupts": interrupts,
+                }
                 index.append({**entry, "unseen_text": bool(clips.unseen_text[row])})
                 samples.append(clips.x[row])
     # Clip by clip: the encoder does not survive long writes.

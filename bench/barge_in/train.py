@@ -50,6 +50,9 @@ class Clips:
     Parameters:
         x: int16 samples at ``RATE``, speech beginning at 0.5 s.
         interrupts: Whether it takes the floor.
+        korean: Whether it is Korean.
+        text: What is said.
+        voice: Who says it.
         unseen_voice: Whether all its voices are left out of training.
         unseen_text: Whether it is an interruption whose words are left out.
         partly_unseen: Whether any of its voices is left out.
@@ -57,6 +60,9 @@ class Clips:
 
     x: np.ndarray
     interrupts: np.ndarray
+    korean: np.ndarray
+    text: np.ndarray
+    voice: np.ndarray
     unseen_voice: np.ndarray
     unseen_text: np.ndarray
     partly_unseen: np.ndarray
@@ -65,8 +71,8 @@ class Clips:
 def load(paths: list[Path]) -> Clips:
     """Read clips and see which are to be held out."""
     files = [np.load(path) for path in paths]
-    x, interrupts, voices, texts = (
-        np.concatenate([file[name] for file in files]) for name in ("x", "interrupts", "voice", "text")
+    x, interrupts, korean, texts, voices = (
+        np.concatenate([file[name] for file in files]) for name in ("x", "interrupts", "korean", "text", "voice")
     )
     # Kokoro's voices may be mixed, "af_bella+bm_lewis"; an espeak-ng voice is one, "en-us+m7".
     named = [set(voice.split("+")) if "_" in voice else {voice} for voice in voices]
@@ -74,6 +80,9 @@ def load(paths: list[Path]) -> Clips:
     return Clips(
         x=x,
         interrupts=interrupts,
+        korean=korean,
+        text=texts,
+        voice=voices,
         unseen_voice=np.array([names <= HELD_OUT_VOICES for names in named]),
         unseen_text=interrupts & np.array(sixth),
         partly_unseen=np.array([bool(names & HELD_OUT_VOICES) for names in named]),

@@ -4,19 +4,25 @@ from emulator.minds.scripted_thinker import ScriptedReply
 from processors.frames import TurnReopenedFrame
 from processors.gemini_live.actions import Open
 from processors.gemini_live.models import Modality
-from tests.processors.gemini_live.harness import Google, talking
+from tests.processors.gemini_live.harness import Bench, Google, talking
 from tests.processors.gemini_live.machine_harness import Session
 
 SLOW = ScriptedReply("Nice to meet you.", match="Daniel$", first_token=60.0)
+
+
+async def take_back(bench: Bench) -> None:
+    """What the user aggregator does when the user goes on with the newest turn."""
+    *before, newest = bench.context.get_messages()
+    bench.context.set_messages(before)
+    await bench.push(TurnReopenedFrame(text=newest["content"]))
+    await bench.interrupt()
 
 
 async def test_the_first_turn_of_all_is_taken_back_without_a_handle() -> None:
     async with Google([SLOW]) as google, talking(google) as bench:
         await bench.say("My name is Daniel")
         await bench.sent(1)
-        bench.context.set_messages([])
-        await bench.push(TurnReopenedFrame(text="My name is Daniel"))
-        await bench.interrupt()
+        await take_back(bench)
         await bench.until(lambda: len(google.received("setup")) == 2)
         await bench.answer("My name is Daniel and I live in Boston.")
         assert google.heard[-1] == [("user", "My name is Daniel and I live in Boston.")]
@@ -28,9 +34,7 @@ async def test_a_later_turn_is_taken_back_and_what_was_before_is_kept() -> None:
         await bench.answer("Hello.")
         await bench.say("My name is Daniel")
         await bench.sent(2)
-        bench.context.set_messages(bench.context.get_messages()[:-1])
-        await bench.push(TurnReopenedFrame(text="My name is Daniel"))
-        await bench.interrupt()
+        await take_back(bench)
         await bench.until(lambda: len(google.received("setup")) == 2)
         assert google.received("setup")[1]["setup"]["sessionResumption"]["handle"]
         await bench.answer("My name is Daniel and I live in Boston.")
@@ -48,9 +52,7 @@ async def test_a_turn_whose_answer_was_complete_is_taken_back_too() -> None:
     async with Google() as google, talking(google) as bench:
         await bench.say("My name is Daniel")
         await bench.until(is_done)
-        bench.context.set_messages([])
-        await bench.push(TurnReopenedFrame(text="My name is Daniel"))
-        await bench.interrupt()
+        await take_back(bench)
         await bench.until(lambda: len(google.received("setup")) == 2)
         await bench.answer("My name is Daniel and I live in Boston.")
         assert google.heard[-1] == [("user", "My name is Daniel and I live in Boston.")]
@@ -60,9 +62,7 @@ async def test_a_turn_that_ends_again_at_once_is_answered_once() -> None:
     async with Google([SLOW], default="Fine.") as google, talking(google) as bench:
         await bench.say("My name is Daniel")
         await bench.sent(1)
-        bench.context.set_messages([])
-        await bench.push(TurnReopenedFrame(text="My name is Daniel"))
-        await bench.interrupt()
+        await take_back(bench)
         assert await bench.answer("My name is Daniel, yes.") == "Fine."
         assert google.heard[-1][-1][1].endswith("My name is Daniel, yes.")
 
