@@ -91,17 +91,25 @@ async def test_on_a_terminal_interim_words_are_shown_and_replaced(session):
     assert shown(terminal).count("you  Hello world.\n") == 1  # for good
 
 
+def answer_half_a_turn(session):
+    session.emit("final", text="My name is Daniel.", language="en-US")
+    session.emit("turn_sent", text="My name is Daniel.", turn=1, attempt=1)
+    session.emit("reply_started")
+    session.emit("reply_text", text="Nice to meet you.")
+
+
+def go_on_with_it(session):
+    session.emit("final", text="I live in Boston.", language="en-US")
+    session.emit("turn_sent", text="My name is Daniel. I live in Boston.", turn=2, attempt=1)
+
+
 async def test_a_turn_is_printed_when_the_user_can_no_longer_go_on_with_it(session):
     terminal = plain()
     with terminal.showing(session):
-        session.emit("final", text="My name is Daniel.", language="en-US")
-        session.emit("turn_sent", text="My name is Daniel.", turn=1, attempt=1)
-        session.emit("reply_started")
-        session.emit("reply_text", text="Nice to meet you.")
+        answer_half_a_turn(session)
         assert not shown(terminal)
         session.emit("turn_reopened", text="My name is Daniel.")
-        session.emit("final", text="I live in Boston.", language="en-US")
-        session.emit("turn_sent", text="My name is Daniel. I live in Boston.", turn=2, attempt=1)
+        go_on_with_it(session)
         session.emit("reply_started")
         session.emit("reply_text", text="Hi Daniel.")
         session.emit("speaking_started")
@@ -115,17 +123,13 @@ async def test_a_turn_is_printed_when_the_user_can_no_longer_go_on_with_it(sessi
 async def test_a_turn_that_goes_on_over_the_first_sound_of_the_answer_is_printed_again_whole(session):
     terminal = plain()
     with terminal.showing(session):
-        session.emit("final", text="My name is Daniel.", language="en-US")
-        session.emit("turn_sent", text="My name is Daniel.", turn=1, attempt=1)
-        session.emit("reply_started")
-        session.emit("reply_text", text="Nice to meet you.")
+        answer_half_a_turn(session)
         session.emit("speaking_started")
         session.emit("heard", text="Nice")
         session.emit("turn_reopened", text="My name is Daniel.")
         session.emit("interrupted")
         session.emit("speaking_stopped")
-        session.emit("final", text="I live in Boston.", language="en-US")
-        session.emit("turn_sent", text="My name is Daniel. I live in Boston.", turn=2, attempt=1)
+        go_on_with_it(session)
     lines = shown(terminal).splitlines()
     assert lines[0] == "you  My name is Daniel."
     assert lines.count("you  My name is Daniel. I live in Boston.") == 1
