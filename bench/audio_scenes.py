@@ -16,8 +16,8 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
 from bench.audio_hearing import RATE, Part, Reaction, react
+from halfcascade.transports.local.aec import EchoCanceller
 from tests.virtual_audio import EchoPath, Room
-from transports.local.aec import EchoCanceller
 
 USER_DBFS = -26.0
 KINDS = ("ducked", "noticed", "stopped")

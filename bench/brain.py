@@ -41,16 +41,16 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from emulator.faults import Faults
-from emulator.live.faults import Drop, GoAway, LiveFaults
-from emulator.live.server import LiveServer
-from emulator.minds.base import Conversation
-from emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
-from emulator.profiles import NetworkProfile, Profile, ThinkerProfile
-from emulator.tls import LoopbackCertificate
-from processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
-from processors.gemini_live.connection import LiveConnection
-from processors.google_clients import LIVE_SOCKET_OPTIONS
+from halfcascade.emulator.faults import Faults
+from halfcascade.emulator.live.faults import Drop, GoAway, LiveFaults
+from halfcascade.emulator.live.server import LiveServer
+from halfcascade.emulator.minds.base import Conversation
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
+from halfcascade.emulator.profiles import NetworkProfile, Profile, ThinkerProfile
+from halfcascade.emulator.tls import LoopbackCertificate
+from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
+from halfcascade.processors.gemini_live.connection import LiveConnection
+from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 from tests.running import running
 
 GOAL_MS = 2.0

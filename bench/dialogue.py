@@ -18,9 +18,9 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
-from bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE
-from processors.frames import TurnSentFrame
-from transports.wav import WavTransport, WavTransportParams
+from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE
+from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.transports.wav import WavTransport, WavTransportParams
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RATE = AUDIO_IN_RATE

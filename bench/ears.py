@@ -42,13 +42,13 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from bench.peers import stock_stt, stock_user_aggregator
-from emulator.faults import Fault
-from emulator.log import UsageLog
-from emulator.server import GoogleEmulator
-from processors.google_stt import GoogleStreamingSTTService
-from processors.stt.events import StreamParams
-from processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
-from processors.turns.words import normalize
+from halfcascade.emulator.faults import Fault
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.server import GoogleEmulator
+from halfcascade.processors.google_stt.protocol.events import StreamParams
+from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
+from halfcascade.processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
+from halfcascade.processors.turns.words import normalize
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RATE = 16_000

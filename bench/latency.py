@@ -34,8 +34,8 @@ from bench import ears as ears_bench
 from bench.dialogue import DATA, STAGES, Talker, UserTransport, converse, say
 from bench.peers import stock_pipeline
 from bench.speculation import hold
-from bot.pipeline import build_pipeline
-from bot.settings import Settings
+from halfcascade.bot.pipeline import build_pipeline
+from halfcascade.bot.settings import Settings
 
 # "question" asks for the moon, and gets the long story that the next utterance interrupts.
 TURNS = ("weather", "timer", "weather", "numbers", "mid_pause", "yes", "weather", "timer")
@@ -82,7 +82,7 @@ def start_emulator(folder: Path, profile: str) -> subprocess.Popen[str]:
     """Run the emulator in a process of its own and lead all clients there."""
     path = folder / "scenario.json"
     path.write_text(json.dumps(scenario()), "utf-8")
-    command = [sys.executable, "-m", "emulator", "--scenario", str(path), "--profile", profile, "--json"]
+    command = [sys.executable, "-m", "halfcascade.emulator", "--scenario", str(path), "--profile", profile, "--json"]
     process = subprocess.Popen([*command, "--exit-with-parent"], stdout=subprocess.PIPE, text=True)
     ready = json.loads(process.stdout.readline()) if process.stdout else {}
     os.environ.update(ready["environment"])

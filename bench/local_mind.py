@@ -18,7 +18,7 @@ import jiwer
 import numpy as np
 import soxr
 
-from emulator.minds.base import (
+from halfcascade.emulator.minds.base import (
     LISTENER_RATE,
     SPEAKER_RATE,
     Conversation,
@@ -27,7 +27,7 @@ from emulator.minds.base import (
     RecognitionRequest,
     SynthesisRequest,
 )
-from emulator.minds.local import LocalMind, create_local_mind
+from halfcascade.emulator.minds.local import LocalMind, create_local_mind
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 FRAME_SECONDS = 0.02

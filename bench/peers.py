@@ -12,8 +12,8 @@ from pipecat.services.google.stt import GoogleSTTService
 from pipecat.services.google.tts import GoogleTTSService
 from pipecat.transports.base_transport import BaseTransport
 
-from processors.gemini_live import GeminiLiveTextProcessor
-from processors.google_clients import speech_client, texttospeech_client
+from halfcascade.processors.gemini_live import GeminiLiveTextProcessor
+from halfcascade.processors.google_clients import speech_client, texttospeech_client
 
 
 class StockTTS(GoogleTTSService):

@@ -23,7 +23,7 @@ import numpy as np
 from loguru import logger
 
 from bench.audio_scenes import at_level, recording
-from emulator.minds.local import missing_packages
+from halfcascade.emulator.minds.local import missing_packages
 from tests.room_talk import Found, RoomMind, RoomTalk
 from tests.virtual_audio import Room, VirtualAudio, missing
 

@@ -16,13 +16,13 @@ from pipecat.processors.aggregators.llm_response_universal import LLMUserAggrega
 from pipecat.processors.frame_processor import FrameDirection
 
 from bench.dialogue import DATA, Talker, UserTransport, Utterance, converse, say
-from bot.pipeline import build_pipeline
-from bot.settings import Settings
-from emulator.log import UsageLog
-from emulator.minds.scripted import ScriptedMind
-from emulator.minds.scripted_thinker import ScriptedThinker
-from emulator.server import GoogleEmulator
-from processors.turns.words import normalize
+from halfcascade.bot.pipeline import build_pipeline
+from halfcascade.bot.settings import Settings
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.scripted import ScriptedMind
+from halfcascade.emulator.minds.scripted_thinker import ScriptedThinker
+from halfcascade.emulator.server import GoogleEmulator
+from halfcascade.processors.turns.words import normalize
 
 REPLY = "Sure, that is a very good question."
 

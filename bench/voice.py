@@ -32,12 +32,12 @@ from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFra
 from pipecat.services.google.tts import GoogleTTSService
 
 from bench.voice_heard import cut_deviations, load_recordings
-from emulator.server import GoogleEmulator
-from processors.chirp_tts import ChirpTTSService
-from processors.frames import TurnSentFrame
-from processors.google_clients import texttospeech_client
-from tests.processors.tts.stage import Stage, on_stage, until
-from tests.processors.tts.truth import true_onsets
+from halfcascade.emulator.server import GoogleEmulator
+from halfcascade.processors.chirp_tts.service import ChirpTTSService
+from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.google_clients import texttospeech_client
+from tests.processors.chirp_tts.stage import Stage, on_stage, until
+from tests.processors.chirp_tts.truth import true_onsets
 
 REPLIES = {
     "en-US": [

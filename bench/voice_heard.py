@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from processors.heard.text import SpeechRate, WordTimeEstimator
-from processors.heard.units import spoken_words
-from processors.tts.audio import SpeechTrimmer
+from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
+from halfcascade.processors.chirp_tts.heard.text import SpeechRate, WordTimeEstimator
+from halfcascade.processors.chirp_tts.heard.units import spoken_words
 
 RATE = 24_000
 _STEP_SECS = 0.01

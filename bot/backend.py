@@ -12,11 +12,11 @@ from pathlib import Path
 
 from loguru import logger
 
-from bot.settings import Backend
-from processors.errors import ConfigurationError
+from halfcascade.bot.settings import Backend
+from halfcascade.processors.errors import ConfigurationError
 
 EMULATOR_LOG = "emulator.log"
-_ROOT = Path(__file__).parents[1]
+_PROGRAM = "halfcascade.emulator"
 _HOSTS = ("SPEECH_EMULATOR_HOST", "TEXTTOSPEECH_EMULATOR_HOST", "GOOGLE_GEMINI_BASE_URL")
 # The local mind loads three models from disk; a slow disk takes its time.
 _READY_SECS = 120.0
@@ -67,7 +67,12 @@ def check_google_access() -> None:
     Raises:
         ConfigurationError: If there is not.
     """
-    from processors.google_clients import SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST, cloud_access, gemini_client
+    from halfcascade.processors.google_clients import (
+        SPEECH_EMULATOR_HOST,
+        TEXTTOSPEECH_EMULATOR_HOST,
+        cloud_access,
+        gemini_client,
+    )
 
     gemini_client()
     for host in (SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST):
@@ -115,18 +120,17 @@ class Emulator:
         """
         with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
             ready = Path(folder) / "ready.json"
-            command = [sys.executable, "-m", "emulator", "--mind", self._mind, "--ready-file", str(ready)]
-            command.append("--exit-with-parent")
+            # -P: what lies in the folder where the person works must not hide a module of the emulator.
+            command = [sys.executable, "-P", "-m", _PROGRAM, "--exit-with-parent"]
+            command += ["--mind", self._mind, "--ready-file", str(ready)]
             if self._llm_path:
                 command += ["--llm", str(self._llm_path)]
-            paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
             with self._log.open("wb") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *command,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
                     # Ctrl-C is for the bot alone, which then ends the servers in order.
                     start_new_session=True,
                 )

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from bot.backend import Choice, Emulator, check_google_access, choose_backend
-from bot.finish import EndOfConversation
-from bot.logs import LOG_FILE
-from bot.outcome import Outcome
-from bot.session.events import Event
-from bot.settings import Backend, Settings
-from bot.terminal import Terminal
-from processors.errors import ConfigurationError
+from halfcascade.bot.backend import Choice, Emulator, check_google_access, choose_backend
+from halfcascade.bot.finish import EndOfConversation
+from halfcascade.bot.logs import LOG_FILE
+from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.session.events import Event
+from halfcascade.bot.settings import Backend, Settings
+from halfcascade.bot.terminal import Terminal
+from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
 
-    from bot.mirror import Mirror
-    from bot.pipeline import Tool
-    from bot.session.folder import Session
-    from transports.local import LocalDuplexTransport
-    from transports.tap import AudioTap
-    from transports.wav import WavTransport
+    from halfcascade.bot.mirror import Mirror
+    from halfcascade.bot.pipeline import Tool
+    from halfcascade.bot.session.folder import Session
+    from halfcascade.transports.local import LocalDuplexTransport
+    from halfcascade.transports.tap import AudioTap
+    from halfcascade.transports.wav import WavTransport
 
 # Ending in order flushes what is queued; a service that hangs shall not keep a person waiting longer than this.
 _END_SECS = 15.0
@@ -115,7 +115,7 @@ class Conversation:
     async def _talk(self) -> None:
         settings = self._settings
         if settings.user_audio:
-            from transports.wav_file import check_wav
+            from halfcascade.transports.wav_file import check_wav
 
             check_wav(settings.user_audio)
         choice = await asyncio.to_thread(choose_backend, settings.backend)
@@ -153,7 +153,7 @@ class Conversation:
         from pipecat.clocks.system_clock import SystemClock
         from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 
-        from bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, build_pipeline
+        from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, build_pipeline
 
         self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
         clock = SystemClock()
@@ -182,13 +182,13 @@ class Conversation:
     async def _open_transport(self) -> "WavTransport | LocalDuplexTransport":
         settings = self._settings
         if settings.user_audio:
-            from transports.wav import WavTransport
+            from halfcascade.transports.wav import WavTransport
 
             tap = _Taps(self._session, *await self._open_mirror())
             recorded = WavTransport(user_audio=settings.user_audio, tap=tap)
             recorded.add_event_handler("on_user_audio_finished", self._on_user_audio_finished)
             return recorded
-        from transports.local import LocalDuplexParams, LocalDuplexTransport
+        from halfcascade.transports.local import LocalDuplexParams, LocalDuplexTransport
 
         local = LocalDuplexTransport(
             LocalDuplexParams(
@@ -209,7 +209,7 @@ class Conversation:
     async def _open_mirror(self) -> "list[Mirror]":
         if not self._mirror:
             return []
-        from bot.mirror import Mirror
+        from halfcascade.bot.mirror import Mirror
 
         mirror = Mirror()
         try:
@@ -306,7 +306,7 @@ def _start_imports() -> asyncio.Future[None]:
     def load() -> None:
         error = None
         try:
-            importlib.import_module("bot.pipeline")
+            importlib.import_module("halfcascade.bot.pipeline")
             importlib.import_module("pipecat.workers.runner")
         except Exception as caught:  # raised again where it is awaited
             error = caught
@@ -318,6 +318,6 @@ def _start_imports() -> asyncio.Future[None]:
 
 
 async def _tools_of(server: str) -> "Sequence[Tool]":
-    from processors.gemini_live import mcp_tools
+    from halfcascade.processors.gemini_live import mcp_tools
 
     return await mcp_tools(server)

@@ -1,6 +1,6 @@
 """When a conversation with a recorded user is over: a state machine fed events and clock readings, without I/O."""
 
-from bot.session.events import Event
+from halfcascade.bot.session.events import Event
 
 # The bot says nothing more for this long once nothing is under way.
 SETTLE_SECS = 1.5

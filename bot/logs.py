@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from loguru import logger
 
-from bot.session.redaction import Redactor
+from halfcascade.bot.session.redaction import Redactor
 
 LOG_FILE = "bot.log"
 _FORMAT = "{time:HH:mm:ss.SSS} | {level: <8} | {name}:{line} | {message}"

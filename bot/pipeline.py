@@ -17,12 +17,12 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import BaseTransport
 
-from bot.settings import Settings
-from processors.chirp_tts import ChirpTTSService
-from processors.errors import ConfigurationError
-from processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
-from processors.google_stt import GoogleStreamingSTTService
-from processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
+from halfcascade.bot.settings import Settings
+from halfcascade.processors.chirp_tts.service import ChirpTTSService
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
+from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
+from halfcascade.processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
 
 AUDIO_IN_RATE = 16_000
 AUDIO_OUT_RATE = 24_000

@@ -7,13 +7,13 @@ from typing import Any
 
 from loguru import logger
 
-from bot.conversation import Conversation
-from bot.logs import LOG_FILE, set_up_logs
-from bot.outcome import Outcome, ending_on_signals
-from bot.session.redaction import Redactor
-from bot.settings import Settings
-from bot.terminal import Terminal
-from processors.errors import ConfigurationError
+from halfcascade.bot.conversation import Conversation
+from halfcascade.bot.logs import LOG_FILE, set_up_logs
+from halfcascade.bot.outcome import Outcome, ending_on_signals
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.settings import Settings
+from halfcascade.bot.terminal import Terminal
+from halfcascade.processors.errors import ConfigurationError
 
 
 def run_conversation(
@@ -47,7 +47,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
     outcome = Outcome()
     with ending_on_signals(outcome):
         with terminal.working("Starting"):
-            from bot.session.folder import Session
+            from halfcascade.bot.session.folder import Session
 
             session = Session(wanted, redactor)
             folder = session.folder

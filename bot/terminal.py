@@ -9,12 +9,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from bot.session.events import Event
-from bot.session.metrics import Turn
-from bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.metrics import Turn
+from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
 
 if TYPE_CHECKING:
-    from bot.session.folder import Session
+    from halfcascade.bot.session.folder import Session
 
 _USER, _BOT, _OTHER = "you  ", "bot  ", "     "
 _TAIL = 240

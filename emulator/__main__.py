@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from loguru import logger
 
-from emulator.errors import EmulatorError
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.server import GoogleEmulator
 
 _PARENT_CHECK_SECS = 0.5
 _LOG_ENTRIES = 1_000  # Nobody reads the log of a program; it may run for days.

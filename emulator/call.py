@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NoReturn, Protocol
 import grpc
 from loguru import logger
 
-from emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send
-from emulator.faults import Api, Fault, Faults
-from emulator.log import UsageLog
-from emulator.minds.base import MindError
+from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send
+from halfcascade.emulator.faults import Api, Fault, Faults
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.base import MindError
 
 # What Google's front end says for statuses that it answers itself.
 _FAULT_TEXTS = {

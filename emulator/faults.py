@@ -8,14 +8,14 @@ A ``Fault`` says to which API it happens, what happens, when, and to how many st
     ])
 
 The gRPC shells ask ``Faults.take(api)`` once per stream for what shall happen to it. Live's connections carry many
-turns, so their faults name turns and phases: ``Faults(live=LiveFaults(...))``, see ``emulator.live.faults``. Faults may
-be added while the emulator runs.
+turns, so their faults name turns and phases: ``Faults(live=LiveFaults(...))``, see
+``halfcascade.emulator.live.faults``. Faults may be added while the emulator runs.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from emulator.live.faults import LiveFaults
+from halfcascade.emulator.live.faults import LiveFaults
 
 Api = Literal["speech", "tts", "live"]
 FaultKind = Literal["drop", "error", "stall", "mute"]

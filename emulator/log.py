@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.faults import Api
+from halfcascade.emulator.faults import Api
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from emulator.errors import EmulatorError
+from halfcascade.emulator.errors import EmulatorError
 
 PROFILES = Path(__file__).parent / "data" / "profiles"
 

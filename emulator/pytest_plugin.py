@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from emulator.server import GoogleEmulator
+    from halfcascade.emulator.server import GoogleEmulator
 
 try:
     from pytest_asyncio import fixture
@@ -23,7 +23,7 @@ async def google_emulator_factory(
     ``google = await google_emulator_factory(profile="reference")`` takes the arguments of ``GoogleEmulator``. The
     environment leads Google's clients to the emulator started last; all are stopped after the test.
     """
-    from emulator.server import GoogleEmulator
+    from halfcascade.emulator.server import GoogleEmulator
 
     started: list[GoogleEmulator] = []
 

@@ -11,17 +11,17 @@ from typing import Any, Literal
 
 import grpc
 
-from emulator.errors import EmulatorError
-from emulator.faults import Fault, Faults
-from emulator.limits import SpeechLimits, TtsLimits
-from emulator.live.server import LiveServer
-from emulator.log import UsageLog
-from emulator.minds.base import Mind, MindError
-from emulator.minds.scripted import Scenario, create_scripted_mind, load_scenario
-from emulator.profiles import Profile, load_profile
-from emulator.speech.server import SpeechService
-from emulator.tls import LoopbackCertificate
-from emulator.tts.server import TextToSpeechService
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.faults import Fault, Faults
+from halfcascade.emulator.limits import SpeechLimits, TtsLimits
+from halfcascade.emulator.live.server import LiveServer
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.base import Mind, MindError
+from halfcascade.emulator.minds.scripted import Scenario, create_scripted_mind, load_scenario
+from halfcascade.emulator.profiles import Profile, load_profile
+from halfcascade.emulator.speech.server import SpeechService
+from halfcascade.emulator.tls import LoopbackCertificate
+from halfcascade.emulator.tts.server import TextToSpeechService
 
 HOST = "127.0.0.1"
 PLACEHOLDER_KEY = "emulator"
@@ -192,7 +192,7 @@ def _probe(port: int) -> None:
 
 def _create_local_mind(llm_path: Path | None) -> Mind:
     try:
-        local = importlib.import_module("emulator.minds.local")
+        local = importlib.import_module("halfcascade.emulator.minds.local")
     except ImportError as error:
         raise EmulatorError(
             f"The local mind is not installed ({error}): `make demo` installs it, or use `--mind scripted`."

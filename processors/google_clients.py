@@ -19,7 +19,7 @@ from google.cloud.speech_v2.services.speech.transports import SpeechGrpcAsyncIOT
 from google.cloud.texttospeech_v1.services.text_to_speech.transports import TextToSpeechGrpcAsyncIOTransport
 from google.genai import types
 
-from processors.errors import ConfigurationError
+from halfcascade.processors.errors import ConfigurationError
 
 SPEECH_EMULATOR_HOST = "SPEECH_EMULATOR_HOST"
 TEXTTOSPEECH_EMULATOR_HOST = "TEXTTOSPEECH_EMULATOR_HOST"

@@ -13,6 +13,6 @@ compile() {
     } > "$out.new"
     mv "$out.new" "$out"
 }
-compile requirements/base.txt
-compile requirements/demo.txt --group local-mind -c requirements/base.txt
-compile requirements/dev.txt --group local-mind --group dev -c requirements/demo.txt
+compile requirements/base.txt --extra talk
+compile requirements/demo.txt --extra demo --extra talk -c requirements/base.txt
+compile requirements/dev.txt --extra demo --extra talk --group dev -c requirements/demo.txt

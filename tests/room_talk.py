@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from emulator.minds.base import Mind, SynthesisRequest
-from emulator.minds.local.listener import LocalListener, MoonshineEngine
-from emulator.minds.local.speaker import LocalSpeaker
-from emulator.minds.local.speech_process import EspeakEngine, PiperEngine
-from emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
-from emulator.profiles import load_profile
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.minds.base import Mind, SynthesisRequest
+from halfcascade.emulator.minds.local.listener import LocalListener, MoonshineEngine
+from halfcascade.emulator.minds.local.speaker import LocalSpeaker
+from halfcascade.emulator.minds.local.speech_process import EspeakEngine, PiperEngine
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
+from halfcascade.emulator.profiles import load_profile
+from halfcascade.emulator.server import GoogleEmulator
 from tests.bot.support import Run, start_bot
 from tests.virtual_audio import Room, VirtualAudio
 

@@ -19,13 +19,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import pyaudio
 from loguru import logger
 
-from processors.errors import ConfigurationError
+from halfcascade.processors.errors import ConfigurationError
 
 _PULSE_DEVICE = "pulse"
 _COMMON_RATES = (48_000, 44_100, 24_000, 16_000)
@@ -262,9 +261,9 @@ def probe(sound_server: bool) -> list[Device] | None:
     if sound_server:
         return _server_devices(0) or []
     try:
-        listing = subprocess.run(  # noqa: S603 - this very interpreter and module
-            [sys.executable, "-m", __name__],
-            capture_output=True, timeout=_PROBE_TIMEOUT_SECS, check=True, cwd=Path(__file__).parents[1],
+        listing = subprocess.run(
+            [sys.executable, "-P", "-m", "halfcascade.transports.devices"],
+            capture_output=True, timeout=_PROBE_TIMEOUT_SECS, check=True,
         ).stdout  # fmt: skip
         return [Device(**{**entry, "direction": Direction(entry["direction"])}) for entry in json.loads(listing)]
     except (subprocess.SubprocessError, OSError, ValueError, TypeError):

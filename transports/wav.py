@@ -24,10 +24,10 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from processors.frames import DuckFrame
-from transports.tap import AudioTap
-from transports.wav_card import Samples, SoundCard
-from transports.wav_file import check_wav, read_wav, to_samples
+from halfcascade.processors.frames import DuckFrame
+from halfcascade.transports.tap import AudioTap
+from halfcascade.transports.wav_card import Samples, SoundCard
+from halfcascade.transports.wav_file import check_wav, read_wav, to_samples
 
 
 class WavTransportParams(TransportParams):

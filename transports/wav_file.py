@@ -8,8 +8,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from processors.errors import ConfigurationError
-from transports.wav_card import Samples
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.transports.wav_card import Samples
 
 _WAV_FORMATS = {"WAV", "WAVEX", "RF64"}
 _READ_SECS = 10

@@ -23,7 +23,7 @@ import soundfile
 import soxr
 
 from bench.barge_in.takes import CLIP, START
-from processors.turns.barge_in_sound import RATE
+from halfcascade.processors.turns.barge_in_sound import RATE
 
 PHRASES = tomllib.loads((Path(__file__).parent / "phrases.toml").read_text("utf-8"))
 # First letters of Kokoro's voices: English; others, which give an accent.

@@ -23,10 +23,10 @@ from loguru import logger
 
 from bench.audio_hearing import Part, react
 from bench.barge_in.takes import CLIP, START
-from processors.turns import SpeechDetector
-from processors.turns.barge_in import BargeInUserTurnStartStrategy
-from processors.turns.barge_in_judge import BargeInParams
-from processors.turns.barge_in_sound import RATE
+from halfcascade.processors.turns import SpeechDetector
+from halfcascade.processors.turns.barge_in import BargeInUserTurnStartStrategy
+from halfcascade.processors.turns.barge_in_judge import BargeInParams
+from halfcascade.processors.turns.barge_in_sound import RATE
 
 SOUNDS = Path(__file__).parent / "unseen.ogg"
 INDEX = SOUNDS.with_suffix(".json")

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from processors.turns.barge_in_sound import RATE
+from halfcascade.processors.turns.barge_in_sound import RATE
 
 WIDTH, HEADS, LAYERS = 384, 6, 2
 BANDS, FFT, HOP = 80, 400, 160

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from processors.turns.barge_in_sound import RATE, find_start
+from halfcascade.processors.turns.barge_in_sound import RATE, find_start
 
 START = RATE // 2
 """Where speech begins in a clip, in samples."""

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from bench.barge_in.network import Network, Probability, from_smart_turn
 from bench.barge_in.takes import TAKE, Takes
-from processors.turns.barge_in_sound import RATE, InterruptionSound
+from halfcascade.processors.turns.barge_in_sound import RATE, InterruptionSound
 
 BATCH, STEPS = 64, 2_000
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2e-4, 0.03, 60

@@ -17,13 +17,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.backend import Choice, choose_backend
-from bot.settings import Backend, Settings
-from bot.terminal import Terminal
-from processors.errors import ConfigurationError
+from halfcascade.bot.backend import Choice, choose_backend
+from halfcascade.bot.settings import Backend, Settings
+from halfcascade.bot.terminal import Terminal
+from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from bot.doctor.audio import AudioReading
+    from halfcascade.bot.doctor.audio import AudioReading
 
 _PACKAGES = {
     "pipecat-ai": "pipecat",
@@ -104,7 +104,7 @@ def check_portaudio() -> Finding:
     """Check that PortAudio starts."""
     import pyaudio
 
-    from transports.devices import PortAudio
+    from halfcascade.transports.devices import PortAudio
 
     try:
         PortAudio().close()
@@ -119,7 +119,7 @@ def check_devices(settings: Settings) -> list[Finding]:
     Args:
         settings: Which devices are wanted.
     """
-    from transports.devices import Direction, PortAudio
+    from halfcascade.transports.devices import Direction, PortAudio
 
     findings = []
     try:
@@ -151,7 +151,7 @@ async def check_sound(settings: Settings, *, make_noise: bool) -> list[Finding]:
         settings: Which devices to use.
         make_noise: Whether a chirp may be played.
     """
-    from bot.doctor.audio import listen
+    from halfcascade.bot.doctor.audio import listen
 
     try:
         reading = await listen(settings.input_device, settings.output_device, make_noise=make_noise)
@@ -188,7 +188,12 @@ def check_credentials(choice: Choice) -> Finding:
     Args:
         choice: Which backend ``talk`` would take.
     """
-    from processors.google_clients import SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST, cloud_access, gemini_client
+    from halfcascade.processors.google_clients import (
+        SPEECH_EMULATOR_HOST,
+        TEXTTOSPEECH_EMULATOR_HOST,
+        cloud_access,
+        gemini_client,
+    )
 
     if choice.backend is Backend.EMULATOR:
         return Finding(Status.OK, f"Google credentials are not needed: the emulator serves, because {choice.reason}")
@@ -206,7 +211,7 @@ async def check_service(name: str, ask: Callable[[Settings], Awaitable], setting
 
     Args:
         name: What to call it if it fails in an unknown way.
-        ask: One of the calls of `bot.doctor.google`.
+        ask: One of the calls of `halfcascade.bot.doctor.google`.
         settings: What the bot would use.
     """
     try:
@@ -224,7 +229,7 @@ def check_emulator(settings: Settings) -> Finding:
     Args:
         settings: Where its language model is.
     """
-    from emulator.minds.local.packages import missing_packages
+    from halfcascade.emulator.minds.local.packages import missing_packages
 
     if missing := missing_packages(settings.llm_path):
         return Finding(Status.FAIL, f"The emulator lacks {', '.join(missing)}", "run `make demo`, which installs it.")
@@ -306,7 +311,7 @@ async def examine(settings: Settings, *, make_noise: bool, tell: Callable[[Findi
         if note(*devices):
             note(*await check_sound(settings, make_noise=make_noise))
     if note(check_credentials(choice)) and choice.backend is Backend.GOOGLE:
-        from bot.doctor.google import ask_brain, ask_ears, ask_voice
+        from halfcascade.bot.doctor.google import ask_brain, ask_ears, ask_voice
 
         note(
             *await asyncio.gather(
@@ -353,7 +358,7 @@ def list_devices(terminal: Terminal | None = None) -> int:
     Returns:
         Exit code: 0 if they could be listed.
     """
-    from transports import devices
+    from halfcascade.transports import devices
 
     out = terminal or Terminal()
     try:

@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from google.api_core import exceptions as google_errors
 from google.cloud import speech_v2, texttospeech_v1
 
-from bot.settings import Settings
-from processors.errors import ConfigurationError
-from processors.gemini_live.connection import ConnectionLost, ConnectionRefused, LiveConnection
-from processors.gemini_live.models import LiveModel, Modality, Remedy, bare_name, explain_refusal, lookup
-from processors.gemini_live.settings import default_settings, live_config
-from processors.google_clients import gemini_client, speech_client, texttospeech_client
-from processors.stt.models import check_languages, resolve_location
-from processors.tts.voices import check_speaking_rate, check_voice
+from halfcascade.bot.settings import Settings
+from halfcascade.processors.chirp_tts.voices import check_speaking_rate, check_voice
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused, LiveConnection
+from halfcascade.processors.gemini_live.protocol.models import (
+    LiveModel,
+    Modality,
+    Remedy,
+    bare_name,
+    explain_refusal,
+    lookup,
+)
+from halfcascade.processors.gemini_live.settings import default_settings, live_config
+from halfcascade.processors.google_clients import gemini_client, speech_client, texttospeech_client
+from halfcascade.processors.google_stt.models import check_languages, resolve_location
 
 _CALL_SECS = 10.0
 _ANSWER_SECS = 12.0

@@ -13,15 +13,15 @@ from typing import Any
 from loguru import logger
 from pipecat.clocks.base_clock import BaseClock
 
-from bot.session.clock import SessionClock
-from bot.session.events import Event, EventLog
-from bot.session.metrics import Metrics
-from bot.session.observer import SessionObserver
-from bot.session.recorder import Recorder
-from bot.session.redaction import Redactor
-from bot.session.sound import SoundEdges
-from bot.session.transcript import Problem, Transcript, render
-from processors.errors import ConfigurationError
+from halfcascade.bot.session.clock import SessionClock
+from halfcascade.bot.session.events import Event, EventLog
+from halfcascade.bot.session.metrics import Metrics
+from halfcascade.bot.session.observer import SessionObserver
+from halfcascade.bot.session.recorder import Recorder
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.session.sound import SoundEdges
+from halfcascade.bot.session.transcript import Problem, Transcript, render
+from halfcascade.processors.errors import ConfigurationError
 
 RECORDING = "conversation.wav"
 EVENTS = "events.jsonl"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.session.events import Event
+from halfcascade.bot.session.events import Event
 
 # The stages of a turn in the order in which they are passed. Each is reported in milliseconds since the last sound of
 # the user's speech, so that the last one is the latency a person notices.

@@ -42,7 +42,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
-from processors.frames import DuckFrame, TurnReopenedFrame, TurnSentFrame
+from halfcascade.processors.frames import DuckFrame, TurnReopenedFrame, TurnSentFrame
 
 _Fields = dict[str, Any]
 Emit = Callable[[str, float | None, _Fields], None]

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from loguru import logger
 
-from bot.session.clock import SessionClock
-from bot.session.tracks import StereoMixer
+from halfcascade.bot.session.clock import SessionClock
+from halfcascade.bot.session.tracks import StereoMixer
 
 RECORDING_RATE = 24_000
 _WRITE_SECS = 0.2

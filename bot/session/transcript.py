@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.session.events import Event
+from halfcascade.bot.session.events import Event
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.minds.base import Conversation
+from halfcascade.emulator.minds.base import Conversation
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from emulator.live.agenda import Agenda
-from emulator.live.faults import FaultScript
-from emulator.live.models import Surface
-from emulator.live.output import Output
-from emulator.live.session import Session
-from emulator.live.setup import SessionConfig
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.live.agenda import Agenda
+from halfcascade.emulator.live.faults import FaultScript
+from halfcascade.emulator.live.models import Surface
+from halfcascade.emulator.live.output import Output
+from halfcascade.emulator.live.session import Session
+from halfcascade.emulator.live.setup import SessionConfig
+from halfcascade.emulator.profiles import ThinkerProfile
 
 
 @dataclass

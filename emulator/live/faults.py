@@ -15,7 +15,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from emulator.live.errors import Refusal
+from halfcascade.emulator.live.errors import Refusal
 
 DropPhase = Literal[
     "answer",  # before anything of the answer was sent

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from emulator.live.actions import StopThinking, Think
-from emulator.live.context import LiveContext
-from emulator.live.errors import internal
-from emulator.live.faults import DropPhase, TurnPlan
-from emulator.live.reply import Pace, Part, Reply
-from emulator.live.usage import usage_metadata
-from emulator.minds.base import Conversation, FunctionCall, Message
+from halfcascade.emulator.live.actions import StopThinking, Think
+from halfcascade.emulator.live.context import LiveContext
+from halfcascade.emulator.live.errors import internal
+from halfcascade.emulator.live.faults import DropPhase, TurnPlan
+from halfcascade.emulator.live.reply import Pace, Part, Reply
+from halfcascade.emulator.live.usage import usage_metadata
+from halfcascade.emulator.minds.base import Conversation, FunctionCall, Message
 
 # Seconds by which a transcript that was told to come too late follows turnComplete.
 _LATE = 0.05

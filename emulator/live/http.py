@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from emulator.live.errors import Refusal, bad_api_key, no_api_key
-from emulator.live.models import MODELS, LiveModel, Surface
+from halfcascade.emulator.live.errors import Refusal, bad_api_key, no_api_key
+from halfcascade.emulator.live.models import MODELS, LiveModel, Surface
 
 # Base URLs may end in a slash, so that paths begin with two.
 _DEVELOPER = re.compile(

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from emulator.live.actions import Action
-from emulator.live.agenda import Agenda
-from emulator.live.context import LiveContext
-from emulator.live.errors import Refusal, deadline, invalid
-from emulator.live.faults import FaultScript, GoAway
-from emulator.live.models import Surface
-from emulator.live.output import Output
-from emulator.live.schema import normalize
-from emulator.live.session import Session, SessionStore
-from emulator.live.setup import parse_setup
-from emulator.live.turns import Turns
-from emulator.minds.base import FunctionCall
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.live.actions import Action
+from halfcascade.emulator.live.agenda import Agenda
+from halfcascade.emulator.live.context import LiveContext
+from halfcascade.emulator.live.errors import Refusal, deadline, invalid
+from halfcascade.emulator.live.faults import FaultScript, GoAway
+from halfcascade.emulator.live.models import Surface
+from halfcascade.emulator.live.output import Output
+from halfcascade.emulator.live.schema import normalize
+from halfcascade.emulator.live.session import Session, SessionStore
+from halfcascade.emulator.live.setup import parse_setup
+from halfcascade.emulator.live.turns import Turns
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.profiles import ThinkerProfile
 
 _KINDS = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpdate")
 

@@ -4,8 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from emulator.live.actions import Action, Close, Send
-from emulator.live.faults import FaultScript, Framing
+from halfcascade.emulator.live.actions import Action, Close, Send
+from halfcascade.emulator.live.faults import FaultScript, Framing
 
 
 class Output:

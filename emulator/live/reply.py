@@ -5,8 +5,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from emulator.live.usage import AUDIO_TOKENS_PER_SECOND, speech_seconds, text_tokens
-from emulator.minds.base import SPEAKER_RATE, FunctionCall, Message
+from halfcascade.emulator.live.usage import AUDIO_TOKENS_PER_SECOND, speech_seconds, text_tokens
+from halfcascade.emulator.minds.base import SPEAKER_RATE, FunctionCall, Message
 
 _CHUNK_SECONDS = 0.2
 _AUDIO_MIME = f"audio/pcm;rate={SPEAKER_RATE}"

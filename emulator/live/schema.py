@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.live.errors import Refusal, invalid
+from halfcascade.emulator.live.errors import Refusal, invalid
 
 
 class _Leaf:

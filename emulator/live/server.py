@@ -15,20 +15,20 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 
-from emulator.errors import EmulatorError
-from emulator.faults import Faults
-from emulator.live.actions import Action, Close, Send, StopThinking, Think
-from emulator.live.faults import FaultScript, LiveFaults
-from emulator.live.http import answer, check_caller, endpoint
-from emulator.live.machine import Limits, LiveMachine
-from emulator.live.session import SessionStore
-from emulator.log import UsageLog
-from emulator.minds.base import Conversation, MindError, Thinker
-from emulator.profiles import Profile
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.faults import Faults
+from halfcascade.emulator.live.actions import Action, Close, Send, StopThinking, Think
+from halfcascade.emulator.live.faults import FaultScript, LiveFaults
+from halfcascade.emulator.live.http import answer, check_caller, endpoint
+from halfcascade.emulator.live.machine import Limits, LiveMachine
+from halfcascade.emulator.live.session import SessionStore
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.base import Conversation, MindError, Thinker
+from halfcascade.emulator.profiles import Profile
 
 # The websocket library logs request headers, the API key among them, at DEBUG, and clients that leave in mid-handshake
 # with a traceback.
-_QUIET = logging.getLogger("emulator.live.websockets")
+_QUIET = logging.getLogger("halfcascade.emulator.live.websockets")
 _QUIET.setLevel(logging.CRITICAL)
 
 # Seeded histories can be long; the real service takes messages of many megabytes.

@@ -4,10 +4,10 @@ import itertools
 import math
 from dataclasses import dataclass, field
 
-from emulator.live.errors import Refusal, invalid
-from emulator.live.setup import Compression, SessionConfig
-from emulator.live.usage import message_tokens
-from emulator.minds.base import Message
+from halfcascade.emulator.live.errors import Refusal, invalid
+from halfcascade.emulator.live.setup import Compression, SessionConfig
+from halfcascade.emulator.live.usage import message_tokens
+from halfcascade.emulator.minds.base import Message
 
 HANDLE_LIFETIME = 2 * 3600.0
 """Seconds that a handle is good for after its session's connection ended (facts C8)."""

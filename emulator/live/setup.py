@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.live.errors import invalid, model_not_found
-from emulator.live.models import LiveModel, Surface, find_model
+from halfcascade.emulator.live.errors import invalid, model_not_found
+from halfcascade.emulator.live.models import LiveModel, Surface, find_model
 
 # Sliding windows cut at 80 % of the window, down to half of that, unless told otherwise (facts C8).
 _TRIGGER_SHARE = 0.8

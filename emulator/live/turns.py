@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from emulator.live.context import LiveContext
-from emulator.live.errors import invalid
-from emulator.live.faults import GoAway
-from emulator.live.generation import Generation
-from emulator.live.setup import function_declarations, text_of
-from emulator.minds.base import FunctionResult, Message
+from halfcascade.emulator.live.context import LiveContext
+from halfcascade.emulator.live.errors import invalid
+from halfcascade.emulator.live.faults import GoAway
+from halfcascade.emulator.live.generation import Generation
+from halfcascade.emulator.live.setup import function_declarations, text_of
+from halfcascade.emulator.minds.base import FunctionResult, Message
 
 
 class Turns:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from emulator.errors import EmulatorError
+from halfcascade.emulator.errors import EmulatorError
 
 # Audio crosses this boundary as 16-bit little-endian mono PCM at these rates, whatever the client sent or wants.
 LISTENER_RATE = 16_000

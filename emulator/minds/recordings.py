@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from emulator.errors import EmulatorError
-from emulator.minds.base import LISTENER_RATE
-from emulator.minds.words import WordTiming, count_syllables
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.minds.base import LISTENER_RATE
+from halfcascade.emulator.minds.words import WordTiming, count_syllables
 
 # Searching at half the rate halves the work.
 _COARSE = 2

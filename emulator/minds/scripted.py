@@ -26,7 +26,8 @@ A scenario is a TOML or JSON file (or the same as a ``dict``), all of it optiona
     [speaker]
     lead_silence = 0.05                # seconds of silence before the first word of each input
 
-Paths are relative to the scenario file. Latencies are not part of a scenario but of a profile (``emulator.profiles``).
+Paths are relative to the scenario file. Latencies are not part of a scenario but of a profile
+(``halfcascade.emulator.profiles``).
 """
 
 import json
@@ -36,14 +37,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulator.errors import EmulatorError
-from emulator.minds.base import Mind
-from emulator.minds.recordings import Recording, load_index, load_recording
-from emulator.minds.scripted_listener import ScriptedListener
-from emulator.minds.scripted_speaker import ScriptedSpeaker
-from emulator.minds.scripted_thinker import parse_script
-from emulator.minds.word_sources import Utterance
-from emulator.profiles import Profile
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.minds.base import Mind
+from halfcascade.emulator.minds.recordings import Recording, load_index, load_recording
+from halfcascade.emulator.minds.scripted_listener import ScriptedListener
+from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
+from halfcascade.emulator.minds.scripted_thinker import parse_script
+from halfcascade.emulator.minds.word_sources import Utterance
+from halfcascade.emulator.profiles import Profile
 
 _KEYS = {"language", "utterances", "recordings", "replies", "default_reply", "speaker"}
 

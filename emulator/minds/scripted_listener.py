@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.minds.base import LISTENER_RATE, Hypothesis, RecognitionRequest, SpeechActivity
-from emulator.minds.recordings import Library, Recording
-from emulator.minds.word_sources import (
+from halfcascade.emulator.minds.base import LISTENER_RATE, Hypothesis, RecognitionRequest, SpeechActivity
+from halfcascade.emulator.minds.recordings import Library, Recording
+from halfcascade.emulator.minds.word_sources import (
     HeardWord,
     RecordingSource,
     Utterance,
@@ -17,7 +17,7 @@ from emulator.minds.word_sources import (
     UtteranceSource,
     WordSource,
 )
-from emulator.profiles import ListenerProfile
+from halfcascade.emulator.profiles import ListenerProfile
 
 _SLICE = 0.1  # seconds of audio between two looks when the profile wants no interims
 _STABLE_AFTER = 0.4  # seconds after which a word of an interim belongs to its stable head (facts A4)

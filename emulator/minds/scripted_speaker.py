@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emulator.minds.base import SPEAKER_RATE, SynthesisRequest
-from emulator.minds.words import WordTiming, count_syllables
-from emulator.profiles import SpeakerProfile
+from halfcascade.emulator.minds.base import SPEAKER_RATE, SynthesisRequest
+from halfcascade.emulator.minds.words import WordTiming, count_syllables
+from halfcascade.emulator.profiles import SpeakerProfile
 
 # Seconds at speaking rate 1: together about 3 English words, or 5 Korean syllables, per second.
 _ONSET = 0.05

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from emulator.errors import EmulatorError
-from emulator.minds.base import Conversation, FunctionCall, FunctionResult
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult
+from halfcascade.emulator.profiles import ThinkerProfile
 
 Text = str | Sequence[str]
 Answer = Text | Callable[[Conversation], Text]

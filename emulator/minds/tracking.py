@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from emulator.minds.base import LISTENER_RATE
-from emulator.minds.recordings import LONGEST_SEARCH, BandFilter, Library, Place, correlation
+from halfcascade.emulator.minds.base import LISTENER_RATE
+from halfcascade.emulator.minds.recordings import LONGEST_SEARCH, BandFilter, Library, Place, correlation
 
 
 def _samples(seconds: float) -> int:

@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from emulator.minds.base import LISTENER_RATE
-from emulator.minds.recordings import Library, Recording
-from emulator.minds.tracking import Run, Tracker
+from halfcascade.emulator.minds.base import LISTENER_RATE
+from halfcascade.emulator.minds.recordings import Library, Recording
+from halfcascade.emulator.minds.tracking import Run, Tracker
 
 _HEARD_SHARE = 0.6  # of a word's span that must arrive for it to be understood
 _REPEAT = round(0.06 * LISTENER_RATE)  # going back further than this within a recording says words again

@@ -6,10 +6,10 @@ from typing import Any
 
 from google.cloud.speech_v2.types import cloud_speech
 
-from emulator.actions import invalid
-from emulator.minds.base import LISTENER_RATE, Hypothesis, RecognitionRequest, SpeechActivity
-from emulator.speech.catalogue import BATCH_SECONDS
-from emulator.speech.config import make_decoder, parse_recognition
+from halfcascade.emulator.actions import invalid
+from halfcascade.emulator.minds.base import LISTENER_RATE, Hypothesis, RecognitionRequest, SpeechActivity
+from halfcascade.emulator.speech.catalogue import BATCH_SECONDS
+from halfcascade.emulator.speech.config import make_decoder, parse_recognition
 
 _MOST_BYTES = 10 * 1024 * 1024  # v2 quotas: 10 MB inline
 

@@ -8,7 +8,7 @@ import re
 
 import grpc
 
-from emulator.actions import RequestError, invalid
+from halfcascade.emulator.actions import RequestError, invalid
 
 _CHIRP_3_LOCATIONS = "us eu asia-northeast1 asia-south1 europe-west2 europe-west3 northamerica-northeast1"
 _CHIRP_2_LOCATIONS = "us-central1 europe-west4 asia-southeast1"

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from google.cloud.speech_v2.types import cloud_speech
 
-from emulator.actions import invalid
-from emulator.minds.base import RecognitionRequest
-from emulator.speech.catalogue import check_model, recognizer_location
-from emulator.speech.decoding import AutoDecoder, Decoder, RawDecoder
+from halfcascade.emulator.actions import invalid
+from halfcascade.emulator.minds.base import RecognitionRequest
+from halfcascade.emulator.speech.catalogue import check_model, recognizer_location
+from halfcascade.emulator.speech.decoding import AutoDecoder, Decoder, RawDecoder
 
 _RATES = range(8_000, 48_001)  # speech_v2 proto, ExplicitDecodingConfig
 _CHANNELS = range(1, 9)

@@ -8,8 +8,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from emulator.actions import invalid
-from emulator.minds.base import LISTENER_RATE
+from halfcascade.emulator.actions import invalid
+from halfcascade.emulator.minds.base import LISTENER_RATE
 
 # G.711 expansion, as ITU-T G.711 defines it.
 _SIGN_BIT = 0x80

@@ -11,11 +11,11 @@ from typing import Any
 import grpc
 from google.cloud.speech_v2.types import cloud_speech
 
-from emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send, invalid
-from emulator.limits import SpeechLimits
-from emulator.minds.base import LISTENER_RATE, Hypothesis, SpeechActivity
-from emulator.speech.config import StreamSettings, make_decoder, parse_recognition
-from emulator.speech.decoding import Decoder
+from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send, invalid
+from halfcascade.emulator.limits import SpeechLimits
+from halfcascade.emulator.minds.base import LISTENER_RATE, Hypothesis, SpeechActivity
+from halfcascade.emulator.speech.config import StreamSettings, make_decoder, parse_recognition
+from halfcascade.emulator.speech.decoding import Decoder
 
 _Response = cloud_speech.StreamingRecognizeResponse.pb()
 _EventType = cloud_speech.StreamingRecognizeResponse.SpeechEventType

@@ -8,15 +8,15 @@ from typing import Any
 import grpc
 from google.cloud.speech_v2.types import cloud_speech
 
-from emulator.actions import Action
-from emulator.call import MindStream, StreamCall, UnaryCalls
-from emulator.faults import Faults
-from emulator.limits import SpeechLimits
-from emulator.log import UsageLog
-from emulator.minds.base import LISTENER_RATE, Listener, Recognition, RecognitionRequest
-from emulator.profiles import Profile
-from emulator.speech.batch import batch_response, parse_batch
-from emulator.speech.machine import RecognizeStream
+from halfcascade.emulator.actions import Action
+from halfcascade.emulator.call import MindStream, StreamCall, UnaryCalls
+from halfcascade.emulator.faults import Faults
+from halfcascade.emulator.limits import SpeechLimits
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.base import LISTENER_RATE, Listener, Recognition, RecognitionRequest
+from halfcascade.emulator.profiles import Profile
+from halfcascade.emulator.speech.batch import batch_response, parse_batch
+from halfcascade.emulator.speech.machine import RecognizeStream
 
 SERVICE = "google.cloud.speech.v2.Speech"
 # Audio goes to the listener in pieces of this size, so that a batch does not stall other calls.

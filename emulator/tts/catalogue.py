@@ -6,7 +6,7 @@ from typing import Any
 
 from google.cloud.texttospeech_v1.types import cloud_tts
 
-from emulator.actions import invalid
+from halfcascade.emulator.actions import invalid
 
 NATURAL_RATE = 24_000  # Hz, facts B1
 STREAMING_REFUSAL = "Currently, only Chirp 3: HD voices are supported for streaming synthesis."  # facts B1, verbatim

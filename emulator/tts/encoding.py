@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from emulator.minds.base import SPEAKER_RATE
+from halfcascade.emulator.minds.base import SPEAKER_RATE
 
 # ITU-T G.711, on its 14-bit scale.
 _MULAW_CLIP = 8_158

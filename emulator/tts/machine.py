@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 from google.cloud.texttospeech_v1.types import cloud_tts
 
-from emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send, invalid
-from emulator.limits import TtsLimits
-from emulator.minds.base import SPEAKER_RATE
-from emulator.tts.encoding import Encoder
-from emulator.tts.request import Pause, StreamVoice, parse_stream_config, parse_stream_input, silence
+from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send, invalid
+from halfcascade.emulator.limits import TtsLimits
+from halfcascade.emulator.minds.base import SPEAKER_RATE
+from halfcascade.emulator.tts.encoding import Encoder
+from halfcascade.emulator.tts.request import Pause, StreamVoice, parse_stream_config, parse_stream_input, silence
 
 _Response = cloud_tts.StreamingSynthesizeResponse.pb()
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from google.cloud.texttospeech_v1.types import cloud_tts
 
-from emulator.actions import invalid
-from emulator.limits import TtsLimits
-from emulator.minds.base import SPEAKER_RATE, SynthesisRequest
-from emulator.tts.catalogue import choose_voice
-from emulator.tts.encoding import Encoder, FileEncoder, RawEncoder
+from halfcascade.emulator.actions import invalid
+from halfcascade.emulator.limits import TtsLimits
+from halfcascade.emulator.minds.base import SPEAKER_RATE, SynthesisRequest
+from halfcascade.emulator.tts.catalogue import choose_voice
+from halfcascade.emulator.tts.encoding import Encoder, FileEncoder, RawEncoder
 
 AudioEncoding: Any = cloud_tts.AudioEncoding
 _Phonetic = cloud_tts.CustomPronunciationParams.PhoneticEncoding

@@ -7,16 +7,16 @@ from typing import Any
 import grpc
 from google.cloud.texttospeech_v1.types import cloud_tts
 
-from emulator.actions import Action, exhausted
-from emulator.call import MindStream, StreamCall, UnaryCalls, abort
-from emulator.faults import Faults
-from emulator.limits import Quota, TtsLimits
-from emulator.log import UsageLog
-from emulator.minds.base import Speaker, Synthesis, SynthesisRequest
-from emulator.profiles import Profile
-from emulator.tts.catalogue import list_voices
-from emulator.tts.machine import SynthesizeStream
-from emulator.tts.request import Pause, parse_batch_config, parse_batch_input, silence
+from halfcascade.emulator.actions import Action, exhausted
+from halfcascade.emulator.call import MindStream, StreamCall, UnaryCalls, abort
+from halfcascade.emulator.faults import Faults
+from halfcascade.emulator.limits import Quota, TtsLimits
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.base import Speaker, Synthesis, SynthesisRequest
+from halfcascade.emulator.profiles import Profile
+from halfcascade.emulator.tts.catalogue import list_voices
+from halfcascade.emulator.tts.machine import SynthesizeStream
+from halfcascade.emulator.tts.request import Pause, parse_batch_config, parse_batch_input, silence
 
 SERVICE = "google.cloud.texttospeech.v1.TextToSpeech"
 

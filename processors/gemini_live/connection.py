@@ -22,7 +22,7 @@ from google.genai import errors, types
 from google.genai.live import AsyncSession
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from processors.google_clients import LIVE_SOCKET_OPTIONS
+from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 
 CLOSE_SECS = 1.0
 """How long a closing handshake may take; the server must have let go before a resume (facts C8)."""

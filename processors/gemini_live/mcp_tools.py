@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 
-from processors.errors import ConfigurationError
+from halfcascade.processors.errors import ConfigurationError
 
 
 async def mcp_tools(server: str, *, only: list[str] | None = None) -> list[FunctionSchema]:

@@ -11,11 +11,11 @@ from google.genai import types
 from loguru import logger
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
-from processors.gemini_live.actions import Action, Close, Open, SendContent, SendResults, SendText
-from processors.gemini_live.connection import ConnectionLost, ConnectionRefused
-from processors.gemini_live.link import LinkState
-from processors.gemini_live.models import Modality, Refusal, Remedy, explain_refusal
-from processors.gemini_live.session import SessionMachine
+from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused
+from halfcascade.processors.gemini_live.protocol.actions import Action, Close, Open, SendContent, SendResults, SendText
+from halfcascade.processors.gemini_live.protocol.link import LinkState
+from halfcascade.processors.gemini_live.protocol.models import Modality, Refusal, Remedy, explain_refusal
+from halfcascade.processors.gemini_live.protocol.session import SessionMachine
 
 ConfigMaker = Callable[[Open, Modality], types.LiveConnectConfig]
 Perform = Callable[[Action], Awaitable[None]]

@@ -32,18 +32,19 @@ from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
 from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 
-from processors.frames import TurnReopenedFrame, TurnSentFrame
-from processors.gemini_live.actions import Action, Apologize, Open, Report, TurnSent, Usage
-from processors.gemini_live.connection import LiveConnection
-from processors.gemini_live.context_messages import opening_instruction
-from processors.gemini_live.fillers import APOLOGIES, FILLERS, Fillers, in_language
-from processors.gemini_live.history import Turn
-from processors.gemini_live.link import Renewal
-from processors.gemini_live.models import LiveModel, Modality, lookup
-from processors.gemini_live.options import SessionOptions
-from processors.gemini_live.runner import Opener, SessionRunner
-from processors.gemini_live.session import SessionMachine
-from processors.gemini_live.settings import (
+from halfcascade.processors.frames import TurnReopenedFrame, TurnSentFrame
+from halfcascade.processors.gemini_live.connection import LiveConnection
+from halfcascade.processors.gemini_live.fillers import APOLOGIES, FILLERS, Fillers, in_language
+from halfcascade.processors.gemini_live.protocol.actions import Action, Apologize, Open, Report, TurnSent, Usage
+from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
+from halfcascade.processors.gemini_live.protocol.history import Turn
+from halfcascade.processors.gemini_live.protocol.link import Renewal
+from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality, lookup
+from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.gemini_live.protocol.session import SessionMachine
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
+from halfcascade.processors.gemini_live.runner import Opener, SessionRunner
+from halfcascade.processors.gemini_live.settings import (
     KEPT_BY_RESUMPTION,
     LOCAL_FIELDS,
     GeminiLiveTextSettings,
@@ -51,10 +52,9 @@ from processors.gemini_live.settings import (
     language_code,
     live_config,
 )
-from processors.gemini_live.tools import declare, response_of
-from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
-from processors.gemini_live.usage import token_usage
-from processors.google_clients import gemini_client
+from halfcascade.processors.gemini_live.tools import declare, response_of
+from halfcascade.processors.gemini_live.usage import token_usage
+from halfcascade.processors.google_clients import gemini_client
 
 CONTINUE_PROMPT = "[It is your turn to speak: begin or continue the conversation.]"
 """What a run without any new message tells the model."""

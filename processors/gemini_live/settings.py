@@ -7,7 +7,7 @@ from google.genai import types
 from pipecat.services.settings import NOT_GIVEN, LLMSettings, NotGiven, is_given
 from pipecat.transcriptions.language import Language
 
-from processors.gemini_live.models import DEFAULT_MODEL, LiveModel, Modality, Thinking
+from halfcascade.processors.gemini_live.protocol.models import DEFAULT_MODEL, LiveModel, Modality, Thinking
 
 
 @dataclass

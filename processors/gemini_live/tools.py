@@ -5,7 +5,7 @@ from typing import Any
 
 from pipecat.adapters.llm.services.gemini_live_adapter import GeminiLiveLLMAdapter
 
-from processors.gemini_live.models import LiveModel
+from halfcascade.processors.gemini_live.protocol.models import LiveModel
 
 
 def declare(tools: list[Any], model: LiveModel, is_async: Callable[[str], bool]) -> list[Any]:

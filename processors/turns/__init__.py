@@ -10,13 +10,13 @@ from pipecat.turns.user_start import (
 )
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from processors.turns.barge_in import BargeInUserTurnStartStrategy
-from processors.turns.barge_in_judge import BargeInParams
-from processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
-from processors.turns.joining import JoiningUserAggregator, joining_aggregators
-from processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
-from processors.turns.speech_detector import SpeechDetector, vad_analyzer
-from processors.turns.words import turn_words
+from halfcascade.processors.turns.barge_in import BargeInUserTurnStartStrategy
+from halfcascade.processors.turns.barge_in_judge import BargeInParams
+from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
+from halfcascade.processors.turns.joining import JoiningUserAggregator, joining_aggregators
+from halfcascade.processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from halfcascade.processors.turns.speech_detector import SpeechDetector, vad_analyzer
+from halfcascade.processors.turns.words import turn_words
 
 __all__ = [
     "BargeInParams",

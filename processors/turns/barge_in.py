@@ -21,11 +21,17 @@ from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 from pipecat.utils.time import time_now_iso8601
 
-from processors.frames import DuckFrame, SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
-from processors.stt.text import join_text
-from processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
-from processors.turns.barge_in_sound import InterruptionSound
-from processors.turns.words import TurnWords, turn_words
+from halfcascade.processors.frames import (
+    DuckFrame,
+    SpeechCoveredFrame,
+    SpeechOnsetFrame,
+    SpeechPausedFrame,
+    SpeechResumedFrame,
+)
+from halfcascade.processors.google_stt.protocol.text import join_text
+from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
+from halfcascade.processors.turns.barge_in_sound import InterruptionSound
+from halfcascade.processors.turns.words import TurnWords, turn_words
 
 
 @dataclass(frozen=True)

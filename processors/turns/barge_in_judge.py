@@ -5,10 +5,10 @@ from enum import Enum
 
 import numpy as np
 
-from processors.stt.audio import AudioHistory
-from processors.turns.barge_in_sound import RATE as MODEL_RATE
-from processors.turns.barge_in_sound import find_start, to_rate
-from processors.turns.words import TurnWords, normalize
+from halfcascade.processors.google_stt.protocol.audio import AudioHistory
+from halfcascade.processors.turns.barge_in_sound import RATE as MODEL_RATE
+from halfcascade.processors.turns.barge_in_sound import find_start, to_rate
+from halfcascade.processors.turns.words import TurnWords, normalize
 
 _HISTORY_SECS = 3.0
 _DEFAULT_RATE = 16_000

@@ -61,7 +61,7 @@ class InterruptionSound:
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        content = (model or resources.files("processors.turns").joinpath(_MODEL)).read_bytes()
+        content = (model or resources.files("halfcascade.processors.turns").joinpath(_MODEL)).read_bytes()
         self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def probability(self, samples: np.ndarray) -> float:

@@ -18,10 +18,10 @@ from pipecat.metrics.metrics import MetricsData, TurnMetricsData
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import EagerMatchPolicy, NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
-from processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
-from processors.stt.text import join_text
-from processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
-from processors.turns.words import TurnWords
+from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.google_stt.protocol.text import join_text
+from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
+from halfcascade.processors.turns.words import TurnWords
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
 
-from processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
 
 # Measured on tests/data: Silero's confidence falls 87 ms (median) after the last sound of speech. 60 ms of low level
 # tell 27 ms sooner, at the price of twelve pauses a minute that turn out to be consonants ("stop"); at 50 ms there are

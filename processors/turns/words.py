@@ -104,4 +104,6 @@ def _combined(tables: list[dict[str, list[str]]]) -> TurnWords:
 
 @cache
 def _tables() -> dict[str, dict[str, list[str]]]:
-    return tomllib.loads(resources.files("processors.turns").joinpath("data/turn_words.toml").read_text("utf-8"))
+    return tomllib.loads(
+        resources.files("halfcascade.processors.turns").joinpath("data/turn_words.toml").read_text("utf-8")
+    )

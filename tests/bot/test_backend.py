@@ -1,9 +1,9 @@
 import pytest
 
-from bot import backend
-from bot.backend import Emulator, check_google_access, choose_backend
-from bot.settings import Backend
-from processors.errors import ConfigurationError
+from halfcascade.bot import backend
+from halfcascade.bot.backend import Emulator, check_google_access, choose_backend
+from halfcascade.bot.settings import Backend
+from halfcascade.processors.errors import ConfigurationError
 
 SERVERS = {
     "SPEECH_EMULATOR_HOST": "127.0.0.1:1",
@@ -53,18 +53,19 @@ def test_servers_named_by_the_environment_need_a_key_only(monkeypatch):
 
 
 async def test_an_emulator_that_does_not_start_gives_its_own_last_line(tmp_path, monkeypatch):
-    program = tmp_path / "emulator"
+    program = tmp_path / "stand_in"
     program.mkdir()
     (program / "__init__.py").touch()
     (program / "__main__.py").write_text("import sys\nprint('loading')\nprint('error: Port 1 is in use.')\nsys.exit(1)")
-    monkeypatch.setattr(backend, "_ROOT", tmp_path)
+    monkeypatch.setattr(backend, "_PROGRAM", "stand_in")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError, match=r"^Port 1 is in use\.$"):
         await Emulator(tmp_path).start()
 
 
 async def test_the_death_of_the_emulator_is_told_with_its_cause(tmp_path, monkeypatch):
-    program = tmp_path / "emulator"
+    program = tmp_path / "stand_in"
     program.mkdir()
     (program / "__init__.py").touch()
     (program / "__main__.py").write_text(
@@ -75,7 +76,8 @@ async def test_the_death_of_the_emulator_is_told_with_its_cause(tmp_path, monkey
         "os.rename(ready + '.new', ready)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    monkeypatch.setattr(backend, "_ROOT", tmp_path)
+    monkeypatch.setattr(backend, "_PROGRAM", "stand_in")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     emulator = Emulator(tmp_path)
     try:

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from bot.__main__ import app
+from halfcascade.bot.cli import app
 from tests.bot.support import Run, run_bot
 
 

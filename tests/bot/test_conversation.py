@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import soxr
 
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.server import GoogleEmulator
 from tests.bot.support import Run, finish, recordings_for, run_bot, start_bot, user_audio
 
 STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
@@ -145,9 +145,9 @@ WRONG = {
 # One process for all, because most of the time goes into imports.
 WRONG_PROGRAM = """
 import json, os, sys
-from bot.settings import Settings
-from bot.talk import run_conversation
-from bot.terminal import Terminal
+from halfcascade.bot.settings import Settings
+from halfcascade.bot.talk import run_conversation
+from halfcascade.bot.terminal import Terminal
 for name, (options, variables) in json.loads(sys.argv[1]).items():
     kept = dict(os.environ)
     os.environ.update(variables)
@@ -179,8 +179,9 @@ async def test_an_emulator_that_dies_ends_the_conversation_with_one_line(tmp_pat
     home = tmp_path_factory.mktemp("dies")
     user_audio(home / "user.wav", (0.0, "weather"), tail=60.0)
     code = (
-        "import sys; from pathlib import Path; from bot.settings import Settings; from bot.terminal import Terminal;"
-        "from bot.talk import run_conversation;"
+        "import sys; from pathlib import Path; from halfcascade.bot.settings import Settings;"
+        "from halfcascade.bot.terminal import Terminal;"
+        "from halfcascade.bot.talk import run_conversation;"
         "settings = Settings(backend='emulator', user_audio=Path('user.wav'), session=Path('s'));"
         "sys.exit(run_conversation(settings, terminal=Terminal(), mind='scripted'))"
     )

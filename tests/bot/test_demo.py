@@ -60,7 +60,7 @@ async def test_the_story_is_cut_where_the_user_stopped_it(demo):
 
 async def test_what_the_loudspeaker_played_says_the_replies(demo):
     """The right channel, transcribed again, is what the transcript says was heard."""
-    from emulator.minds.local.listener import MoonshineEngine
+    from halfcascade.emulator.minds.local.listener import MoonshineEngine
 
     sound, rate = demo.sound
     events = demo.events

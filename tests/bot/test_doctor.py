@@ -5,15 +5,25 @@ import time
 import pytest
 from rich.console import Console
 
-from bot import doctor
-from bot.doctor import Finding, Status, check_clock, check_disk, check_sound, examine, expect, list_devices, run_doctor
-from bot.doctor.audio import AudioReading, chirp_and_hush, find_delay
-from bot.settings import Backend, Settings
-from bot.terminal import Terminal
-from emulator.faults import Fault
+from halfcascade.bot import doctor
+from halfcascade.bot.doctor import (
+    Finding,
+    Status,
+    check_clock,
+    check_disk,
+    check_sound,
+    examine,
+    expect,
+    list_devices,
+    run_doctor,
+)
+from halfcascade.bot.doctor.audio import AudioReading, chirp_and_hush, find_delay
+from halfcascade.bot.settings import Backend, Settings
+from halfcascade.bot.terminal import Terminal
+from halfcascade.emulator.faults import Fault
+from halfcascade.transports.local.resample import StreamResampler
 from tests.transports.conftest import sound_card, sound_server  # noqa: F401 - fixtures
 from tests.virtual_audio import Room
-from transports.local.resample import StreamResampler
 
 GOOGLE = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "SPEECH_EMULATOR_HOST", "TEXTTOSPEECH_EMULATOR_HOST")
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import soundfile
 
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.server import GoogleEmulator
 from tests.bot.support import Run, environment, finish, recordings_for, start_bot, user_audio
 
 STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12

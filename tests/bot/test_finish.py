@@ -1,7 +1,7 @@
 import pytest
 
-from bot.finish import PATIENCE_SECS, SETTLE_SECS, EndOfConversation
-from bot.session.events import Event
+from halfcascade.bot.finish import PATIENCE_SECS, SETTLE_SECS, EndOfConversation
+from halfcascade.bot.session.events import Event
 
 
 def after(*types, fields=None):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from bot.mirror import Mirror
+from halfcascade.bot.mirror import Mirror
 
 
 def pcm(value: int, count: int) -> bytes:

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from emulator.minds.local import missing_packages
+from halfcascade.emulator.minds.local import missing_packages
 from tests.room_talk import RATE, RoomMind, RoomTalk
 from tests.transports.conftest import sound_server  # noqa: F401 - fixture
 from tests.transports.local.test_aec import at_level, recording

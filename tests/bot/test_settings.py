@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bot.settings import Backend, Settings
+from halfcascade.bot.settings import Backend, Settings
 
 
 def test_lists_come_from_the_environment_separated_by_commas(monkeypatch):

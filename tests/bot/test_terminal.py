@@ -4,9 +4,9 @@ import os
 import pytest
 from rich.console import Console
 
-from bot.session.folder import Session
-from bot.session.redaction import Redactor
-from bot.terminal import Terminal
+from halfcascade.bot.session.folder import Session
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.terminal import Terminal
 
 
 @pytest.fixture

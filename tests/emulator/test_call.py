@@ -11,9 +11,9 @@ from google.cloud import texttospeech_v1 as tts
 from google.cloud.speech_v2.services.speech.transports import SpeechGrpcAsyncIOTransport
 from google.cloud.texttospeech_v1.services.text_to_speech.transports import TextToSpeechGrpcAsyncIOTransport
 
-from emulator.minds.base import Hypothesis, Mind, MindError
-from emulator.minds.scripted_thinker import ScriptedThinker
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.minds.base import Hypothesis, Mind, MindError
+from halfcascade.emulator.minds.scripted_thinker import ScriptedThinker
+from halfcascade.emulator.server import GoogleEmulator
 from tests.emulator.speech.requests import audio_request, config_request, recognition_config, recognizer
 from tests.emulator.tts.requests import batch_request
 

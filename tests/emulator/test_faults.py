@@ -1,6 +1,6 @@
 import pytest
 
-from emulator.faults import Fault, Faults
+from halfcascade.emulator.faults import Fault, Faults
 
 
 def test_faults_happen_so_often_and_after_so_many():

@@ -1,4 +1,4 @@
-from emulator.limits import Quota, SpeechLimits, TtsLimits
+from halfcascade.emulator.limits import Quota, SpeechLimits, TtsLimits
 
 
 def test_quota_counts_the_last_minute():

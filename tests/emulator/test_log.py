@@ -1,6 +1,6 @@
 import asyncio
 
-from emulator.log import UsageLog
+from halfcascade.emulator.log import UsageLog
 
 
 def test_entries_are_found_by_api_event_and_stream():

@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.actions import Abort, Begin, End, Feed, Finish
-from emulator.limits import SpeechLimits, TtsLimits
-from emulator.minds.base import Hypothesis, SpeechActivity
-from emulator.speech.machine import RecognizeStream
-from emulator.tts.machine import SynthesizeStream
+from halfcascade.emulator.actions import Abort, Begin, End, Feed, Finish
+from halfcascade.emulator.limits import SpeechLimits, TtsLimits
+from halfcascade.emulator.minds.base import Hypothesis, SpeechActivity
+from halfcascade.emulator.speech.machine import RecognizeStream
+from halfcascade.emulator.tts.machine import SynthesizeStream
 from tests.emulator.speech import requests as speech
 from tests.emulator.tts import requests as tts
 

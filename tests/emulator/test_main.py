@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from emulator.__main__ import app
+from halfcascade.emulator.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0

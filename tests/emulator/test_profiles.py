@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from emulator.errors import EmulatorError
-from emulator.profiles import NetworkProfile, load_profile, parse_profile, profile_names
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.profiles import NetworkProfile, load_profile, parse_profile, profile_names
 
 
 def test_reference_is_the_profile_of_the_goals():

@@ -6,7 +6,7 @@ pytest_plugins = ["pytester"]
 
 def test_loading_the_plug_in_loads_nothing_heavy():
     code = (
-        "import sys, emulator.pytest_plugin;"
+        "import sys, halfcascade.emulator.pytest_plugin;"
         "print([name for name in ('grpc', 'google.cloud', 'numpy', 'websockets', 'soundfile') if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

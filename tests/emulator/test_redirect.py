@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import emulator
-from emulator.server import GoogleEmulator
+import halfcascade.emulator
+from halfcascade.emulator.server import GoogleEmulator
 
 SAMPLES = Path(__file__).parent / "samples"
 GREETING = Path(__file__).parents[1] / "data" / "greeting.wav"
@@ -19,7 +19,7 @@ SCENARIO = {
 
 
 async def run_sample(google: GoogleEmulator, name: str, *arguments: str) -> str:
-    redirect = Path(emulator.__file__).parent / "redirect"
+    redirect = Path(halfcascade.emulator.__file__).parent / "redirect"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(SAMPLES / name),

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from google import genai
 
-from emulator.errors import EmulatorError
-from emulator.minds.base import Mind, MindError
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.minds.base import Mind, MindError
+from halfcascade.emulator.server import GoogleEmulator
 
 SCENARIO = """
 language = "ko-KR"

@@ -2,7 +2,7 @@ import asyncio
 import ssl
 import stat
 
-from emulator.tls import LoopbackCertificate
+from halfcascade.emulator.tls import LoopbackCertificate
 
 
 async def test_clients_that_use_the_bundle_trust_the_server_by_name_and_address():

@@ -1,8 +1,8 @@
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
-from processors import google_clients
-from processors.errors import ConfigurationError
+from halfcascade.processors import google_clients
+from halfcascade.processors.errors import ConfigurationError
 
 GOOGLE_NAMES = (
     "SPEECH_EMULATOR_HOST",

@@ -8,11 +8,11 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 
 from bench import dialogue
 from bench.dialogue import DATA, Talker, UserTransport, converse, say
-from bot.pipeline import build_pipeline
-from bot.settings import Settings
-from emulator.profiles import load_profile
-from processors.turns import joining
-from processors.turns.words import normalize
+from halfcascade.bot.pipeline import build_pipeline
+from halfcascade.bot.settings import Settings
+from halfcascade.emulator.profiles import load_profile
+from halfcascade.processors.turns import joining
+from halfcascade.processors.turns.words import normalize
 
 SCENARIO = {"recordings": [{"index": str(DATA / "recordings.json")}], "default_reply": "I see."}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyaudio
 import pytest
 
-from processors.errors import ConfigurationError
-from transports import devices
-from transports.devices import (
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.transports import devices
+from halfcascade.transports.devices import (
     Device,
     Direction,
     PortAudio,
@@ -153,7 +153,7 @@ def test_a_device_plugged_in_later_is_seen_and_one_pulled_out_is_not(sound_card)
 
 def test_without_a_sound_server_listing_works_and_is_quiet():
     done = subprocess.run(
-        [sys.executable, "-c", "from transports.devices import *; print(describe(list_devices()))"],
+        [sys.executable, "-c", "from halfcascade.transports.devices import *; print(describe(list_devices()))"],
         env={**os.environ, "PULSE_SERVER": "unix:/nowhere", "LOGURU_LEVEL": "WARNING"},
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip

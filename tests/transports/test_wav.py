@@ -18,9 +18,9 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
-from processors.errors import ConfigurationError
-from processors.frames import DuckFrame
-from transports.wav import WavTransport
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.frames import DuckFrame
+from halfcascade.transports.wav import WavTransport
 
 IN_RATE, OUT_RATE = 16_000, 24_000
 

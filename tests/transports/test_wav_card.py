@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transports.wav_card import FADE_SECS, PERIOD_SECS, Loudspeaker, SoundCard
+from halfcascade.transports.wav_card import FADE_SECS, PERIOD_SECS, Loudspeaker, SoundCard
 
 RATE = 16_000
 BLOCK = int(RATE * PERIOD_SECS)

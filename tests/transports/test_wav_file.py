@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from processors.errors import ConfigurationError
-from transports.wav_file import check_wav, read_wav, to_samples
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.transports.wav_file import check_wav, read_wav, to_samples
 
 IN_RATE = 16_000
 

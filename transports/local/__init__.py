@@ -11,9 +11,9 @@ from typing import Any
 from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
-from transports.local.input import LocalDuplexInput
-from transports.local.output import LocalAudioMetricsData, LocalDuplexOutput
-from transports.local.session import LocalAudioStats, LocalDuplexParams, LocalSession
+from halfcascade.transports.local.input import LocalDuplexInput
+from halfcascade.transports.local.output import LocalAudioMetricsData, LocalDuplexOutput
+from halfcascade.transports.local.session import LocalAudioStats, LocalDuplexParams, LocalSession
 
 __all__ = [
     "LocalAudioMetricsData",

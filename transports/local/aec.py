@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from pywebrtc_audio import AudioProcessor
 
-from transports.local.echo_monitor import FULL_SCALE, CancellingMonitor, power_of
-from transports.local.linear import LinearCanceller, LinearJudge
+from halfcascade.transports.local.echo_monitor import FULL_SCALE, CancellingMonitor, power_of
+from halfcascade.transports.local.linear import LinearCanceller, LinearJudge
 
 FRAME_SECS = 0.01
 """AEC3 works on frames of 10 ms."""

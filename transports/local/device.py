@@ -14,10 +14,10 @@ import numpy as np
 import pyaudio
 from loguru import logger
 
-from processors.errors import ConfigurationError
-from transports.devices import Device, Direction, PortAudio, open_failure, quiet, routed
-from transports.local.resample import StreamResampler
-from transports.local.ring import BlockClock
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.transports.devices import Device, Direction, PortAudio, open_failure, quiet, routed
+from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.local.ring import BlockClock
 
 CAPTURE_BLOCK_SECS = 0.02
 """One capture callback: two frames of AEC3, and what Pipecat's own transport uses."""

@@ -9,8 +9,8 @@ from pipecat.frames.frames import CancelFrame, EndFrame, InputAudioRawFrame, Sta
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.transports.base_input import BaseInputTransport
 
-from transports.local.device import CAPTURE_BLOCK_SECS
-from transports.local.session import LocalDuplexParams, LocalSession
+from halfcascade.transports.local.device import CAPTURE_BLOCK_SECS
+from halfcascade.transports.local.session import LocalDuplexParams, LocalSession
 
 _SILENCE_AFTER_SECS = 0.3
 
@@ -25,7 +25,7 @@ class LocalDuplexInput(BaseInputTransport):
     _params: LocalDuplexParams
 
     def __init__(self, session: LocalSession, **kwargs: Any):
-        """Make the processor; see `transports.local.LocalDuplexTransport.input`."""
+        """Make the processor; see `halfcascade.transports.local.LocalDuplexTransport.input`."""
         super().__init__(session.params, **kwargs)
         self._session = session
         self._captured: deque[tuple[bytes, float]] = deque()

@@ -23,8 +23,8 @@ from pipecat.metrics.metrics import MetricsData
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.transports.base_output import BaseOutputTransport
 
-from processors.frames import DuckFrame
-from transports.local.session import LocalDuplexParams, LocalSession
+from halfcascade.processors.frames import DuckFrame
+from halfcascade.transports.local.session import LocalDuplexParams, LocalSession
 
 _TICK_SECS = 0.01
 _STUCK_SECS = 3.0
@@ -61,7 +61,7 @@ class LocalDuplexOutput(BaseOutputTransport):
     _params: LocalDuplexParams
 
     def __init__(self, session: LocalSession, **kwargs: Any):
-        """Make the processor; see `transports.local.LocalDuplexTransport.output`."""
+        """Make the processor; see `halfcascade.transports.local.LocalDuplexTransport.output`."""
         super().__init__(session.params, **kwargs)
         self._session = session
         self._held: deque[_HeldFrame] = deque()

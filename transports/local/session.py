@@ -11,14 +11,14 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import TransportParams
 from pydantic import ConfigDict, Field
 
-from processors.errors import ConfigurationError
-from transports.devices import Direction
-from transports.local.aec import EchoCanceller, EchoStats
-from transports.local.device import DuplexDevice
-from transports.local.resample import StreamResampler
-from transports.local.ring import HeardClock, OutputRing
-from transports.local.watchdog import DeviceKeeper
-from transports.tap import AudioTap
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.transports.devices import Direction
+from halfcascade.transports.local.aec import EchoCanceller, EchoStats
+from halfcascade.transports.local.device import DuplexDevice
+from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.local.ring import HeardClock, OutputRing
+from halfcascade.transports.local.watchdog import DeviceKeeper
+from halfcascade.transports.tap import AudioTap
 
 _DEFAULT_INPUT_RATE, _DEFAULT_OUTPUT_RATE = 16_000, 24_000
 

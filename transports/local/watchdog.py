@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from loguru import logger
 
-from processors.errors import ConfigurationError
-from transports.devices import Device, Direction, choose, probe
-from transports.local.device import DeviceHealth, DuplexDevice
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.transports.devices import Device, Direction, choose, probe
+from halfcascade.transports.local.device import DeviceHealth, DuplexDevice
 
 SILENT_SECS = 0.5
 """A device that neither took nor gave audio for this long is dead; PortAudio itself says nothing (facts audio 3)."""

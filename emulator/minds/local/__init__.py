@@ -9,12 +9,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from emulator.minds.base import Mind, MindError
-from emulator.minds.local.listener import LocalListener, MoonshineEngine
-from emulator.minds.local.packages import LLM_VARIABLE, has_piper, missing_packages, model_file
-from emulator.minds.local.speaker import LocalSpeaker
-from emulator.minds.local.speech_process import Engine, EspeakEngine, PiperEngine
-from emulator.minds.local.thinker import LlamaModel, LocalThinker
+from halfcascade.emulator.minds.base import Mind, MindError
+from halfcascade.emulator.minds.local.listener import LocalListener, MoonshineEngine
+from halfcascade.emulator.minds.local.packages import LLM_VARIABLE, has_piper, missing_packages, model_file
+from halfcascade.emulator.minds.local.speaker import LocalSpeaker
+from halfcascade.emulator.minds.local.speech_process import Engine, EspeakEngine, PiperEngine
+from halfcascade.emulator.minds.local.thinker import LlamaModel, LocalThinker
 
 __all__ = ["LocalMind", "create_local_mind", "missing_packages"]
 

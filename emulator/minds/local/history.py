@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from emulator.minds.base import FunctionResult, Message
+from halfcascade.emulator.minds.base import FunctionResult, Message
 
 _NOTE = re.compile(r"\s*(\[[^\]]*\])\s*")
 _QUOTED = re.compile(r"[\"“«](.*)[\"”»]", re.DOTALL)

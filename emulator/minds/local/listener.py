@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from emulator.minds.base import Hypothesis, MindError, RecognitionRequest, SpeechActivity
-from emulator.minds.local.packages import folder_of
-from emulator.minds.local.voice_activity import PAUSE_SECONDS, Portion, Segmenter, sounds_voiced
+from halfcascade.emulator.minds.base import Hypothesis, MindError, RecognitionRequest, SpeechActivity
+from halfcascade.emulator.minds.local.packages import folder_of
+from halfcascade.emulator.minds.local.voice_activity import PAUSE_SECONDS, Portion, Segmenter, sounds_voiced
 
 _LANGUAGE = "en-US"
 _STABLE = 0.9

@@ -1,7 +1,7 @@
 """A program that speaks with Piper: requests on standard input, sound on standard output.
 
 ``piper-tts`` is GPL-3.0-or-later. It is imported here only, in a process of its own, and never by the emulator; the two
-exchange lines of JSON and frames of PCM. Run by ``emulator.minds.local.speech_process``; by hand:
+exchange lines of JSON and frames of PCM. Run by ``halfcascade.emulator.minds.local.speech_process``; by hand:
 
     echo '{"id": 1, "text": "Hello there.", "length_scale": 1.0, "pitch": 1.0}' |
         python emulator/minds/local/piper_process.py > frames.bin

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from emulator.minds.base import Conversation, FunctionCall, FunctionResult
-from emulator.minds.local import arithmetic, stories, tools
-from emulator.minds.local.history import Facts, Reply, believed, facts, plain, replies, split_notes
+from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult
+from halfcascade.emulator.minds.local import arithmetic, stories, tools
+from halfcascade.emulator.minds.local.history import Facts, Reply, believed, facts, plain, replies, split_notes
 
 Answer = str | FunctionCall
 
@@ -122,7 +122,7 @@ def answer(conversation: Conversation, now: datetime) -> Answer | None:
         return tools.phrase_results(results, _last_question(conversation), korean=korean)
     turn = Turn(text, notes, conversation, now)
     if korean:
-        from emulator.minds.local import rules_ko
+        from halfcascade.emulator.minds.local import rules_ko
 
         return rules_ko.answer(turn)
     return next((reply for rule in RULES if (reply := rule(turn)) is not None), None)

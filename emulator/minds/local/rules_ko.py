@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from emulator.minds.base import FunctionCall
-from emulator.minds.local import arithmetic, stories, tools
-from emulator.minds.local.history import plain
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.minds.local import arithmetic, stories, tools
+from halfcascade.emulator.minds.local.history import plain
 
 if TYPE_CHECKING:
-    from emulator.minds.local.rules import Turn
+    from halfcascade.emulator.minds.local.rules import Turn
 
 _UNKNOWN = "죄송해요, 저는 내장된 작은 목소리라서 그건 잘 몰라요. 제미나이에 연결하면 대답해 드릴 수 있어요."
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from emulator.minds.base import MindError, SynthesisRequest
-from emulator.minds.local.packages import espeak_ng
-from emulator.minds.local.speech_process import Clause, Engine
+from halfcascade.emulator.minds.base import MindError, SynthesisRequest
+from halfcascade.emulator.minds.local.packages import espeak_ng
+from halfcascade.emulator.minds.local.speech_process import Clause, Engine
 
 _SHORTEST_CLAUSE = 12
 _IDLE_SECONDS = 1.0

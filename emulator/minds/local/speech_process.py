@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 import soxr
 
-from emulator.minds.base import SPEAKER_RATE, MindError
-from emulator.minds.local import piper_process
-from emulator.minds.local.packages import espeak_ng
-from emulator.minds.local.piper_process import FAILED, FRAME_HEADER, READY
+from halfcascade.emulator.minds.base import SPEAKER_RATE, MindError
+from halfcascade.emulator.minds.local import piper_process
+from halfcascade.emulator.minds.local.packages import espeak_ng
+from halfcascade.emulator.minds.local.piper_process import FAILED, FRAME_HEADER, READY
 
 _STOP_SECONDS = 2.0
 _ESPEAK_WORDS_PER_MINUTE = 160

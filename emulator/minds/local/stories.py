@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.minds.local.history import plain
+from halfcascade.emulator.minds.local.history import plain
 
 _CLAUSE = re.compile(r".+?(?:[.!?]+(?=\s|$)|[,:](?=\s)|$)\s*", re.DOTALL)
 _OPENING_WORDS = 4

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from emulator.minds.base import Conversation, FunctionCall
-from emulator.minds.local import rules
-from emulator.minds.local.history import believed
+from halfcascade.emulator.minds.base import Conversation, FunctionCall
+from halfcascade.emulator.minds.local import rules
+from halfcascade.emulator.minds.local.history import believed
 
 _SMALL_PROMPT = "You are a concise voice assistant. Answer in one or two short spoken sentences."
 _NOTHING = "I am sorry, I have no answer to that. I am only the small stand-in for Gemini."

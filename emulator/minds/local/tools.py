@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from emulator.minds.base import FunctionCall, FunctionResult
-from emulator.minds.local.arithmetic import number
-from emulator.minds.local.history import plain
+from halfcascade.emulator.minds.base import FunctionCall, FunctionResult
+from halfcascade.emulator.minds.local.arithmetic import number
+from halfcascade.emulator.minds.local.history import plain
 
 _STOP_WORDS = re.compile(
     r"an?|the|of|for|to|in|on|at|is|are|be|it|this|that|with|and|or|by|as|from|me|my|you|your|i|can|could|would|will|do|does|"

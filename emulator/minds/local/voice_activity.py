@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from emulator.minds.base import LISTENER_RATE, SpeechActivity
+from halfcascade.emulator.minds.base import LISTENER_RATE, SpeechActivity
 
 FRAME = LISTENER_RATE // 50
 """Samples of one decision (20 ms)."""

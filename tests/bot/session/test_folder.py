@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bot.session.folder import Session
-from bot.session.redaction import Redactor
-from processors.errors import ConfigurationError
+from halfcascade.bot.session.folder import Session
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.processors.errors import ConfigurationError
 
 
 def events(folder):

@@ -1,5 +1,5 @@
-from bot.session.events import Event
-from bot.session.metrics import Metrics, summary
+from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.metrics import Metrics, summary
 
 
 def measured(*events) -> Metrics:

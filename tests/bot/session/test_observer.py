@@ -35,8 +35,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
-from bot.session.observer import SessionObserver
-from processors.frames import TurnReopenedFrame, TurnSentFrame
+from halfcascade.bot.session.observer import SessionObserver
+from halfcascade.processors.frames import TurnReopenedFrame, TurnSentFrame
 
 DOWN, UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
 VOICE, LOUDSPEAKER, OTHER = Mock(spec=TTSService), Mock(spec=BaseOutputTransport), Mock(spec=FrameProcessor)

@@ -4,8 +4,8 @@ import time
 import numpy as np
 import soundfile
 
-from bot.session.clock import SessionClock
-from bot.session.recorder import RECORDING_RATE, Recorder
+from halfcascade.bot.session.clock import SessionClock
+from halfcascade.bot.session.recorder import RECORDING_RATE, Recorder
 
 
 def wait_for(condition, secs: float = 10.0):

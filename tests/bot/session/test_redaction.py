@@ -1,4 +1,4 @@
-from bot.session.redaction import HIDDEN, Redactor
+from halfcascade.bot.session.redaction import HIDDEN, Redactor
 
 
 def test_values_of_secret_variables_are_hidden_wherever_they_stand():

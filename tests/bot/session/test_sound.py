@@ -1,6 +1,6 @@
 import numpy as np
 
-from bot.session.sound import SoundEdges
+from halfcascade.bot.session.sound import SoundEdges
 
 RATE = 24_000
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.session.tracks import LAG_SECS, StereoMixer, Track
+from halfcascade.bot.session.tracks import LAG_SECS, StereoMixer, Track
 
 OUT = 24_000
 

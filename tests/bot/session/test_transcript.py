@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.session.events import Event
-from bot.session.transcript import Transcript, heard_length, render
+from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.transcript import Transcript, heard_length, render
 
 
 def told(*events) -> str:

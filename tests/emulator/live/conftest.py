@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from google import genai
 
-from emulator.live.server import LiveServer
-from emulator.log import UsageLog
-from emulator.minds.base import Thinker
-from emulator.minds.scripted_thinker import ScriptedThinker
-from emulator.tls import LoopbackCertificate
+from halfcascade.emulator.live.server import LiveServer
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.base import Thinker
+from halfcascade.emulator.minds.scripted_thinker import ScriptedThinker
+from halfcascade.emulator.tls import LoopbackCertificate
 
 KEY = "a-secret-key"
 Serve = Callable[..., Awaitable[LiveServer]]

@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from emulator.live.actions import Close, Send, StopThinking, Think
-from emulator.live.faults import FaultScript, LiveFaults
-from emulator.live.machine import Limits, LiveMachine
-from emulator.live.session import SessionStore
-from emulator.minds.base import FunctionCall
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.live.actions import Close, Send, StopThinking, Think
+from halfcascade.emulator.live.faults import FaultScript, LiveFaults
+from halfcascade.emulator.live.machine import Limits, LiveMachine
+from halfcascade.emulator.live.session import SessionStore
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.profiles import ThinkerProfile
 
 MODEL = "gemini-3.8-live"
 

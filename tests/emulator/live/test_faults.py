@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from emulator.live.errors import Refusal
-from emulator.live.faults import Drop, DropPhase, GoAway, LiveFaults, TurnFault
-from emulator.minds.base import FunctionCall
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.live.errors import Refusal
+from halfcascade.emulator.live.faults import Drop, DropPhase, GoAway, LiveFaults, TurnFault
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.profiles import ThinkerProfile
 from tests.emulator.live.harness import Bench, Client
 
 ASKED: dict[str, Any] = {"sessionResumption": {}}

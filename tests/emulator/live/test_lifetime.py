@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from emulator.live.machine import Limits
-from emulator.minds.base import FunctionCall
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.live.machine import Limits
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.profiles import ThinkerProfile
 from tests.emulator.live.harness import Bench, Client
 
 DEADLINE = "Deadline expired before operation could complete."

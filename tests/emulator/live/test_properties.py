@@ -6,11 +6,11 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.live.errors import Refusal
-from emulator.live.faults import Drop, DropPhase, Framing, GoAway, LiveFaults, TurnFault
-from emulator.live.schema import camel, snake
-from emulator.minds.base import FunctionCall, FunctionResult
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.live.errors import Refusal
+from halfcascade.emulator.live.faults import Drop, DropPhase, Framing, GoAway, LiveFaults, TurnFault
+from halfcascade.emulator.live.schema import camel, snake
+from halfcascade.emulator.minds.base import FunctionCall, FunctionResult
+from halfcascade.emulator.profiles import ThinkerProfile
 from tests.emulator.live.harness import Bench, Client
 
 PROFILES = [

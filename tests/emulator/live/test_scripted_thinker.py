@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.errors import EmulatorError
-from emulator.minds.base import Conversation, FunctionCall, FunctionResult, Message
-from emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker, cut, model_texts, parse_script
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult, Message
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker, cut, model_texts, parse_script
+from halfcascade.emulator.profiles import ThinkerProfile
 
 
 def asked(*texts: str) -> Conversation:

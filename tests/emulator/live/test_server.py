@@ -16,13 +16,13 @@ from google.oauth2.credentials import Credentials
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from emulator.errors import EmulatorError
-from emulator.faults import Faults
-from emulator.live.faults import Drop, GoAway, LiveFaults
-from emulator.live.server import LiveServer
-from emulator.minds.base import Conversation, FunctionCall
-from emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker, model_texts
-from emulator.profiles import NetworkProfile, Profile, ThinkerProfile
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.faults import Faults
+from halfcascade.emulator.live.faults import Drop, GoAway, LiveFaults
+from halfcascade.emulator.live.server import LiveServer
+from halfcascade.emulator.minds.base import Conversation, FunctionCall
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker, model_texts
+from halfcascade.emulator.profiles import NetworkProfile, Profile, ThinkerProfile
 from tests.emulator.live.conftest import KEY, Serve
 
 MODEL = "gemini-3.8-live"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from emulator.live.machine import Limits
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.live.machine import Limits
+from halfcascade.emulator.profiles import ThinkerProfile
 from tests.emulator.live.harness import Bench, Client
 
 TEXT = {"generationConfig": {"responseModalities": ["TEXT"]}}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from emulator.minds.base import FunctionCall
-from emulator.profiles import ThinkerProfile
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.profiles import ThinkerProfile
 from tests.emulator.live.harness import Bench, Client
 
 EXTENDED: dict[str, Any] = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}

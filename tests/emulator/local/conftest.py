@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.minds.base import LISTENER_RATE
+from halfcascade.emulator.minds.base import LISTENER_RATE
 
 DATA = Path(__file__).parents[2] / "data"
 CHUNK = LISTENER_RATE // 10 * 2

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from emulator.minds.base import Conversation, FunctionCall, FunctionResult, Message
-from emulator.minds.local import rules
+from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult, Message
+from halfcascade.emulator.minds.local import rules
 
 NOW = datetime(2026, 11, 23, 15, 42, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.minds.local.arithmetic import calculate, number, spoken
+from halfcascade.emulator.minds.local.arithmetic import calculate, number, spoken
 
 
 @pytest.mark.parametrize(

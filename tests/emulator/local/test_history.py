@@ -1,7 +1,7 @@
 import pytest
 
-from emulator.minds.base import FunctionCall, FunctionResult, Message
-from emulator.minds.local.history import believed, facts, facts_in, plain, replies, split_notes
+from halfcascade.emulator.minds.base import FunctionCall, FunctionResult, Message
+from halfcascade.emulator.minds.local.history import believed, facts, facts_in, plain, replies, split_notes
 from tests.emulator.local.helpers import conversation
 
 REPLY = "On the last rock before the open sea stood an old lighthouse, and in it lived a keeper called Ines."

@@ -7,8 +7,8 @@ import jiwer
 import numpy as np
 import pytest
 
-from emulator.minds.base import LISTENER_RATE, Hypothesis, MindError, RecognitionRequest, SpeechActivity
-from emulator.minds.local.listener import LocalListener, MoonshineEngine, tidy
+from halfcascade.emulator.minds.base import LISTENER_RATE, Hypothesis, MindError, RecognitionRequest, SpeechActivity
+from halfcascade.emulator.minds.local.listener import LocalListener, MoonshineEngine, tidy
 from tests.emulator.local.conftest import CHUNK, needs_ears, read_wav, recording, recordings, silence, words
 
 

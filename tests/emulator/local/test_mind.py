@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import soxr
 
-from emulator.errors import EmulatorError
-from emulator.minds import local
-from emulator.minds.base import (
+from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.minds import local
+from halfcascade.emulator.minds.base import (
     LISTENER_RATE,
     SPEAKER_RATE,
     Conversation,
@@ -17,8 +17,8 @@ from emulator.minds.base import (
     RecognitionRequest,
     SynthesisRequest,
 )
-from emulator.minds.local import packages
-from emulator.minds.local.speech_process import EspeakEngine, PiperEngine
+from halfcascade.emulator.minds.local import packages
+from halfcascade.emulator.minds.local.speech_process import EspeakEngine, PiperEngine
 from tests.emulator.local.conftest import CHUNK, needs_all, recording, words
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from emulator.minds.base import FunctionCall, FunctionResult
-from emulator.minds.local import stories
+from halfcascade.emulator.minds.base import FunctionCall, FunctionResult
+from halfcascade.emulator.minds.local import stories
 from tests.emulator.local.helpers import TIME_TOOL, TIMER_TOOL, reply
 
 STORY = stories.all_stories()[0].text

@@ -10,12 +10,12 @@ import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.minds.base import LISTENER_RATE, SPEAKER_RATE, MindError, SynthesisRequest
-from emulator.minds.local import speaker, speech_process
-from emulator.minds.local.listener import MoonshineEngine
-from emulator.minds.local.packages import espeak_ng
-from emulator.minds.local.speaker import LocalSpeaker, speakable, split_clauses
-from emulator.minds.local.speech_process import Clause, EspeakEngine, PiperEngine
+from halfcascade.emulator.minds.base import LISTENER_RATE, SPEAKER_RATE, MindError, SynthesisRequest
+from halfcascade.emulator.minds.local import speaker, speech_process
+from halfcascade.emulator.minds.local.listener import MoonshineEngine
+from halfcascade.emulator.minds.local.packages import espeak_ng
+from halfcascade.emulator.minds.local.speaker import LocalSpeaker, speakable, split_clauses
+from halfcascade.emulator.minds.local.speech_process import Clause, EspeakEngine, PiperEngine
 from tests.emulator.local.conftest import needs_ears, needs_voice, words
 
 needs_espeak = pytest.mark.skipif(espeak_ng() is None, reason="espeak-ng is not installed (apt or brew)")
@@ -304,6 +304,7 @@ async def test_a_process_that_cannot_start_says_so(monkeypatch):
 
 def test_piper_is_never_imported_by_the_emulator():
     """It is GPL: only the speech process may."""
-    code = "import sys, emulator.minds.local, emulator.minds.local.speech_process; print('piper' in sys.modules)"
+    modules = "halfcascade.emulator.minds.local, halfcascade.emulator.minds.local.speech_process"
+    code = f"import sys, {modules}; print('piper' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

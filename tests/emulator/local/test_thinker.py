@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from emulator.minds.base import Conversation, FunctionCall
-from emulator.minds.local.packages import model_file
-from emulator.minds.local.thinker import LlamaModel, LocalThinker, Tidier, chat_messages, pieces_of
+from halfcascade.emulator.minds.base import Conversation, FunctionCall
+from halfcascade.emulator.minds.local.packages import model_file
+from halfcascade.emulator.minds.local.thinker import LlamaModel, LocalThinker, Tidier, chat_messages, pieces_of
 from tests.emulator.local.conftest import needs_model
 from tests.emulator.local.helpers import NOW, TIME_TOOL, conversation
 

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from emulator.minds.base import FunctionCall, FunctionResult
-from emulator.minds.local import tools
+from halfcascade.emulator.minds.base import FunctionCall, FunctionResult
+from halfcascade.emulator.minds.local import tools
 from tests.emulator.local.helpers import TIME_TOOL, TIMER_TOOL
 
 LIGHT_TOOL = {

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.minds.base import LISTENER_RATE, SpeechActivity
-from emulator.minds.local.voice_activity import PAUSE_SECONDS, Portion, Segmenter, sounds_voiced
+from halfcascade.emulator.minds.base import LISTENER_RATE, SpeechActivity
+from halfcascade.emulator.minds.local.voice_activity import PAUSE_SECONDS, Portion, Segmenter, sounds_voiced
 from tests.emulator.local.conftest import CHUNK, recording, recordings, silence
 
 

@@ -10,12 +10,18 @@ import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.minds.base import LISTENER_RATE, SPEAKER_RATE, Hypothesis, RecognitionRequest, SynthesisRequest
-from emulator.minds.recordings import Library, Recording, load_index
-from emulator.minds.scripted_listener import Progress
-from emulator.minds.scripted_speaker import ScriptedSpeaker
-from emulator.minds.word_sources import RecordingSource
-from emulator.profiles import ListenerProfile, SpeakerProfile
+from halfcascade.emulator.minds.base import (
+    LISTENER_RATE,
+    SPEAKER_RATE,
+    Hypothesis,
+    RecognitionRequest,
+    SynthesisRequest,
+)
+from halfcascade.emulator.minds.recordings import Library, Recording, load_index
+from halfcascade.emulator.minds.scripted_listener import Progress
+from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
+from halfcascade.emulator.minds.word_sources import RecordingSource
+from halfcascade.emulator.profiles import ListenerProfile, SpeakerProfile
 
 DATA = Path(__file__).parents[2] / "data" / "recordings.json"
 MIDDLE_OF_NOWHERE = 0.05  # seconds: how exactly a cut is found

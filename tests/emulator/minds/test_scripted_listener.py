@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soxr
 
-from emulator.minds.base import (
+from halfcascade.emulator.minds.base import (
     LISTENER_RATE,
     SPEAKER_RATE,
     Hypothesis,
@@ -13,11 +13,11 @@ from emulator.minds.base import (
     SpeechActivity,
     SynthesisRequest,
 )
-from emulator.minds.recordings import Library, Recording
-from emulator.minds.scripted_listener import Progress, ScriptedListener
-from emulator.minds.scripted_speaker import ScriptedSpeaker
-from emulator.minds.word_sources import RecordingSource, Utterance
-from emulator.profiles import ListenerProfile, SpeakerProfile
+from halfcascade.emulator.minds.recordings import Library, Recording
+from halfcascade.emulator.minds.scripted_listener import Progress, ScriptedListener
+from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
+from halfcascade.emulator.minds.word_sources import RecordingSource, Utterance
+from halfcascade.emulator.profiles import ListenerProfile, SpeakerProfile
 
 PROFILE = ListenerProfile(interim_interval=0.1, interim_lag=0.25, endpoint=0.7)
 REQUEST = RecognitionRequest(["en-US"], "chirp_3", interim_results=True)

@@ -3,9 +3,9 @@ import asyncio
 import numpy as np
 import pytest
 
-from emulator.minds.base import SPEAKER_RATE, SynthesisRequest
-from emulator.minds.scripted_speaker import ScriptedSpeaker
-from emulator.profiles import SpeakerProfile
+from halfcascade.emulator.minds.base import SPEAKER_RATE, SynthesisRequest
+from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
+from halfcascade.emulator.profiles import SpeakerProfile
 
 REQUEST = SynthesisRequest("en-US-Chirp3-HD-Charon", "en-US")
 TEXTS = ["Hello, how are you today? I am fine -- thank you.", "안녕하세요, 오늘 날씨가 좋네요. 네!", "yes"]

@@ -1,6 +1,6 @@
 import pytest
 
-from emulator.minds.words import count_syllables
+from halfcascade.emulator.minds.words import count_syllables
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from google.cloud.speech_v2.types import cloud_speech as speech
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.actions import RequestError
-from emulator.minds.base import LISTENER_RATE
-from emulator.speech.config import make_decoder
-from emulator.speech.decoding import ALAW_TABLE, MULAW_TABLE, AutoDecoder, RawDecoder
+from halfcascade.emulator.actions import RequestError
+from halfcascade.emulator.minds.base import LISTENER_RATE
+from halfcascade.emulator.speech.config import make_decoder
+from halfcascade.emulator.speech.decoding import ALAW_TABLE, MULAW_TABLE, AutoDecoder, RawDecoder
 from tests.emulator.speech.requests import recognition_config
 
 

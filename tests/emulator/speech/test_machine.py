@@ -5,10 +5,10 @@ import pytest
 from google.cloud.speech_v2.types import cloud_speech as speech
 from google.protobuf.duration_pb2 import Duration
 
-from emulator.actions import Abort, Begin, End, Feed, Finish, Send
-from emulator.limits import SpeechLimits
-from emulator.minds.base import Hypothesis, RecognitionRequest, SpeechActivity
-from emulator.speech.machine import IDLE_TEXT, MAX_DURATION_TEXT, RecognizeStream
+from halfcascade.emulator.actions import Abort, Begin, End, Feed, Finish, Send
+from halfcascade.emulator.limits import SpeechLimits
+from halfcascade.emulator.minds.base import Hypothesis, RecognitionRequest, SpeechActivity
+from halfcascade.emulator.speech.machine import IDLE_TEXT, MAX_DURATION_TEXT, RecognizeStream
 from tests.emulator.speech.requests import audio_request, config_request, recognition_config, recognizer
 
 SECOND = bytes(32_000)

@@ -20,10 +20,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import speech_v2
 from google.cloud.speech_v2.services.speech.transports import SpeechGrpcAsyncIOTransport, SpeechGrpcTransport
 
-from emulator.faults import Fault
-from emulator.limits import SpeechLimits
-from emulator.profiles import ListenerProfile, NetworkProfile, Profile, SpeakerProfile, ThinkerProfile
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.faults import Fault
+from halfcascade.emulator.limits import SpeechLimits
+from halfcascade.emulator.profiles import ListenerProfile, NetworkProfile, Profile, SpeakerProfile, ThinkerProfile
+from halfcascade.emulator.server import GoogleEmulator
 from tests.emulator.speech.requests import audio_request, config_request, recognition_config, recognizer
 
 RATE = 16_000

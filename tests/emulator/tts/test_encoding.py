@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from emulator.minds.base import SPEAKER_RATE
-from emulator.speech.decoding import ALAW_TABLE, MULAW_TABLE
-from emulator.tts.encoding import FileEncoder, RawEncoder, encode_alaw, encode_mulaw
+from halfcascade.emulator.minds.base import SPEAKER_RATE
+from halfcascade.emulator.speech.decoding import ALAW_TABLE, MULAW_TABLE
+from halfcascade.emulator.tts.encoding import FileEncoder, RawEncoder, encode_alaw, encode_mulaw
 
 
 def tone(seconds: float = 1.0, rate: int = SPEAKER_RATE) -> bytes:

@@ -2,10 +2,10 @@ import grpc
 import pytest
 from google.cloud.texttospeech_v1.types import cloud_tts as tts
 
-from emulator.actions import Abort, Begin, End, Feed, Finish, Send
-from emulator.limits import TtsLimits
-from emulator.minds.base import SPEAKER_RATE, SynthesisRequest
-from emulator.tts.machine import IDLE_TEXT, SynthesizeStream
+from halfcascade.emulator.actions import Abort, Begin, End, Feed, Finish, Send
+from halfcascade.emulator.limits import TtsLimits
+from halfcascade.emulator.minds.base import SPEAKER_RATE, SynthesisRequest
+from halfcascade.emulator.tts.machine import IDLE_TEXT, SynthesizeStream
 from tests.emulator.tts.requests import VOICE, config_request, markup_request, text_request
 
 REQUEST = SynthesisRequest(VOICE, "en-US", 1.0)

@@ -4,11 +4,11 @@ from io import BytesIO
 import pytest
 from google.cloud.texttospeech_v1.types import cloud_tts as tts
 
-from emulator.actions import RequestError
-from emulator.limits import TtsLimits
-from emulator.minds.base import SPEAKER_RATE
-from emulator.tts.catalogue import LOCALES, NAMES, list_voices
-from emulator.tts.request import Pause, parse_batch_config, parse_batch_input
+from halfcascade.emulator.actions import RequestError
+from halfcascade.emulator.limits import TtsLimits
+from halfcascade.emulator.minds.base import SPEAKER_RATE
+from halfcascade.emulator.tts.catalogue import LOCALES, NAMES, list_voices
+from halfcascade.emulator.tts.request import Pause, parse_batch_config, parse_batch_input
 from tests.emulator.tts.requests import batch_request
 
 

@@ -16,12 +16,12 @@ from google.cloud.texttospeech_v1.services.text_to_speech.transports import (
     TextToSpeechGrpcTransport,
 )
 
-from emulator.faults import Fault
-from emulator.limits import TtsLimits
-from emulator.minds.base import SPEAKER_RATE
-from emulator.minds.scripted import ScriptedMind
-from emulator.profiles import NetworkProfile, Profile, SpeakerProfile
-from emulator.server import GoogleEmulator
+from halfcascade.emulator.faults import Fault
+from halfcascade.emulator.limits import TtsLimits
+from halfcascade.emulator.minds.base import SPEAKER_RATE
+from halfcascade.emulator.minds.scripted import ScriptedMind
+from halfcascade.emulator.profiles import NetworkProfile, Profile, SpeakerProfile
+from halfcascade.emulator.server import GoogleEmulator
 from tests.emulator.tts.requests import VOICE, batch_request, config_request, markup_request, text_request
 
 TEXT = "Hello there, my friend. How are you?"

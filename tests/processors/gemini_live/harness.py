@@ -25,15 +25,15 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from emulator.faults import Faults
-from emulator.live.faults import LiveFaults
-from emulator.live.server import LiveServer
-from emulator.log import UsageLog
-from emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
-from emulator.tls import LoopbackCertificate
-from processors.frames import TurnSentFrame
-from processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
-from processors.google_clients import LIVE_SOCKET_OPTIONS
+from halfcascade.emulator.faults import Faults
+from halfcascade.emulator.live.faults import LiveFaults
+from halfcascade.emulator.live.server import LiveServer
+from halfcascade.emulator.log import UsageLog
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
+from halfcascade.emulator.tls import LoopbackCertificate
+from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
+from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 from tests.running import running
 
 LONG = 20.0

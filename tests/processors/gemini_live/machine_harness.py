@@ -5,16 +5,16 @@ from typing import Any
 
 from google.genai import types
 
-from processors.gemini_live.actions import (
+from halfcascade.processors.gemini_live.protocol.actions import (
     Action,
     Close,
     Open,
     SendContent,
     SendText,
 )
-from processors.gemini_live.models import Modality, lookup
-from processors.gemini_live.options import SessionOptions
-from processors.gemini_live.session import SessionMachine
+from halfcascade.processors.gemini_live.protocol.models import Modality, lookup
+from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.gemini_live.protocol.session import SessionMachine
 
 OPTIONS = SessionOptions()
 MODEL = lookup("gemini-3.8-live")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from google.genai import types
 
-from processors.gemini_live.answer import Answer, Border
-from processors.gemini_live.answer_text import LATE_PIECE_SECS, UNFINISHED_TAIL_SECS, AnswerText
-from processors.gemini_live.models import Modality, lookup
-from processors.gemini_live.turn_events import Ended, Piece, Started
+from halfcascade.processors.gemini_live.protocol.answer import Answer, Border
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS, UNFINISHED_TAIL_SECS, AnswerText
+from halfcascade.processors.gemini_live.protocol.models import Modality, lookup
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started
 
 MODEL = lookup("gemini-3.8-live")
 

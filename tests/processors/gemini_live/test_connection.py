@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processors.gemini_live.connection import SilentSocket, without_audio
+from halfcascade.processors.gemini_live.connection import SilentSocket, without_audio
 
 AUDIO = base64.b64encode(bytes(9600)).decode()
 PART = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": AUDIO}}

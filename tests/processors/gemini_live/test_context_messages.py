@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pipecat.processors.aggregators.llm_context import LLMSpecificMessage
 
-from processors.gemini_live.context_messages import (
+from halfcascade.processors.gemini_live.protocol.context_messages import (
     as_history,
     as_input,
     is_input,

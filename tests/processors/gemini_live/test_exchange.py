@@ -2,18 +2,18 @@
 
 import pytest
 
-from processors.gemini_live import wording
-from processors.gemini_live.actions import (
+from halfcascade.processors.gemini_live.protocol import wording
+from halfcascade.processors.gemini_live.protocol.actions import (
     Apologize,
     Open,
     Report,
     SendResults,
     TurnSent,
 )
-from processors.gemini_live.answer_text import LATE_PIECE_SECS
-from processors.gemini_live.history import Turn
-from processors.gemini_live.models import lookup
-from processors.gemini_live.turn_events import Ended, Piece, ToolCalls
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS
+from halfcascade.processors.gemini_live.protocol.history import Turn
+from halfcascade.processors.gemini_live.protocol.models import lookup
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, ToolCalls
 from tests.processors.gemini_live.machine_harness import (
     AUDIO,
     CLOSED,

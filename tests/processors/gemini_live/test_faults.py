@@ -5,11 +5,12 @@ import time
 import pytest
 from pipecat.frames.frames import LLMFullResponseStartFrame
 
-from emulator.live.errors import Refusal
-from emulator.live.faults import Drop, GoAway, LiveFaults, TurnFault
-from emulator.minds.scripted_thinker import ScriptedReply
-from processors.frames import TurnSentFrame
-from processors.gemini_live import SessionOptions, answer_text
+from halfcascade.emulator.live.errors import Refusal
+from halfcascade.emulator.live.faults import Drop, GoAway, LiveFaults, TurnFault
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
+from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.gemini_live import SessionOptions
+from halfcascade.processors.gemini_live.protocol import answer_text
 from tests.processors.gemini_live.harness import Google, talking
 
 STORY = "Once upon a time there was a fox who lived in a wood. One day it met a crow with a piece of cheese."
@@ -235,7 +236,7 @@ async def test_a_message_refused_in_mid_session_is_not_sent_again_the_same_way()
 
 
 async def test_slow_pongs_do_not_end_the_connection() -> None:
-    from processors.google_clients import LIVE_SOCKET_OPTIONS
+    from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 
     before = dict(LIVE_SOCKET_OPTIONS)
     # The same settings on a hundredth of the time: pings every 0.3 s, pongs after 0.3 s (facts C1: 30 s).

@@ -4,9 +4,9 @@ from typing import Any
 
 from pipecat.processors.aggregators import async_tool_messages
 
-from processors.gemini_live.context_messages import opening_instruction
-from processors.gemini_live.history import History
-from processors.gemini_live.wording import HEARD_WORDS_IN_NOTE
+from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
+from halfcascade.processors.gemini_live.protocol.history import History
+from halfcascade.processors.gemini_live.protocol.wording import HEARD_WORDS_IN_NOTE
 
 
 def user(text: str) -> dict[str, Any]:

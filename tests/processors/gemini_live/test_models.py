@@ -2,8 +2,15 @@
 
 import pytest
 
-from processors.gemini_live.models import LIVE_MODELS, Modality, Remedy, Thinking, explain_refusal, lookup
-from processors.gemini_live.settings import GeminiLiveTextSettings, default_settings, live_config
+from halfcascade.processors.gemini_live.protocol.models import (
+    LIVE_MODELS,
+    Modality,
+    Remedy,
+    Thinking,
+    explain_refusal,
+    lookup,
+)
+from halfcascade.processors.gemini_live.settings import GeminiLiveTextSettings, default_settings, live_config
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.services.llm_service import FunctionCallParams
 
-from emulator.minds.base import FunctionCall
-from emulator.minds.scripted_thinker import ScriptedReply
-from processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
+from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from tests.processors.gemini_live.harness import LONG, Bench, Google
 from tests.running import running
 

@@ -1,9 +1,9 @@
 """A turn that the user goes on with before its answer was heard: the model must believe in the whole turn only."""
 
-from emulator.minds.scripted_thinker import ScriptedReply
-from processors.frames import TurnReopenedFrame
-from processors.gemini_live.actions import Open
-from processors.gemini_live.models import Modality
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
+from halfcascade.processors.frames import TurnReopenedFrame
+from halfcascade.processors.gemini_live.protocol.actions import Open
+from halfcascade.processors.gemini_live.protocol.models import Modality
 from tests.processors.gemini_live.harness import Bench, Google, talking
 from tests.processors.gemini_live.machine_harness import Session
 

@@ -24,11 +24,16 @@ from pipecat.frames.frames import (
 from pipecat.metrics.metrics import LLMUsageMetricsData, TTFBMetricsData
 from pipecat.services.llm_service import FunctionCallParams
 
-from emulator.live.faults import Drop, LiveFaults
-from emulator.minds.base import FunctionCall
-from emulator.minds.scripted_thinker import ScriptedReply
-from processors.frames import TurnSentFrame
-from processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions, builtin_tools
+from halfcascade.emulator.live.faults import Drop, LiveFaults
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
+from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.gemini_live import (
+    GeminiLiveTextProcessor,
+    GeminiLiveTextSettings,
+    SessionOptions,
+    builtin_tools,
+)
 from tests.processors.gemini_live.harness import Bench, Google, talking
 
 STORY = "Once upon a time there was a fox. It lived in a wood. " * 8

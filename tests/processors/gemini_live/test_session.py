@@ -6,17 +6,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.gemini_live.actions import (
+from halfcascade.processors.gemini_live.protocol.actions import (
     Apologize,
     Open,
     Report,
     TurnSent,
 )
-from processors.gemini_live.answer_text import LATE_PIECE_SECS
-from processors.gemini_live.link import LinkState, Renewal
-from processors.gemini_live.models import Modality, Refusal, Remedy, lookup
-from processors.gemini_live.options import SessionOptions
-from processors.gemini_live.turn_events import Ended, Piece, Started
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS
+from halfcascade.processors.gemini_live.protocol.link import LinkState, Renewal
+from halfcascade.processors.gemini_live.protocol.models import Modality, Refusal, Remedy, lookup
+from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started
 from tests.processors.gemini_live.machine_harness import (
     AUDIO,
     CLOSED,

@@ -13,9 +13,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.llm_service import FunctionCallParams
 
-from emulator.minds.base import FunctionCall
-from emulator.minds.scripted_thinker import ScriptedReply
-from processors.frames import TurnSentFrame
+from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
+from halfcascade.processors.frames import TurnSentFrame
 from tests.processors.gemini_live.harness import Bench, Google, talking
 
 

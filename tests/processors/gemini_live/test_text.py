@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.gemini_live.text import PieceJoiner, Resumer, ends_sentence, letters
+from halfcascade.processors.gemini_live.protocol.text import PieceJoiner, Resumer, ends_sentence, letters
 
 
 @given(st.text(alphabet="ab .,안녕は。", min_size=1), st.lists(st.integers(1, 5), max_size=20))

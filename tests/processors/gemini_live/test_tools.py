@@ -10,10 +10,10 @@ import pytest
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.adapters.llm.services.gemini_live_adapter import GeminiLiveLLMAdapter
 
-from processors.errors import ConfigurationError
-from processors.gemini_live import builtin_tools, mcp_tools
-from processors.gemini_live.models import lookup
-from processors.gemini_live.tools import declare, response_of
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.gemini_live import builtin_tools, mcp_tools
+from halfcascade.processors.gemini_live.protocol.models import lookup
+from halfcascade.processors.gemini_live.tools import declare, response_of
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.gemini_live.answer_text import LATE_PIECE_SECS
-from processors.gemini_live.models import Modality, lookup
-from processors.gemini_live.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
-from processors.gemini_live.turns import DOUBT_SECS, TurnMachine
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS
+from halfcascade.processors.gemini_live.protocol.models import Modality, lookup
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
+from halfcascade.processors.gemini_live.protocol.turns import DOUBT_SECS, TurnMachine
 
 MODEL = lookup("gemini-3.8-live")
 AUDIO = {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "AAAA"}}]}}

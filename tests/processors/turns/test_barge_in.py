@@ -24,11 +24,11 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
 from pipecat.tests.utils import SleepFrame, run_test
 
-from processors.frames import DuckFrame, SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame
-from processors.turns import user_turn_strategies
-from processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Look, Verdict
-from processors.turns.barge_in_sound import InterruptionSound, find_start
-from processors.turns.words import turn_words
+from halfcascade.processors.frames import DuckFrame, SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame
+from halfcascade.processors.turns import user_turn_strategies
+from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Look, Verdict
+from halfcascade.processors.turns.barge_in_sound import InterruptionSound, find_start
+from halfcascade.processors.turns.words import turn_words
 
 RATE = 16_000
 BLOCK = 320

@@ -18,10 +18,10 @@ from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, TurnReopenedFrame
-from processors.turns import joining, joining_aggregators
-from processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
-from processors.turns.words import turn_words
+from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, TurnReopenedFrame
+from halfcascade.processors.turns import joining, joining_aggregators
+from halfcascade.processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from halfcascade.processors.turns.words import turn_words
 from tests.processors.turns.test_turns import AUDIO, RATE, STARTED, WAIT, Verdicts, final, say, stopped
 
 NAME, PLACE = "Hello, my name is Daniel.", "And I live in Boston."

@@ -18,8 +18,8 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
 
-from processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
-from processors.turns import SpeechDetector
+from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.turns import SpeechDetector
 
 DATA = Path(__file__).parents[2] / "data"
 RATE = 16_000

@@ -24,10 +24,10 @@ from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
-from processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
-from processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
-from processors.turns.words import normalize, turn_words
+from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
+from halfcascade.processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from halfcascade.processors.turns.words import normalize, turn_words
 
 RATE = 16_000
 WAIT_SECS = 0.4

@@ -7,8 +7,8 @@ import soundfile
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADState
 
+from halfcascade.transports.local.aec import EchoCanceller, ReferenceTimeline
 from tests.virtual_audio import EchoPath, Room
-from transports.local.aec import EchoCanceller, ReferenceTimeline
 
 RATE = 16_000
 BLOCK = 320

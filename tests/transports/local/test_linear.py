@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from halfcascade.transports.local.aec import EchoCanceller
+from halfcascade.transports.local.linear import LinearCanceller, LinearJudge
 from tests.transports.local.test_aec import (
     RATE,
     at_level,
@@ -11,8 +13,6 @@ from tests.transports.local.test_aec import (
     speech_starts,
     through_room,
 )
-from transports.local.aec import EchoCanceller
-from transports.local.linear import LinearCanceller, LinearJudge
 
 FRAME = RATE // 100
 

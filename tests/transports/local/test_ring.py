@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transports.local.ring import BlockClock, HeardClock, OutputRing
+from halfcascade.transports.local.ring import BlockClock, HeardClock, OutputRing
 
 RATE = 24_000
 FADE = RATE // 200

@@ -16,12 +16,12 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 
-from processors.errors import ConfigurationError
-from processors.frames import DuckFrame
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.frames import DuckFrame
+from halfcascade.transports.local import LocalAudioMetricsData, LocalDuplexParams, LocalDuplexTransport
 from tests.audio_harness import BOT_RATE, Talk, tone, until
 from tests.transports.local.test_aec import DATA, at_level, recording
 from tests.virtual_audio import Room
-from transports.local import LocalAudioMetricsData, LocalDuplexParams, LocalDuplexTransport
 
 # A virtual device's latency, and what a busy machine adds; tight numbers are the bench's.
 SLACK = 0.25

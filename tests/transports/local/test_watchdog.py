@@ -1,6 +1,6 @@
-from transports.devices import Device, Direction
-from transports.local.device import DeviceHealth
-from transports.local.watchdog import Opened, Watchdog
+from halfcascade.transports.devices import Device, Direction
+from halfcascade.transports.local.device import DeviceHealth
+from halfcascade.transports.local.watchdog import Opened, Watchdog
 
 MICROPHONE = Device("Headset", "PulseAudio", Direction.INPUT, 1, 48_000, True, 0, "hs", "3")
 SPEAKER = Device("Speakers", "PulseAudio", Direction.OUTPUT, 2, 48_000, True, 0, "sp", "4")

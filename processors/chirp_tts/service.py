@@ -1,0 +1,494 @@
+"""The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from google.cloud import texttospeech_v1 as tts
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    CancelFrame,
+    ControlFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    MetricsFrame,
+    StartFrame,
+    TTSAudioRawFrame,
+    TTSSpeakFrame,
+    TTSStoppedFrame,
+)
+from pipecat.metrics.metrics import MetricsData
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.services.google.tts import language_to_google_tts_language
+from pipecat.services.settings import TTSSettings
+from pipecat.services.tts_service import TTSService
+from pipecat.transcriptions.language import Language
+from pipecat.utils.errors import ErrorCategory
+from pipecat.utils.text.transforms.text_transform import TextTransform
+from pipecat.utils.time import nanoseconds_to_seconds
+
+from halfcascade.processors.chirp_tts.errors import SynthesisError
+from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEntry
+from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
+from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
+from halfcascade.processors.chirp_tts.heard.text import SpeechRate
+from halfcascade.processors.chirp_tts.heard.units import SpokenWord, is_spaceless
+from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
+from halfcascade.processors.chirp_tts.settings import (
+    SAMPLE_RATE,
+    ChirpTTSSettings,
+    check_settings,
+    default_settings,
+    prior_rate,
+)
+from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
+from halfcascade.processors.chirp_tts.text import CODE, FirstPiece, SpeechTextAggregator, split_utf8
+from halfcascade.processors.chirp_tts.text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
+from halfcascade.processors.chirp_tts.utterance import Piece, Utterance
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.google_clients import texttospeech_client
+
+# Facts B2: 5,000 bytes a request. Some room is left for what the server may count besides the text.
+MAX_PIECE_BYTES = 4_500
+# A piece must be handed over before the voice would fall silent, by the time to first audio and this.
+_LEAD_SECS = 0.2
+_MARKUP = "markup"
+
+
+class TTSDiscardedMetricsData(MetricsData):
+    """Characters that were sent to synthesis but never heard.
+
+    Parameters:
+        value: Number of characters.
+    """
+
+    value: int
+
+
+@dataclass
+class _CutDueFrame(ControlFrame):
+    """Sent by the service to itself: text that is pending must be spoken now."""
+
+
+class ChirpTTSService(TTSService):
+    """Speaks with Chirp 3 HD voices.
+
+    The reply's first clause is synthesized as soon as it is written, on a stream that stands ready; later pieces are
+    whole sentences, synthesized ahead of what is heard. Words are reported (as ``TTSTextFrame``) while they are heard,
+    so that captions follow the voice and the context holds what was heard when the user interrupts.
+    """
+
+    Settings = ChirpTTSSettings
+    _settings: ChirpTTSSettings
+
+    def __init__(
+        self,
+        *,
+        client: tts.TextToSpeechAsyncClient | None = None,
+        location: str | None = None,
+        settings: ChirpTTSSettings | None = None,
+        first_piece: FirstPiece | None = None,
+        phrase_cache: PhraseCache | None = None,
+        output_latency: float = 0.02,
+        text_transforms: Sequence[tuple[str, TextTransform]] | None = None,
+        **kwargs: Any,
+    ):
+        """Initialize; nothing is connected yet.
+
+        Args:
+            client: Text-to-Speech client, or None to make one from the environment when the pipeline is set up.
+            location: Region of the endpoint, or None for the global one (facts B4).
+            settings: Voice, language and how it speaks.
+            first_piece: When the first piece of a reply is good enough to be spoken.
+            phrase_cache: Keeps what ``TTSSpeakFrame`` says (greetings, fillers, apologies); a phrase found there
+                costs no request.
+            output_latency: Seconds from pushing audio into an idle pipeline until it is heard.
+            text_transforms: Rewriting of text before synthesis, after what makes it speakable.
+            **kwargs: Arguments of Pipecat's ``TTSService``.
+
+        Raises:
+            ConfigurationError: If voice, language and speaking rate do not fit together.
+        """
+        defaults = default_settings()
+        if settings is not None:
+            defaults.apply_update(settings)
+        super().__init__(
+            settings=defaults,
+            push_text_frames=False,
+            push_start_frame=True,
+            skip_text_types=[CODE],
+            text_transforms=[("*", speakable), *(text_transforms or [])],
+            **kwargs,
+        )
+        check_settings(self._settings)
+        self._location = location
+        self._synthesizer = ChirpSynthesizer(self._settings, self._sent, self.create_task, phrase_cache)
+        self._synthesizer.client = client
+        self._first_piece = first_piece or FirstPiece()
+        self._cutter = SpeechTextAggregator(self._settings.locale, self._first_piece)
+        self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
+        self._sequencer = SpokenSequencer(name=str(self))
+        self._aggregated_frame_sequencer = self._sequencer
+        self.ledger = HeardLedger()
+        self._playback = PlaybackClock(output_latency)
+        self._rate = SpeechRate(prior_rate(self._settings))
+        self._utterances: dict[str, Utterance] = {}
+        self._pending_task: asyncio.Task | None = None
+        self._text_came = asyncio.Event()
+        self._first_text_at: float | None = None
+        self._phrase = False
+
+    @property
+    def supports_processing_metrics(self) -> bool:
+        """False: synthesis goes on after ``run_tts`` has returned."""
+        return False
+
+    def can_generate_metrics(self) -> bool:
+        """Whether this service reports metrics: it does."""
+        return True
+
+    def language_to_service_language(self, language: Language) -> str | None:
+        """Convert a language to Google's locale.
+
+        Args:
+            language: The language.
+
+        Returns:
+            Locale.
+        """
+        return language_to_google_tts_language(language)
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as Pipecat's own
+        """Make the client.
+
+        Args:
+            setup: Pipecat's setup.
+
+        Raises:
+            ConfigurationError: If there are no usable credentials.
+        """
+        await super().setup(setup)
+        if self._synthesizer.client is None:
+            self._synthesizer.client = texttospeech_client(self._location)
+
+    async def start(self, frame: StartFrame) -> None:
+        """Begin to connect, so that the first reply finds the channel warm.
+
+        Args:
+            frame: The start frame.
+        """
+        await super().start(frame)
+        self._synthesizer.connect()
+
+    async def stop(self, frame: EndFrame) -> None:
+        """Finish what is being said, then end.
+
+        Args:
+            frame: The end frame.
+        """
+        for utterance in self._utterances.values():
+            utterance.end()
+        await super().stop(frame)
+        self._synthesizer.close()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Fall silent at once.
+
+        Args:
+            frame: The cancel frame.
+        """
+        self._stop_everything()
+        await super().cancel(frame)
+
+    async def cleanup(self) -> None:
+        """Release what is left."""
+        self._stop_everything()
+        await super().cleanup()
+
+    #
+    # Frames
+    #
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Process a frame.
+
+        Args:
+            frame: The frame.
+            direction: Where it travels.
+        """
+        if isinstance(frame, _CutDueFrame):
+            await self._cut_pending_text()
+            return
+        if isinstance(frame, TurnSentFrame) or (isinstance(frame, LLMFullResponseStartFrame) and not frame.skip_tts):
+            self._synthesizer.expect_text()
+        self._phrase = isinstance(frame, TTSSpeakFrame)
+        pending = self._cutter.text.text if isinstance(frame, InterruptionFrame) else ""
+        await super().process_frame(frame, direction)
+        if pending:
+            self.ledger.add(LedgerEntry(self.now(), "cut", "", pending, "interrupted"))
+        if isinstance(frame, InterruptionFrame | LLMFullResponseStartFrame):
+            self._first_text_at = None
+        if isinstance(frame, LLMTextFrame):
+            self._watch_pending_text()
+
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """Push a frame; audio is noted as handed to the loudspeaker.
+
+        Args:
+            frame: The frame.
+            direction: Where it travels.
+        """
+        if isinstance(frame, TTSAudioRawFrame):
+            secs = frame.num_frames / frame.sample_rate
+            at = self._playback.play(self.now(), secs)
+            if utterance := self._utterances.get(frame.context_id or ""):
+                utterance.played(at, secs)
+        await super().push_frame(frame, direction)
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        """Hand a piece over to be spoken; its audio follows through the audio context.
+
+        Args:
+            text: What to say.
+            context_id: The audio context.
+
+        Yields:
+            None: audio does not come this way.
+        """
+        utterance = self._utterances.get(context_id)
+        if utterance is None:
+            utterance = self._utterances[context_id] = Utterance(
+                context_id,
+                self,
+                self._playback,
+                self._rate,
+                language=self._settings.locale,
+                sample_rate=SAMPLE_RATE,
+                keepalive_secs=self._stop_frame_timeout_s / 3,
+                create_task=self.create_task,
+            )
+        segment = self._sequencer.latest
+        markup = str(segment.metadata.get(_MARKUP, "")) if segment and self._settings.markup else ""
+        parts = split_utf8(text, MAX_PIECE_BYTES)
+        for part in parts:
+            utterance.say(part, segment, markup=markup if len(parts) == 1 else "", phrase=self._phrase)
+        yield None
+
+    async def flush_audio(self, context_id: str | None = None) -> None:
+        """The utterance is complete as far as its text goes.
+
+        Args:
+            context_id: Its audio context.
+        """
+        if utterance := self._utterances.get(context_id or ""):
+            utterance.end()
+        elif context_id and self.audio_context_available(context_id):
+            # Nothing was given to synthesis, because the service cannot work any more.
+            for frame in self._sequencer.abandon(context_id):
+                await self.append_to_audio_context(context_id, frame)
+            await self.remove_audio_context(context_id)
+
+    async def on_audio_context_interrupted(self, context_id: str) -> None:
+        """Stop synthesis and account for what is cut off.
+
+        Args:
+            context_id: The audio context that was interrupted.
+        """
+        utterance = self._utterances.pop(context_id, None)
+        if utterance is None:
+            return
+        unheard = utterance.stop()
+        now = self.now()
+        if not self._utterances:
+            self._playback.stop(now)
+        for text in unheard:
+            self.ledger.add(LedgerEntry(now, "cut", context_id, text, "interrupted"))
+        await self._report_discarded(sum(map(len, unheard)))
+
+    async def on_audio_context_completed(self, context_id: str) -> None:
+        """Forget an utterance that is over.
+
+        Args:
+            context_id: Its audio context.
+        """
+        if utterance := self._utterances.pop(context_id, None):
+            utterance.stop()
+
+    async def _handle_aggregated_text(self, src_frame: AggregatedTextFrame, context_id: str | None = None) -> None:
+        if PAUSE_TAGS.search(src_frame.text):
+            # Pauses are for the voice only: captions and conversation hold the words.
+            src_frame.metadata[_MARKUP] = await speakable_markup(src_frame.text, src_frame.text_type)
+            src_frame.text = src_frame.raw_text = without_pause_tags(src_frame.text)
+        await super()._handle_aggregated_text(src_frame, context_id)
+
+    #
+    # Pending text
+    #
+
+    def _watch_pending_text(self) -> None:
+        """See to it that text which ends in no good place is spoken in time."""
+        segmenter = self._cutter.segmenter
+        if not segmenter.pending.strip():
+            self._first_text_at = None
+            return
+        if self._first_text_at is None:
+            self._first_text_at = self.now()
+        self._text_came.set()
+        if self._pending_task is None or self._pending_task.done():
+            self._pending_task = self.create_task(self._wait_to_cut())
+
+    async def _wait_to_cut(self) -> None:
+        segmenter = self._cutter.segmenter
+        while segmenter.awaits_first or segmenter.awaits_more:
+            self._text_came.clear()
+            wait: float | None = self._cut_due() - self.now()
+            if wait is not None and wait <= 0:
+                # Through the service's own queue, so that it cannot overtake or be overtaken by text. If what is there
+                # is too short, the next text decides.
+                await self.queue_frame(_CutDueFrame())
+                wait = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._text_came.wait()
+
+    def _cut_due(self) -> float:
+        """Clock time at which pending text must go to synthesis."""
+        first_text_at = self.now() if self._first_text_at is None else self._first_text_at
+        if self._cutter.segmenter.awaits_first:
+            return first_text_at + self._first_piece.wait
+        utterance = self._utterances.get(self._turn_context_id or "")
+        lead = self._synthesizer.first_audio_secs + _LEAD_SECS
+        return utterance.runs_dry_at() - lead if utterance else first_text_at
+
+    async def _cut_pending_text(self) -> None:
+        if (piece := self._cutter.force()) is not None:
+            await self.stop_text_aggregation_metrics()
+            await self._handle_aggregated_text(self._aggregated_text_frame(piece))
+            self._text_came.set()
+
+    #
+    # Host of utterances
+    #
+
+    def now(self) -> float:
+        """Pipeline clock, in seconds."""
+        return nanoseconds_to_seconds(self.get_clock().get_time())
+
+    def keep_alive(self, utterance: Utterance) -> None:
+        """The utterance waits, but is not over.
+
+        Args:
+            utterance: Which.
+        """
+        self._refresh_audio_context(utterance.context_id)
+
+    async def append_audio(self, utterance: Utterance, pcm: bytes) -> None:
+        """Queue audio.
+
+        Args:
+            utterance: Whose.
+            pcm: 16-bit mono PCM at ``SAMPLE_RATE``.
+        """
+        frame = TTSAudioRawFrame(pcm, SAMPLE_RATE, 1, context_id=utterance.context_id)
+        await self.append_to_audio_context(utterance.context_id, frame)
+
+    async def word_heard(self, utterance: Utterance, piece: Piece, word: SpokenWord, at: float) -> None:
+        """Report a word through Pipecat's word-timestamp path.
+
+        Args:
+            utterance: Whose.
+            piece: Of which piece.
+            word: The word.
+            at: Clock time at which it is heard.
+        """
+        self.ledger.add(LedgerEntry(at, "heard", utterance.context_id, word.text))
+        offset = at - (utterance.record.began_at or at)
+        await self.add_word_timestamps(
+            [(word.text, offset)], utterance.context_id, includes_inter_frame_spaces=is_spaceless(piece.text)
+        )
+
+    async def piece_skipped(self, utterance: Utterance, piece: Piece, text: str, error: SynthesisError) -> None:
+        """Account for text that will not be heard.
+
+        Args:
+            utterance: Whose.
+            piece: Of which piece.
+            text: The text.
+            error: Why.
+        """
+        self.ledger.add(LedgerEntry(self.now(), "skipped", utterance.context_id, text, error.reason))
+        if piece.segment is not None:
+            for frame in self._sequencer.abandon(utterance.context_id, piece.segment):
+                await self.append_to_audio_context(utterance.context_id, frame)
+        # What cannot work is reported once, not for every piece that was under way.
+        if self.is_usable:
+            await self.push_error(error.reason, category=error.category)
+
+    async def utterance_done(self, utterance: Utterance) -> None:
+        """Close the audio context; its last audio may still be playing.
+
+        Args:
+            utterance: Which.
+        """
+        await self.append_to_audio_context(utterance.context_id, TTSStoppedFrame(context_id=utterance.context_id))
+        await self.remove_audio_context(utterance.context_id)
+
+    async def synthesize(self, text: str, *, phrase: bool) -> AsyncIterator[bytes]:
+        """Yield the audio of a text.
+
+        Args:
+            text: What to say.
+            phrase: Whether it may be spoken often.
+
+        Yields:
+            16-bit mono PCM at ``SAMPLE_RATE``.
+
+        Raises:
+            SynthesisError: If it failed for good, or broke off.
+        """
+        if not self.is_usable:
+            raise SynthesisError("The voice cannot be used any more.", ErrorCategory.APPLICATION)
+        async for chunk in self._synthesizer.synthesize(text, phrase=phrase):
+            yield chunk
+
+    async def _sent(self, text: str, reason: str) -> None:
+        self.ledger.add(LedgerEntry(self.now(), "sent", "", text, reason))
+        if reason != "cache":
+            await self.start_tts_usage_metrics(text)
+
+    #
+    # Settings
+    #
+
+    async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:  # type: ignore[override]  # as Pipecat's own
+        wanted = replace(self._settings)
+        wanted.apply_update(cast(ChirpTTSSettings, delta))
+        try:
+            check_settings(wanted)
+        except ConfigurationError as error:
+            await self.push_error(f"The voice stays as it was: {error}")
+            return {}
+        changed = await super()._update_settings(delta)
+        if changed:
+            self._synthesizer.close()
+            self._rate = SpeechRate(prior_rate(self._settings))
+        return changed
+
+    async def _report_discarded(self, characters: int) -> None:
+        if characters:
+            data = TTSDiscardedMetricsData(processor=self.name, value=characters)
+            await self.push_frame(MetricsFrame(data=[data]))
+
+    def _stop_everything(self) -> None:
+        self._synthesizer.close()
+        if self._pending_task is not None:
+            self._pending_task.cancel()
+        for utterance in self._utterances.values():
+            utterance.stop()
+        self._utterances.clear()

@@ -1,0 +1,70 @@
+"""Which voices Chirp 3 HD has, and whether a voice and a locale fit together."""
+
+import re
+
+from halfcascade.processors.errors import ConfigurationError
+
+# Facts B1: the same 30 speakers in every locale.
+_SPEAKERS = (
+    "Achernar Achird Algenib Algieba Alnilam Aoede Autonoe Callirrhoe Charon Despina Enceladus Erinome Fenrir Gacrux "
+    "Iapetus Kore Laomedeia Leda Orus Puck Pulcherrima Rasalgethi Sadachbia Sadaltager Schedar Sulafat Umbriel "
+    "Vindemiatrix Zephyr Zubenelgenubi"
+)
+VOICE_NAMES = frozenset(_SPEAKERS.split())
+# Facts B1: `speaking_rate` outside of this is refused.
+MIN_SPEAKING_RATE = 0.25
+MAX_SPEAKING_RATE = 2.0
+
+_VOICE = re.compile(r"(?P<locale>[a-z]{2,3}-(?:[A-Z]{2}|\d{3}))-Chirp3-HD-(?P<name>[A-Za-z]+)")
+_LOCALE = re.compile(r"[a-z]{2,3}-(?:[A-Z]{2}|\d{3})")
+
+
+def check_voice(voice: str | None, language: str | None, *, cloned: bool = False) -> None:
+    """Check voice and locale together, before anything is sent.
+
+    Args:
+        voice: Full voice name, such as ``ko-KR-Chirp3-HD-Kore``.
+        language: Locale, such as ``ko-KR``.
+        cloned: Whether an instant custom voice speaks instead; then only the locale counts.
+
+    Raises:
+        ConfigurationError: If the name is no Chirp 3 HD voice, or belongs to another locale. Google would refuse
+            either, but only once the first sentence is to be spoken (facts B1).
+    """
+    if not language or not _LOCALE.fullmatch(language):
+        raise ConfigurationError(
+            f"'{language}' is no locale the voice can speak: give language and region, such as en-US or ko-KR."
+        )
+    if cloned:
+        return
+    match = _VOICE.fullmatch(voice or "")
+    if not match:
+        raise ConfigurationError(
+            f"'{voice}' is no Chirp 3 HD voice, and only those can stream: "
+            f"use a name such as {language}-Chirp3-HD-Charon."
+        )
+    if match["name"] not in VOICE_NAMES:
+        raise ConfigurationError(
+            f"Chirp 3 HD has no voice called '{match['name']}': choose one of {', '.join(sorted(VOICE_NAMES))}."
+        )
+    if match["locale"] != language:
+        raise ConfigurationError(
+            f"The voice {voice} speaks {match['locale']}, but the language is {language}: "
+            f"use {language}-Chirp3-HD-{match['name']}, or set the language to {match['locale']}."
+        )
+
+
+def check_speaking_rate(rate: float | None) -> None:
+    """Check a speaking rate.
+
+    Args:
+        rate: Multiple of the voice's own speed, or None for 1.0.
+
+    Raises:
+        ConfigurationError: If Google would refuse it (facts B1).
+    """
+    if rate is not None and not MIN_SPEAKING_RATE <= rate <= MAX_SPEAKING_RATE:
+        raise ConfigurationError(
+            f"A speaking rate of {rate:g} is out of range: "
+            f"choose one from {MIN_SPEAKING_RATE:g} to {MAX_SPEAKING_RATE:g}, 1 being normal."
+        )

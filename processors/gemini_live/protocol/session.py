@@ -1,0 +1,408 @@
+"""One endless session over connections that end: a state machine without I/O.
+
+It is fed what happens and clock readings in seconds, and returns what is to be done. It has two parts: ``Link`` keeps
+the chain of connections, ``Exchange`` gets turns to the model and answers back. This module brings them together: what
+a new connection must know, when a turn may be sent, when a hand-over disturbs nobody.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from google.genai import types
+
+from halfcascade.processors.gemini_live.protocol import wording
+from halfcascade.processors.gemini_live.protocol.actions import Action, Report, SendContent, Usage
+from halfcascade.processors.gemini_live.protocol.exchange import Exchange
+from halfcascade.processors.gemini_live.protocol.history import History, Turn
+from halfcascade.processors.gemini_live.protocol.link import Handle, Link, LinkState, Renewal
+from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality, Refusal, Remedy
+from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.gemini_live.protocol.turns import TurnMachine
+
+_INVALID = 1007
+_QUIET_FAILURES = 2
+
+
+class SessionMachine:
+    """Decides what is sent when, on which connection.
+
+    Parameters:
+        link: The chain of connections.
+        context: The conversation as it was heard, live: what a fresh session is seeded from.
+    """
+
+    def __init__(
+        self,
+        model: LiveModel,
+        options: SessionOptions | None = None,
+        is_async: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Start without a connection.
+
+        Args:
+            model: Row of the model.
+            options: Patience.
+            is_async: Tells whether the named function outlives interruptions, so that the model need not wait for it.
+        """
+        self._options = options or SessionOptions()
+        self._todo: list[Action] = []
+        self.link = Link(model, self._options)
+        self._exchange = Exchange(self.link, self._options, is_async, self._todo)
+        self.context: Sequence[Any] = ()
+        self._seeding = False
+        self._user_speaking = False
+        self._bot_speaking = False
+        self._listening_until = 0.0
+        self._roll_back_at: float | None = None
+
+    @property
+    def model(self) -> LiveModel:
+        """Row of the model from the next connection on."""
+        return self.link.model
+
+    @property
+    def turns(self) -> TurnMachine:
+        """Whose answer comes, and whether it may be spoken."""
+        return self._exchange.turns
+
+    @property
+    def history(self) -> History:
+        """What the session's memory holds."""
+        return self._exchange.history
+
+    def deadline(self, now: float) -> float | None:
+        """Tell when ``tick`` has something to do.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            Clock reading, or None.
+        """
+        if self.link.state is LinkState.STOPPED:
+            return None
+        due = [self._exchange.deadline(), self.link.retry_at, self._roll_back_at]
+        if self.link.is_open:
+            due += [at for at in (*self.link.deadlines(), self._listening_until) if at > now]
+        elif self._exchange.pending is not None:
+            due.append(self._offline_at)
+        return min((at for at in due if at is not None), default=None)
+
+    # What happens to the connection.
+
+    def start(self, now: float) -> list[Action]:
+        """Open the first connection.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        self._open(resume=False)
+        return self._flush()
+
+    def opened(self, serial: int, modality: Modality, now: float) -> list[Action]:
+        """The server accepted the setup.
+
+        Args:
+            serial: Number of the connection.
+            modality: What was agreed.
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if not self.link.concerns(serial):
+            return []
+        self.link.opened(now)
+        self._exchange.deal(self.turns.reset(self.model, modality), now)
+        pending = self._exchange.pending
+        if self.link.resumed and self.link.handle is not None:
+            self.history.rollback(self.link.handle.mark)
+        else:
+            self._seed(pending.messages if pending else ())
+        if pending is not None and pending is not self._exchange.waiting:
+            self._exchange.queue(pending, now)
+        self._pump(now)
+        return self._flush()
+
+    def refused(self, serial: int, refusal: Refusal, now: float) -> list[Action]:
+        """The connection could not be opened.
+
+        Args:
+            serial: Number of the connection.
+            refusal: What it means.
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if not self.link.concerns(serial):
+            return []
+        again = self.link.refused(refusal, now)
+        hopeless = refusal.remedy is Remedy.GIVE_UP
+        worrying = refusal.remedy is Remedy.RETRY and self.link.failures == _QUIET_FAILURES + 1
+        self._todo.append(Report(refusal.line, error=hopeless or worrying, permanent=hopeless))
+        if hopeless:
+            self._exchange.give_up(self._exchange.pending)
+        if again is not None:
+            self._open(resume=again)
+        return self._flush()
+
+    def lost(self, serial: int, code: int, reason: str, now: float) -> list[Action]:
+        """The connection broke or was closed by the server.
+
+        Args:
+            serial: Number of the connection.
+            code: Websocket close code.
+            reason: The server's words.
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if not self.link.concerns(serial) or not self.link.is_open:
+            return []
+        # The session that took something it refuses is not resumed.
+        self.link.lost(now, resumable=code != _INVALID)
+        said = " ".join(reason.split())[:200] or "no reason given"
+        self._todo.append(
+            Report(f"Gemini Live closed the connection ({code}: {said}): going on with a new one.", error=False)
+        )
+        self._exchange.disconnected(refused=said if code == _INVALID else "")
+        self._open(resume=True)
+        return self._flush()
+
+    def closed(self, serial: int, now: float) -> list[Action]:
+        """The connection was closed as asked.
+
+        Args:
+            serial: Number of the connection.
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if not self.link.concerns(serial) or self.link.state is not LinkState.CLOSING:
+            return []
+        self._exchange.disconnected()
+        self._open(resume=self.link.renewal is not Renewal.FRESH)
+        return self._flush()
+
+    def stop(self) -> None:
+        """The pipeline ends: nothing more is sent or opened."""
+        self.link.state = LinkState.STOPPED
+
+    def message(self, serial: int, message: types.LiveServerMessage, now: float) -> list[Action]:
+        """Take one server message.
+
+        Args:
+            serial: Number of the connection it came on.
+            message: As parsed by google-genai.
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if not self.link.concerns(serial) or not self.link.is_open:
+            return []
+        self._exchange.received(message, now)
+        update, mark = message.session_resumption_update, self._exchange.mark
+        if update is not None and update.resumable and update.new_handle and mark is not None:
+            self.link.handle = Handle(update.new_handle, mark)
+        if message.go_away is not None:
+            self.link.goaway(message.go_away.time_left, now)
+        if message.usage_metadata is not None:
+            self._todo.append(Usage(message.usage_metadata))
+        self._pump(now)
+        return self._flush()
+
+    # What the conversation wants.
+
+    def submit(self, turn: Turn, now: float) -> list[Action]:
+        """Something is to be answered.
+
+        Args:
+            turn: The turn.
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if not turn.provisional:
+            self.context = turn.context
+        self._listening_until = 0.0
+        if self._roll_back_at is not None:
+            # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
+            # It also stops the answer, unless the model insists on finishing it.
+            self._roll_back_at = None
+            if self.turns.generating and not self.model.empty_turn_cancels:
+                self._exchange.undo(now)
+            else:
+                self._exchange.note(wording.WITHDRAWAL_NOTE)
+        self._exchange.queue(turn, now)
+        self._pump(now)
+        return self._flush()
+
+    def interrupt(self, now: float) -> list[Action]:
+        """The user began to speak.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        self._exchange.interrupt(now, bot_speaking=self._bot_speaking)
+        return self._flush()
+
+    def withdraw(self, now: float) -> list[Action]:
+        """The user's newest turn was sent too early, they go on speaking.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if self._exchange.withdraw():
+            self._roll_back_at = now + self._options.withdrawal_secs
+        return self._flush()
+
+    def speaking(self, now: float, *, user: bool | None = None, bot: bool | None = None) -> list[Action]:
+        """Somebody began or stopped speaking.
+
+        Args:
+            now: Clock reading.
+            user: New state of the user, or None.
+            bot: New state of the bot's voice, or None.
+
+        Returns:
+            What to do.
+        """
+        if user is not None:
+            self._user_speaking = user
+            # What they said is about to come as a turn: no moment to begin a hand-over.
+            self._listening_until = now if user else now + self._options.turn_grace_secs
+        if bot is not None:
+            self._bot_speaking = bot
+            if not bot and not self.turns.busy:
+                self._exchange.unheard = False
+        self._pump(now)
+        return self._flush()
+
+    def renew(self, model: LiveModel, renewal: Renewal, now: float) -> list[Action]:
+        """Settings changed: a hand-over before the next turn.
+
+        Args:
+            model: Row of the model from now on.
+            renewal: Whether the session can go on with them. Another model cannot, and a resumed session was seen to
+                keep its old instruction (facts C8).
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        self.link.model = model
+        self.link.renew(renewal)
+        if self.link.state is LinkState.STOPPED:
+            self._open(resume=False)
+        elif not self.link.is_open and renewal is Renewal.FRESH:
+            self.link.handle = None
+        self._pump(now)
+        return self._flush()
+
+    def result(self, call_id: str, response: dict[str, Any], now: float, *, speak: bool = True) -> list[Action]:
+        """A function returned.
+
+        Args:
+            call_id: Id of the call.
+            response: What to tell the model.
+            now: Clock reading.
+            speak: Whether the user is to hear what the model says to it.
+
+        Returns:
+            What to do.
+        """
+        if self._exchange.calls.returned(call_id, response, speak=speak):
+            self._pump(now)
+        return self._flush()
+
+    def tick(self, now: float) -> list[Action]:
+        """Let time pass.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What is due.
+        """
+        if self.link.state is LinkState.STOPPED:
+            return []
+        self._exchange.tick(now)
+        if self.link.retry_at is not None and now >= self.link.retry_at:
+            self._open(resume=True)
+        if self._roll_back_at is not None and now >= self._roll_back_at:
+            self._roll_back_at = None
+            self._exchange.undo(now)
+        pending = None if self.link.is_open else self._exchange.pending
+        if pending is not None and now >= self._offline_at:
+            self._exchange.give_up(pending, "Gemini Live cannot be reached: check the network connection.")
+        self._exchange.chase(now)
+        self._pump(now)
+        return self._flush()
+
+    def _pump(self, now: float) -> None:
+        """Do what can be done now: hand over, answer calls, send the turn that waits."""
+        if not self.link.is_open:
+            return
+        self._exchange.lower_fence(now)
+        if self._hand_over_now(now):
+            self._todo.append(self.link.close(now))
+        else:
+            self._exchange.proceed(now, user_speaking=self._user_speaking)
+
+    # Connections.
+
+    @property
+    def _offline_at(self) -> float:
+        """Clock reading at which a turn has waited for a connection for too long."""
+        return max(self.link.down_since, self._exchange.queued_at) + self._options.offline_secs
+
+    def _open(self, *, resume: bool) -> None:
+        if self._roll_back_at is not None:
+            # The connection broke before the withdrawn turn was undone: going back does it.
+            self._roll_back_at = None
+            self._exchange.rewind()
+        pending = self._exchange.pending
+        self._seeding = self.history.can_seed(self.context, pending.messages if pending else ())
+        self._todo.append(self.link.open(resume=resume, history=self._seeding))
+
+    def _seed(self, pending: Sequence[Any]) -> None:
+        """Give a fresh session its history, which knows only what was heard."""
+        if self.model.history_config and not self._seeding:
+            self.history.forget()
+            return  # the setup did not announce a history: what there is by now is told with the turn
+        contents = self.history.seed(self.context, pending)
+        if contents:
+            # Plain models wait with turnComplete=false; the others end the history with it (facts C2).
+            self._todo.append(SendContent(tuple(contents), complete=self.model.history_config))
+
+    def _hand_over_now(self, now: float) -> bool:
+        """Whether the connection is to be replaced at this moment: nobody must wait for it, nothing get lost."""
+        if not self.link.renewal_due(now):
+            return False
+        if self.turns.busy or self.turns.generating or self._exchange.calls:
+            return self.link.expired(now)  # until then the answer may still get through
+        if self.link.renewal_wanted:
+            return True
+        if self._exchange.waiting is not None:
+            return self.link.last_call(now)  # else the turn goes first, and the hand-over into its listening time
+        quiet = not self._user_speaking and now >= self._listening_until
+        return self.link.last_call(now) or (self.turns.closed and quiet)
+
+    def _flush(self) -> list[Action]:
+        todo = self._todo[:]
+        self._todo.clear()
+        return todo

@@ -1,0 +1,1 @@
+"""What is said to the recognizer and heard from it, without I/O."""

@@ -1,0 +1,432 @@
+"""Which audio goes to which recognition stream, and in which order the words come back: the ears without I/O.
+
+Audio is cut into *parts*, consecutive pieces of what the microphone gave. Each part is recognized by one request
+stream; if that stream fails, by another one that replays the part from the last final result on. Words are delivered in
+the order of the parts, whatever the order in which streams answer.
+
+The machine is fed audio, voice activity, responses and clock readings, and queues events for a shell that owns the
+sockets. All positions are counted in samples since the first audio; all times are seconds of one monotonic clock.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from halfcascade.processors.google_stt.protocol.audio import AudioHistory
+from halfcascade.processors.google_stt.protocol.events import (
+    AbortStream,
+    Event,
+    OpenStream,
+    Result,
+    StreamParams,
+    WordsLost,
+)
+from halfcascade.processors.google_stt.protocol.text import join_text
+from halfcascade.processors.google_stt.protocol.words import Part, WordQueue
+
+_FIRST_BACKOFF_SECS = 0.1
+_LONGEST_BACKOFF_SECS = 4.0
+
+
+@dataclass
+class _Stream:
+    part: Part
+    base: int
+    cursor: int
+    opened_at: float
+    flushed_at: float | None = None
+
+
+class SpeechStreams:
+    """The streams of one pair of ears.
+
+    Feed it with ``audio``, the voice activity methods, ``received``, ``ended`` and ``tick``; after each call, handle
+    what ``next_event`` returns until it returns None. ``deadline`` says when ``tick`` is due. For every open stream,
+    send what ``take`` returns and half-close when ``exhausted`` says so.
+    """
+
+    def __init__(self, sample_rate: int, params: StreamParams | None = None):
+        """Begin with silence.
+
+        Args:
+            sample_rate: Samples per second of the 16-bit mono audio.
+            params: When streams begin and end.
+        """
+        self._rate = sample_rate
+        self._params = params or StreamParams()
+        # The oldest audio of a stream that grew as old as it may, for as long as a retry is worth it.
+        oldest = self._params.max_stream_secs + self._params.rollover_grace_secs
+        longest = oldest + self._params.give_up_secs
+        self._history = AudioHistory(sample_rate, longest)
+        self._parts: list[Part] = []
+        self._streams: dict[int, _Stream] = {}
+        self._open: Part | None = None
+        self._events: deque[Event] = deque()
+        self._next_stream = 0
+        self._last_cut = 0
+        self._samples_lost = 0
+        self._failures = 0
+        self._speaking = False
+        self._paused = False
+        self._words = WordQueue(sample_rate)
+        # The part that a silence has cut which may turn out to be a mere pause.
+        self._tentative: Part | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``tick`` is due next, or None."""
+        times = [part.retry_at for part in self._parts if part.retry_at is not None]
+        times += [self._expiry(state) for state in self._streams.values() if state.part.end is not None]
+        return min(times, default=None)
+
+    @property
+    def failures(self) -> int:
+        """Failures of streams in a row."""
+        return self._failures
+
+    @property
+    def speaking(self) -> bool:
+        """Whether voice activity detection holds the user to be speaking; short pauses included."""
+        return self._speaking
+
+    def next_event(self) -> Event | None:
+        """Take the next event, in order."""
+        return self._events.popleft() if self._events else None
+
+    # What the microphone and the voice activity detector say
+
+    def audio(self, pcm: bytes, now: float) -> None:
+        """Take audio.
+
+        Args:
+            pcm: 16-bit little-endian mono.
+            now: Clock.
+        """
+        self._history.append(pcm)
+        if self._open is None and self._params.continuous:
+            self._begin_part(self._last_cut, now)
+        self._forget_old_audio()
+        if self._open is not None:
+            self._roll_over_if_old(self._open, now)
+
+    def speech_started(self, noticed_after_secs: float, now: float) -> None:
+        """Take note that the user speaks.
+
+        Args:
+            noticed_after_secs: For how long speech has been heard already.
+            now: Clock.
+        """
+        self._speaking, self._paused = True, False
+        self._words.expect()
+        self._ensure_part(noticed_after_secs, now)
+        self._deliver()
+
+    def speech_paused(self, silence_secs: float, now: float) -> None:
+        """Take note of a silence that may turn out to be the end of speech: have what was said so far recognized.
+
+        Args:
+            silence_secs: How long it has been silent.
+            now: Clock.
+        """
+        if not self._speaking:
+            return
+        self._paused = True
+        part = self._open
+        self._cut(silence_secs, now)
+        if part is not None and part.end is not None:
+            part.provisional = True
+            self._tentative = part
+        self._deliver()
+
+    def speech_resumed(self, noticed_after_secs: float, now: float) -> None:
+        """Take note that a silence was only a pause.
+
+        Args:
+            noticed_after_secs: For how long speech has been heard again.
+            now: Clock.
+        """
+        if not self._speaking:
+            return
+        self._paused = False
+        if not self._reopen_part(now):
+            self._ensure_part(noticed_after_secs, now)
+        self._deliver()
+
+    def speech_stopped(self, silence_secs: float, now: float) -> None:
+        """Take note that the user has stopped speaking.
+
+        Args:
+            silence_secs: How long it has been silent.
+            now: Clock.
+        """
+        self._speaking, self._paused, self._tentative = False, False, None
+        self._cut(silence_secs, now)
+        self._deliver()
+
+    # What the server says
+
+    def received(self, stream: int, results: Sequence[Result], now: float) -> None:
+        """Take the results of one response.
+
+        Args:
+            stream: Which stream it came from; answers of streams that were given up are ignored.
+            results: In the order of the response.
+            now: Clock.
+        """
+        state = self._streams.get(stream)
+        if state is None or not results:
+            return
+        self._failures = 0
+        if self._samples_lost:
+            self._events.append(WordsLost(self._samples_lost / self._rate))
+            self._samples_lost = 0
+        part = state.part
+        part.interim, part.interim_language, part.interim_end = "", "", 0
+        for result in results:
+            end = state.base + round(result.end * self._rate) if result.end else state.cursor
+            end = min(max(end, part.confirmed), state.cursor)
+            if result.is_final:
+                part.confirmed = end
+                if result.text.strip():
+                    part.add(result.text, result.language)
+            else:
+                part.interim = join_text(part.interim, result.text)
+                part.interim_language = result.language or part.interim_language
+                part.interim_end = end
+        self._deliver()
+
+    def ended(self, stream: int, failed: bool, now: float) -> None:
+        """Take note that a stream is over.
+
+        Args:
+            stream: Which one.
+            failed: Whether with an error, or too early for a reason unknown.
+            now: Clock.
+        """
+        state = self._streams.pop(stream, None)
+        if state is None:
+            return
+        part = state.part
+        part.stream = None
+        complete = not failed and state.flushed_at is not None
+        self._failures = 0 if complete else self._failures + 1
+        if complete or (part.end is not None and (part.confirmed >= part.end or self._is_stale(part, now))):
+            self._finish(part)
+        else:
+            part.retry_at = now + self._backoff()
+            self.tick(now)
+        self._deliver()
+
+    def abandon(self, now: float) -> None:
+        """Give up everything in flight: retrying is known to be of no use.
+
+        Args:
+            now: Clock.
+        """
+        for part in self._parts:
+            if part.end is None:
+                self._end_part(part, now)
+            self._finish(part)
+        for stream in list(self._streams):
+            self._abort(stream)
+        self._deliver()
+
+    def tick(self, now: float) -> None:
+        """Do what has become due.
+
+        Args:
+            now: Clock.
+        """
+        for number, state in list(self._streams.items()):
+            if state.part.end is not None and now >= self._expiry(state):
+                self._abort(number)
+                self._failures += 1
+                if self._is_stale(state.part, now):
+                    self._finish(state.part)
+                else:
+                    state.part.retry_at = now
+        for part in self._parts:
+            if part.retry_at is not None and now >= part.retry_at:
+                self._open_stream(part, now)
+        self._deliver()
+
+    # What the shell sends
+
+    def take(self, stream: int, max_bytes: int) -> bytes:
+        """Take audio to send on a stream.
+
+        Args:
+            stream: Which one.
+            max_bytes: Upper limit; an even number.
+
+        Returns:
+            Audio, or b"" if there is none to send now.
+        """
+        state = self._streams.get(stream)
+        if state is None:
+            return b""
+        end = self._history.end if state.part.end is None else state.part.end
+        stop = min(end, state.cursor + max_bytes // 2)
+        audio = self._history.read(state.cursor, stop)
+        state.cursor = max(state.cursor, stop)
+        return audio
+
+    def exhausted(self, stream: int, now: float) -> bool:
+        """Whether all audio of a stream has been taken, so that it must be half-closed.
+
+        Args:
+            stream: Which one.
+            now: Clock.
+        """
+        state = self._streams.get(stream)
+        if state is None:
+            return True
+        if state.part.end is None or state.cursor < state.part.end:
+            return False
+        if state.flushed_at is None:
+            state.flushed_at = now
+        return True
+
+    # Parts
+
+    def _ensure_part(self, noticed_after_secs: float, now: float) -> None:
+        if self._open is None:
+            back = round((noticed_after_secs + self._params.preroll_secs) * self._rate)
+            self._begin_part(max(self._last_cut, self._history.end - back), now)
+        if self._open is not None:
+            self._open.has_speech = True
+
+    def _reopen_part(self, now: float) -> bool:
+        """Take back a cut that may lie inside a word, and all that was heard up to it."""
+        part, self._tentative = self._tentative, None
+        unused = self._open if self._open is not None and not self._open.has_speech else None
+        if part is None or part.end is None or self._open is not unused:
+            return False
+        pause = self._history.end - part.end
+        again = self._history.end - part.confirmed_at_cut
+        if pause > self._params.reopen_secs * self._rate:
+            return False
+        if unused is not None:
+            self._drop(unused)
+        if again > self._params.longest_reopened_secs * self._rate:
+            self._begin_overlapping(part.start, part.end, now)
+            return True
+        self._drop(part)
+        self._parts.append(part)
+        self._words.take_back(part)
+        part.reopen()
+        self._open = part
+        self._last_cut = part.start
+        self._open_stream(part, now)
+        return True
+
+    def _drop(self, part: Part) -> None:
+        """Forget a part and abort its stream, if it has one."""
+        self._parts = [other for other in self._parts if other is not part]
+        if part.stream is not None:
+            self._abort(part.stream)
+
+    def _begin_part(self, start: int, now: float, *, overlaps: bool = False) -> None:
+        start = max(start, self._history.start)
+        part = Part(start=start, confirmed=start, overlaps=overlaps)
+        self._parts.append(part)
+        self._open = part
+        self._open_stream(part, now)
+
+    def _cut(self, silence_secs: float, now: float) -> None:
+        """End the open part here, if anything was said in it."""
+        part = self._open
+        if part is None or not part.has_speech:
+            return
+        part.speech_end = max(part.start, self._history.end - round(silence_secs * self._rate))
+        self._end_part(part, now)
+        if self._params.continuous:
+            self._begin_part(self._last_cut, now)
+
+    def _end_part(self, part: Part, now: float) -> None:
+        part.end = self._last_cut = self._history.end
+        part.confirmed_at_cut = part.confirmed
+        part.ended_at = now
+        self._open = None
+
+    def _roll_over_if_old(self, part: Part, now: float) -> None:
+        if part.stream is None:
+            return  # A retry replaces the stream anyway.
+        stream = self._streams[part.stream]
+        age = max(now - stream.opened_at, (self._history.end - stream.base) / self._rate)
+        quiet = not self._speaking or self._paused
+        if age < self._params.max_stream_secs + (0.0 if quiet else self._params.rollover_grace_secs):
+            return
+        end = self._history.end
+        if quiet:
+            self._end_part(part, now)
+            self._begin_part(end, now)
+            return
+        self._end_part(part, now)
+        self._begin_overlapping(part.start, end, now)
+
+    def _begin_overlapping(self, earliest: int, end: int, now: float) -> None:
+        """Begin a part before the end of the previous one, where most likely no word is cut."""
+        start = max(earliest, end - round(self._params.overlap_secs * self._rate))
+        self._begin_part(self._history.quietest(start, end), now, overlaps=True)
+        if self._open is not None:
+            self._open.has_speech = True
+
+    def _finish(self, part: Part) -> None:
+        """Nothing more comes for this part. Words that never became final are better than none (facts A6)."""
+        if part.interim.strip():
+            part.add(part.interim, part.interim_language)
+            part.interim = ""
+        part.retry_at = None
+        part.done = True
+
+    def _forget_old_audio(self) -> None:
+        if self._open is None and not self._parts:
+            # Speech is noticed late, so more than the pre-roll is kept.
+            keep = self._history.end - round((self._params.preroll_secs + 1.0) * self._rate)
+        else:
+            keep = min((part.confirmed for part in self._parts), default=self._history.end)
+        if self._tentative is not None:
+            keep = min(keep, self._tentative.confirmed_at_cut)
+        keep = min(keep, self._history.end - round(self._params.overlap_secs * self._rate))
+        lost = self._history.forget(keep)
+        if not lost:
+            return
+        for part in self._parts:
+            if part.confirmed < self._history.start:
+                part.confirmed = part.start = self._history.start
+        # Told in one when the server is back: it grows with every block of audio.
+        self._samples_lost += lost
+
+    # Streams
+
+    def _open_stream(self, part: Part, now: float) -> None:
+        part.retry_at = None
+        number, self._next_stream = self._next_stream, self._next_stream + 1
+        part.stream = number
+        part.interim, part.interim_end = "", 0
+        self._streams[number] = _Stream(part, base=part.confirmed, cursor=part.confirmed, opened_at=now)
+        self._events.append(OpenStream(number))
+
+    def _abort(self, number: int) -> None:
+        state = self._streams.pop(number)
+        state.part.stream = None
+        self._events.append(AbortStream(number))
+
+    def _is_stale(self, part: Part, now: float) -> bool:
+        return now - part.ended_at > self._params.give_up_secs
+
+    def _expiry(self, state: _Stream) -> float:
+        """When a stream whose part has ended counts as dropped."""
+        return (state.flushed_at or max(state.opened_at, state.part.ended_at)) + self._params.flush_timeout_secs
+
+    def _backoff(self) -> float:
+        """The first retry is immediate: most failures are a stream's end that came too early."""
+        if self._failures <= 1:
+            return 0.0
+        return min(_LONGEST_BACKOFF_SECS, _FIRST_BACKOFF_SECS * 2 ** min(self._failures - 2, 10))
+
+    def _deliver(self) -> None:
+        self._parts = self._words.deliver(self._parts, speaking=self._speaking, paused=self._paused)
+        while (event := self._words.next_event()) is not None:
+            self._events.append(event)

@@ -1,0 +1,536 @@
+"""The ears: Google Speech-to-Text v2, asked for its final at the moment the user falls silent."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.api_core import exceptions as google_errors
+from google.cloud import speech_v2
+from google.cloud.speech_v2.types import cloud_speech
+from loguru import logger
+from pipecat.frames.frames import (
+    CancelFrame,
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    UserAudioRawFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.services.google.stt import GoogleSTTService, GoogleSTTSettings
+from pipecat.services.stt_service import STTService
+from pipecat.transcriptions.language import Language
+from pipecat.utils.time import time_now_iso8601
+from pipecat.utils.types import is_given
+
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.frames import SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.google_clients import speech_client
+from halfcascade.processors.google_stt.models import check_features, check_languages, resolve_location, takes_adaptation
+from halfcascade.processors.google_stt.protocol.events import (
+    AbortStream,
+    Event,
+    FinalText,
+    InterimText,
+    LikelyComplete,
+    OpenStream,
+    Result,
+    SpeechCovered,
+    StreamParams,
+    WordsLost,
+)
+from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
+from halfcascade.processors.google_stt.protocol.text import is_unspaced
+
+# Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts A1).
+MAX_AUDIO_BYTES = 15_000
+# With every final flushed by a half-close and marked as such, this bounds only how long a turn waits for a final that
+# never comes. It lies above the slowest figure known for the server's own endpoint, 1.57 s (facts A6).
+TTFS_P99_SECS = 2.0
+# One failure is Google's way to end a stream; three in a row are an outage the user should hear of.
+_FAILURES_TO_REPORT = 3
+# Seconds of speech that Pipecat's own detectors have heard when they report it, if the frame does not say.
+_USUAL_START_SECS = 0.2
+
+_FEATURES = (
+    "enable_automatic_punctuation",
+    "enable_spoken_punctuation",
+    "enable_spoken_emojis",
+    "profanity_filter",
+    "enable_word_time_offsets",
+    "enable_word_confidence",
+)
+# Errors that a retry cannot mend, and what a person can do about each.
+_REMEDIES: dict[type[google_errors.GoogleAPICallError], str] = {
+    google_errors.InvalidArgument: "check the recognition model, its location and the languages",
+    google_errors.NotFound: "check the recognition model, its location and the project",
+    google_errors.PermissionDenied: "grant the account roles/speech.client and enable speech.googleapis.com",
+    google_errors.Unauthenticated: "run `gcloud auth application-default login`",
+    google_errors.MethodNotImplemented: "check SPEECH_EMULATOR_HOST: that server does not speak Speech-to-Text v2",
+}
+
+
+class GoogleStreamingSTTService(GoogleSTTService):
+    """Speech-to-Text v2 over streams that begin and end with the user's speech.
+
+    A request stream is half-closed when voice activity detection reports silence, so that Google flushes its final at
+    once instead of after its own endpoint; what the user says next goes to a new stream. Parts of one turn come as
+    several ``TranscriptionFrame`` in order, of which only the one that covers everything said so far is ``finalized``.
+
+    Needs voice activity frames, from a ``VADProcessor`` before it or an aggregator behind it. With
+    ``SpeechPausedFrame`` (see ``halfcascade.processors.turns.SpeechDetector``) the half-close happens tentatively,
+    after a silence much shorter than the one that ends speech.
+
+    Settings are those of Pipecat's ``GoogleSTTService``; ``languages`` also takes codes as strings, and ``["auto"]``.
+    """
+
+    Settings = GoogleSTTSettings
+    _settings: GoogleSTTSettings
+
+    def __init__(
+        self,
+        *,
+        client: speech_v2.SpeechAsyncClient | None = None,
+        project: str | None = None,
+        location: str | None = None,
+        settings: GoogleSTTSettings | None = None,
+        sample_rate: int | None = None,
+        streams: StreamParams | None = None,
+        eager: bool = False,
+        ttfs_p99_latency: float | None = TTFS_P99_SECS,
+        **kwargs: Any,
+    ):
+        """Check the settings; nothing is connected yet.
+
+        Args:
+            client: Client to use, or None for one from ``halfcascade.processors.google_clients``, made in ``setup``.
+            project: Project of ``client``.
+            location: Google Cloud location, or None for the one that serves the model.
+            settings: What to listen for.
+            sample_rate: Samples per second, or None for the pipeline's.
+            streams: When streams begin and end.
+            eager: Whether to push an ``EagerTranscriptionFrame`` when uncertain words already cover the speech.
+            ttfs_p99_latency: What Pipecat's turn strategies are told to wait for a final at most, in seconds.
+            **kwargs: Passed to ``STTService``.
+
+        Raises:
+            ConfigurationError: If model, location, languages and features do not go together.
+        """
+        defaults = self.Settings(
+            language=None,
+            languages=[Language.EN_US],
+            language_codes=None,
+            model="chirp_3",
+            use_separate_recognition_per_channel=False,
+            enable_automatic_punctuation=True,
+            enable_spoken_punctuation=False,
+            enable_spoken_emojis=False,
+            profanity_filter=False,
+            enable_word_time_offsets=False,
+            enable_word_confidence=False,
+            enable_interim_results=True,
+            enable_voice_activity_events=False,
+            adaptation=None,
+            denoiser_config=None,
+        )
+        if settings is not None:
+            defaults.apply_update(settings)
+        # GoogleSTTService's own constructor makes a client from application default credentials; ours comes from
+        # elsewhere, and nothing else it sets up is used.
+        STTService.__init__(
+            self, sample_rate=sample_rate, ttfs_p99_latency=ttfs_p99_latency, settings=defaults, **kwargs
+        )
+        self._wanted_location = location
+        self._location = self._checked_location()
+        self._params = streams or StreamParams()
+        self._eager = eager
+        self._eager_pending = False
+        self._own_client = client is None
+        self._speech_client = client
+        self._project_id = project or ""
+        # GoogleSTTService reconnects this one when a setting changes; every stream of ours takes the newest settings.
+        self._streaming_task = None
+        self._machine: SpeechStreams | None = None
+        self._pump_lock = asyncio.Lock()
+        self._stream_tasks: dict[int, asyncio.Task[None]] = {}
+        self._wakeups: dict[int, asyncio.Event] = {}
+        self._timer_changed = asyncio.Event()
+        self._timer_task: asyncio.Task[None] | None = None
+        self._outage_reported = False
+
+    @property
+    def location(self) -> str:
+        """The Google Cloud location in use."""
+        return self._location
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Make the client and let it connect while the audio devices open.
+
+        Args:
+            setup: Configuration object containing setup parameters.
+
+        Raises:
+            ConfigurationError: If there are no usable credentials.
+        """
+        await STTService.setup(self, setup)
+        if self._speech_client is None:
+            self._speech_client, self._project_id = speech_client(self._location)
+        self._connect_early()
+        self._machine = SpeechStreams(self.sample_rate, self._params)
+        self._timer_task = self.create_task(self._run_timer(), "stt_timer")
+        await self._call_event_handler("on_connected")
+
+    async def stop(self, frame: EndFrame) -> None:
+        """End all streams.
+
+        Args:
+            frame: The end frame.
+        """
+        await self._disconnect()
+        await STTService.stop(self, frame)
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """End all streams at once.
+
+        Args:
+            frame: The cancel frame.
+        """
+        await self._disconnect()
+        await STTService.cancel(self, frame)
+
+    async def cleanup(self) -> None:
+        """Release the client."""
+        await STTService.cleanup(self)
+        await self._disconnect()
+        if self._own_client and self._speech_client is not None:
+            await self._speech_client.transport.close()
+            self._speech_client = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take audio and voice activity.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        await super().process_frame(frame, direction)
+        if self._machine is None:
+            return
+        if isinstance(frame, VADUserStartedSpeakingFrame):
+            self._machine.speech_started(frame.start_secs or _USUAL_START_SECS, time.monotonic())
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._machine.speech_stopped(frame.stop_secs, time.monotonic())
+        elif isinstance(frame, SpeechPausedFrame):
+            self._machine.speech_paused(frame.secs, time.monotonic())
+        elif isinstance(frame, SpeechResumedFrame):
+            self._machine.speech_resumed(frame.secs, time.monotonic())
+        else:
+            return
+        if isinstance(frame, VADUserStartedSpeakingFrame | SpeechResumedFrame):
+            await self._withdraw_eager()
+        await self._pump()
+
+    async def process_audio_frame(self, frame: InputAudioRawFrame, direction: FrameDirection) -> None:
+        """Take audio; whether it is sent depends on voice activity.
+
+        Args:
+            frame: 16-bit mono audio at the service's sample rate.
+            direction: Where it goes.
+        """
+        if self._muted or not self.is_usable or not frame.audio or self._machine is None:
+            return
+        self._user_id = frame.user_id if isinstance(frame, UserAudioRawFrame) else ""
+        self._machine.audio(frame.audio, time.monotonic())
+        await self._pump()
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        """Not used: ``process_audio_frame`` hands audio to the streams itself.
+
+        Args:
+            audio: Ignored.
+
+        Yields:
+            Nothing of interest.
+        """
+        yield None
+
+    async def _update_settings(self, delta: GoogleSTTSettings) -> dict[str, Any]:  # type: ignore[override]
+        """Apply changed settings: streams opened from now on use them.
+
+        Args:
+            delta: What changes.
+
+        Returns:
+            The changed fields and their previous values.
+        """
+        before, location = self._settings.copy(), self._location
+        changed = await super()._update_settings(delta)
+        try:
+            self._location = self._checked_location()
+        except ConfigurationError as e:
+            self._settings = before
+            await self.push_error(str(e))
+            return {}
+        if self._location != location and self._own_client and self._speech_client is not None:
+            # Streams that are open go on with the client they have.
+            self._speech_client, self._project_id = speech_client(self._location)
+            self._connect_early()
+        return changed
+
+    # Events of the machine
+
+    async def _pump(self) -> None:
+        """Handle the machine's events, one caller at a time so that frames keep their order."""
+        machine = self._machine
+        if machine is None:
+            return
+        async with self._pump_lock:
+            while (event := machine.next_event()) is not None:
+                await self._handle_event(event)
+        for wakeup in self._wakeups.values():
+            wakeup.set()
+        self._timer_changed.set()
+
+    async def _handle_event(self, event: Event) -> None:
+        match event:
+            case OpenStream(stream):
+                self._start_stream(stream)
+            case AbortStream(stream):
+                if task := self._stream_tasks.pop(stream, None):
+                    await self.cancel_task(task)
+            case InterimText(text, language):
+                await self.push_frame(
+                    InterimTranscriptionFrame(text, self._user_id, time_now_iso8601(), self._language(language))
+                )
+            case LikelyComplete(text, language):
+                if self._eager:
+                    self._eager_pending = True
+                    await self.push_frame(
+                        EagerTranscriptionFrame(text, self._user_id, time_now_iso8601(), self._language(language))
+                    )
+            case FinalText(text, language, finalized):
+                await self._push_final(text, language, finalized)
+            case SpeechCovered():
+                self._eager_pending = False
+                await self.push_frame(SpeechCoveredFrame())
+            case WordsLost(secs):
+                await self.push_error(
+                    f"Speech-to-Text was away for too long: {secs:.1f} s of speech could not be recognized."
+                )
+
+    async def _push_final(self, text: str, language: str, finalized: bool) -> None:
+        if finalized:
+            self._eager_pending = False
+        await self.emit_stt_usage_metrics()
+        frame = TranscriptionFrame(
+            text, self._user_id, time_now_iso8601(), self._language(language), finalized=finalized
+        )
+        frame.includes_inter_frame_spaces = is_unspaced(text)
+        await self.push_frame(frame)
+        await self._handle_transcription(text, is_final=True, language=frame.language)
+
+    async def _withdraw_eager(self) -> None:
+        if self._eager_pending:
+            self._eager_pending = False
+            await self.push_frame(EagerEndOfTurnCancelFrame())
+
+    async def _run_timer(self) -> None:
+        """Call the machine back when something is due."""
+        while True:
+            self._timer_changed.clear()
+            machine = self._machine
+            deadline = machine.deadline if machine else None
+            delay = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                await asyncio.wait_for(self._timer_changed.wait(), delay)
+            except TimeoutError:
+                if machine is not None:
+                    machine.tick(time.monotonic())
+                    await self._pump()
+
+    # Streams
+
+    def _start_stream(self, stream: int) -> None:
+        if self._machine is None or self._speech_client is None:
+            return
+        self._wakeups[stream] = asyncio.Event()
+        running = self._run_stream(stream, self._machine, self._speech_client)
+        self._stream_tasks[stream] = self.create_task(running, f"stt_stream_{stream}")
+
+    async def _run_stream(self, stream: int, machine: SpeechStreams, client: speech_v2.SpeechAsyncClient) -> None:
+        """Send one stream's audio and hand its responses to the machine."""
+        usage, wakeup = _Usage(), self._wakeups[stream]
+        error: google_errors.GoogleAPICallError | None = None
+        try:
+            responses = await client.streaming_recognize(requests=self._requests(stream, machine, usage, wakeup))
+            async for response in responses:
+                usage.billed_secs = max(usage.billed_secs, _secs(response.metadata.total_billed_duration))
+                if response.results:
+                    machine.received(stream, _results(response), time.monotonic())
+                    self._outage_reported = False
+                    await self._pump()
+        except google_errors.GoogleAPICallError as e:
+            error = e
+        finally:
+            self._stream_tasks.pop(stream, None)
+            self._wakeups.pop(stream, None)
+            usage.over = True
+            # gRPC leaves a waiting request generator to itself: woken, it finds the stream over and ends.
+            wakeup.set()
+            self._stt_usage_pending_seconds += usage.secs
+        if error is not None and (remedy := _remedy(error)):
+            machine.abandon(time.monotonic())
+            await self.push_error(
+                f"Speech-to-Text refused the request ({_one_line(error)}): {remedy}.",
+                exception=error,
+                force_treat_as_permanent=True,
+            )
+        machine.ended(stream, failed=error is not None, now=time.monotonic())
+        if error is not None:
+            logger.debug("{}: stream {} ended: {}", self, stream, _one_line(error))
+            await self._report_outage(error, machine.failures)
+        await self._pump()
+
+    async def _requests(
+        self, stream: int, machine: SpeechStreams, usage: "_Usage", wakeup: asyncio.Event
+    ) -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
+        """Yield the configuration and then audio until the part ends; returning half-closes the stream."""
+        yield cloud_speech.StreamingRecognizeRequest(
+            recognizer=f"projects/{self._project_id}/locations/{self._location}/recognizers/_",
+            streaming_config=self._streaming_config(),
+        )
+        while True:
+            wakeup.clear()
+            while audio := machine.take(stream, MAX_AUDIO_BYTES):
+                usage.sent_secs += len(audio) / (2 * self.sample_rate)
+                yield cloud_speech.StreamingRecognizeRequest(audio=audio)
+            if usage.over or machine.exhausted(stream, time.monotonic()):
+                self._timer_changed.set()
+                return
+            await wakeup.wait()
+
+    async def _report_outage(self, error: Exception, failures: int) -> None:
+        if failures < _FAILURES_TO_REPORT or self._outage_reported:
+            return
+        self._outage_reported = True
+        message = f"Speech-to-Text cannot be reached ({_one_line(error)}): check the network; retrying."
+        await self._call_event_handler("on_connection_error", message)
+        await self.push_error(message, exception=error)
+
+    async def _disconnect(self) -> None:
+        if self._timer_task is not None:
+            await self.cancel_task(self._timer_task)
+            self._timer_task = None
+        if self._machine is None:
+            return
+        self._machine = None
+        for task in list(self._stream_tasks.values()):
+            await self.cancel_task(task)
+        self._stream_tasks.clear()
+        await self._call_event_handler("on_disconnected")
+
+    def _connect_early(self) -> None:
+        """Have the connection made now, so that the first words do not wait for it."""
+        channel = getattr(self._speech_client.transport, "grpc_channel", None) if self._speech_client else None
+        if channel is not None:
+            channel.get_state(try_to_connect=True)
+
+    # Settings
+
+    def _checked_location(self) -> str:
+        model = str(self._settings.model)
+        check_languages(model, self._get_language_codes())
+        check_features(model, [name for name in _FEATURES if getattr(self._settings, name)])
+        return resolve_location(model, self._wanted_location)
+
+    def _get_language_codes(self) -> list[str]:
+        languages = self._settings.languages if is_given(self._settings.languages) else []
+        return [self._language_code(language) for language in languages] or super()._get_language_codes()
+
+    def _language_code(self, language: Language | str) -> str:
+        """The code Google uses; what is no ``Language`` (``auto``, ``cmn-Hans-CN``) goes as it is."""
+        try:
+            return self.language_to_service_language(Language(language))
+        except ValueError:
+            return str(language)
+
+    def _language(self, code: str) -> Language | None:
+        codes = self._get_language_codes()
+        for candidate in (code, codes[0]):
+            try:
+                return Language(candidate)
+            except ValueError:
+                continue
+        return None
+
+    def _streaming_config(self) -> cloud_speech.StreamingRecognitionConfig:
+        config = cloud_speech.RecognitionConfig(
+            explicit_decoding_config=cloud_speech.ExplicitDecodingConfig(
+                encoding=cloud_speech.ExplicitDecodingConfig.AudioEncoding.LINEAR16,
+                sample_rate_hertz=self.sample_rate,
+                audio_channel_count=1,
+            ),
+            language_codes=self._get_language_codes(),
+            model=self._settings.model,
+            features=cloud_speech.RecognitionFeatures(**{name: getattr(self._settings, name) for name in _FEATURES}),
+        )
+        if (denoiser := self._get_denoiser_config()) is not None:
+            config.denoiser_config = denoiser
+        if (adaptation := self._get_speech_adaptation()) is not None:
+            if takes_adaptation(str(self._settings.model)):
+                config.adaptation = adaptation
+            else:
+                logger.warning("{}: the model {} takes no phrase hints.", self, self._settings.model)
+        return cloud_speech.StreamingRecognitionConfig(
+            config=config,
+            streaming_features=cloud_speech.StreamingRecognitionFeatures(
+                enable_voice_activity_events=self._settings.enable_voice_activity_events,
+                interim_results=self._settings.enable_interim_results,
+            ),
+        )
+
+
+@dataclass
+class _Usage:
+    """Audio of one stream: what was sent, what the server says it bills, and whether it is over."""
+
+    sent_secs: float = 0.0
+    billed_secs: float = 0.0
+    over: bool = False
+
+    @property
+    def secs(self) -> float:
+        return self.billed_secs or self.sent_secs
+
+
+def _results(response: cloud_speech.StreamingRecognizeResponse) -> list[Result]:
+    return [
+        Result(
+            text=result.alternatives[0].transcript if result.alternatives else "",
+            is_final=result.is_final,
+            end=_secs(result.result_end_offset),
+            language=result.language_code,
+        )
+        for result in response.results
+    ]
+
+
+def _secs(duration: Any) -> float:
+    """Seconds of a protobuf duration, which Google's library gives as a ``timedelta`` or None."""
+    return duration.total_seconds() if duration else 0.0
+
+
+def _remedy(error: google_errors.GoogleAPICallError) -> str | None:
+    return next((remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind)), None)
+
+
+def _one_line(error: Exception) -> str:
+    message = getattr(error, "message", None) or str(error)
+    return " ".join(message.split())

@@ -1,1 +1,0 @@
-"""Machinery of the ears: streams, their audio, and the words that come back."""

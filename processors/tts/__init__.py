@@ -1,1 +1,0 @@
-"""Machinery of the voice: from reply text to paced pieces of speech."""

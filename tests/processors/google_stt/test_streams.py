@@ -1,0 +1,353 @@
+"""The stream machine against a model of a recognizer: whatever fails, every word comes once and in order."""
+
+import heapq
+import itertools
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from halfcascade.processors.google_stt.protocol.events import (
+    AbortStream,
+    FinalText,
+    InterimText,
+    LikelyComplete,
+    OpenStream,
+    Result,
+    SpeechCovered,
+    StreamParams,
+    WordsLost,
+)
+from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
+from tests.processors.google_stt.model import BLOCK, RATE, Recognizer, Word, speak
+
+BLOCK_SECS = BLOCK / RATE
+
+
+@dataclass
+class Server:
+    """Recognizes on virtual time, answers late, and fails as told."""
+
+    machine: SpeechStreams
+    vocabulary: dict[int, int]
+    rng: random.Random
+    latency: tuple[float, float] = (0.02, 0.3)
+    drop: float = 0.0
+    early_end: float = 0.0
+    endpoint: float = 0.0
+    streams: dict[int, Recognizer] = field(default_factory=dict)
+    reported: dict[int, int] = field(default_factory=dict)
+    queue: list = field(default_factory=list)
+    serial: itertools.count = field(default_factory=itertools.count)
+    opened: int = 0
+
+    def open(self, stream: int) -> None:
+        self.streams[stream] = Recognizer(self.vocabulary)
+        self.reported[stream] = 0
+        self.opened += 1
+
+    def later(self, now: float, stream: int, what: str, payload=None) -> None:
+        at = now + self.rng.uniform(*self.latency)
+        # One stream's answers keep their order, as gRPC's do.
+        at = max([at, *(item[0] for item in self.queue if item[2] == stream)])
+        heapq.heappush(self.queue, (at, next(self.serial), stream, what, payload))
+
+    def step(self, now: float) -> None:
+        for stream, heard in list(self.streams.items()):
+            while audio := self.machine.take(stream, 15_000):
+                heard.audio += audio
+            if self.machine.exhausted(stream, now):
+                self.results(now, stream, final=True)
+                self.later(now, stream, "end")
+                del self.streams[stream]
+            elif self.rng.random() < self.drop:
+                self.later(now, stream, "fail")
+                del self.streams[stream]
+            elif self.rng.random() < self.early_end:
+                self.results(now, stream, final=self.rng.random() < 0.5)
+                self.later(now, stream, "end")
+                del self.streams[stream]
+            elif self.rng.random() < 0.1:
+                self.results(now, stream, final=self.rng.random() < self.endpoint)
+        while self.queue and self.queue[0][0] <= now:
+            _, _, stream, what, payload = heapq.heappop(self.queue)
+            if what == "results":
+                self.machine.received(stream, payload, now)
+            else:
+                self.machine.ended(stream, what == "fail", now)
+
+    def results(self, now: float, stream: int, final: bool) -> None:
+        words = self.streams[stream].words()[self.reported[stream] :]
+        if not words:
+            return
+        if final:
+            self.reported[stream] += len(words)
+        end = words[-1][1]
+        half = len(words) // 2
+        pieces = [words] if final or half == 0 else [words[:half], words[half:]]
+        payload = [Result(" ".join(w for w, _ in piece), final, piece[-1][1], "en-US") for piece in pieces]
+        assert payload[-1].end == end
+        self.later(now, stream, "results", payload)
+
+
+@dataclass
+class Ears:
+    """Runs the machine on virtual time over one recording with its voice activity."""
+
+    params: StreamParams = field(default_factory=StreamParams)
+    seed: int = 0
+    faults: dict = field(default_factory=dict)
+    tentative: bool = True
+    false_pauses: float = 0.0
+    events: list = field(default_factory=list)
+    now: float = 100.0
+
+    def run(self, samples: np.ndarray, tail: float = 8.0) -> None:
+        vocabulary = {int(v): int(np.count_nonzero(samples == v)) for v in np.unique(samples) if v}
+        self.machine = SpeechStreams(RATE, self.params)
+        self.server = Server(self.machine, vocabulary, random.Random(self.seed), **self.faults)
+        samples = np.concatenate([samples, np.zeros(round(tail * RATE), "<i2")])
+        loud = quiet = 0.0
+        paused, paused_at = False, 0.0
+        for i in range(0, len(samples) - BLOCK + 1, BLOCK):
+            block = samples[i : i + BLOCK]
+            self.now += BLOCK_SECS
+            self.machine.audio(block.tobytes(), self.now)
+            if np.any(block):
+                loud, quiet = loud + BLOCK_SECS, 0.0
+                if not self.machine.speaking and loud >= 0.15:
+                    self.machine.speech_started(loud, self.now)
+                elif paused and self.now - paused_at > 0.05:
+                    self.machine.speech_resumed(BLOCK_SECS, self.now)
+                    paused = False
+                elif self.machine.speaking and not paused and self.server.rng.random() < self.false_pauses:
+                    self.machine.speech_paused(BLOCK_SECS, self.now)
+                    paused, paused_at = True, self.now
+            else:
+                if paused and paused_at:
+                    # A detector that has heard sound after a pause says so before it calls the next silence.
+                    self.machine.speech_resumed(BLOCK_SECS, self.now)
+                    paused = False
+                loud, quiet = 0.0, quiet + BLOCK_SECS
+                if self.machine.speaking and quiet >= 0.25:
+                    self.machine.speech_stopped(quiet, self.now)
+                    paused = False
+                elif self.tentative and self.machine.speaking and quiet >= 0.08 and not paused:
+                    self.machine.speech_paused(quiet, self.now)
+                    paused, paused_at = True, 0.0
+            self.server.step(self.now)
+            if (deadline := self.machine.deadline) is not None and deadline <= self.now:
+                self.machine.tick(self.now)
+            self.drain()
+
+    def drain(self) -> None:
+        while (event := self.machine.next_event()) is not None:
+            self.events.append((self.now, event))
+            if isinstance(event, OpenStream):
+                self.server.open(event.stream)
+            elif isinstance(event, AbortStream):
+                self.server.streams.pop(event.stream, None)
+
+    def of(self, kind: type) -> list:
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+    @property
+    def heard(self) -> list[str]:
+        return " ".join(final.text for final in self.of(FinalText)).split()
+
+
+def words_of(lengths: list[int]) -> list[Word]:
+    return [Word(i + 1, length) for i, length in enumerate(lengths)]
+
+
+def silence(secs: float) -> np.ndarray:
+    return np.zeros(round(secs * RATE), "<i2")
+
+
+# The same examples every time, and no search for a smaller one: each runs a whole conversation.
+BOUNDED = settings(deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+WORD_LENGTHS = st.lists(st.integers(3_200, 11_000), min_size=1, max_size=8)
+# Bursts of words, and the silence after each: pauses within a turn, and ends of turns.
+TURNS = st.lists(st.tuples(WORD_LENGTHS, st.sampled_from([0.1, 0.14, 0.3, 0.6, 1.4, 3.0])), min_size=1, max_size=5)
+
+
+def build(turns: list[tuple[list[int], float]], gap: int = 0) -> tuple[np.ndarray, list[str]]:
+    words = words_of([length for lengths, _ in turns for length in lengths])
+    rest, pieces = iter(words), [silence(0.6)]
+    for lengths, pause in turns:
+        pieces += [speak([next(rest) for _ in lengths], gap), silence(pause)]
+    return np.concatenate(pieces), [word.text for word in words]
+
+
+@settings(BOUNDED, max_examples=80)
+@given(TURNS, st.integers(0, 10_000), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.3]))
+def test_no_word_is_lost_or_doubled(turns, seed, tentative, continuous, endpoint):
+    samples, said = build(turns)
+    ears = Ears(StreamParams(continuous=continuous), seed, {"endpoint": endpoint}, tentative)
+    ears.run(samples)
+    assert ears.heard == said
+    assert ears.of(FinalText)[-1].finalized or ears.of(SpeechCovered)
+
+
+@settings(BOUNDED, max_examples=80)
+@given(TURNS, st.integers(0, 10_000), st.sampled_from([0.002, 0.01, 0.03]), st.sampled_from([0.0, 0.01]), st.booleans())
+def test_no_word_is_lost_or_doubled_when_streams_fail(turns, seed, drop, early_end, continuous):
+    samples, said = build(turns)
+    ears = Ears(StreamParams(continuous=continuous), seed, {"drop": drop, "early_end": early_end, "endpoint": 0.1})
+    ears.run(samples, tail=20.0)
+    assert ears.heard == said
+
+
+@settings(BOUNDED, max_examples=80)
+@given(TURNS, st.integers(0, 10_000), st.sampled_from([0.02, 0.1]), st.sampled_from([0.0, 0.01]), st.booleans())
+def test_a_pause_noticed_inside_a_word_does_not_hurt_it(turns, seed, false_pauses, drop, continuous):
+    samples, said = build(turns)
+    faults = {"latency": (0.06, 0.3), "drop": drop, "endpoint": 0.1}
+    ears = Ears(StreamParams(continuous=continuous), seed, faults, false_pauses=false_pauses)
+    ears.run(samples, tail=20.0)
+    assert ears.heard == said
+
+
+@settings(BOUNDED, max_examples=60)
+@given(st.lists(st.integers(3_200, 9_000), min_size=8, max_size=40), st.integers(0, 10_000), st.sampled_from([0, 480]))
+def test_no_word_is_lost_or_doubled_when_a_stream_is_replaced_in_mid_speech(lengths, seed, gap):
+    samples, said = build([(lengths, 1.0)], gap)
+    params = StreamParams(max_stream_secs=2.0, rollover_grace_secs=1.0)
+    ears = Ears(params, seed, {"endpoint": 0.1})
+    ears.run(samples)
+    assert ears.heard == said
+    assert ears.server.opened > 1 or len(samples) < 4 * RATE
+
+
+def test_the_final_that_covers_the_turn_is_the_only_finalized_one():
+    samples, said = build([([4_000, 4_000], 0.14), ([4_000], 0.14), ([4_000, 4_000], 2.0)])
+    ears = Ears(faults={"latency": (0.2, 0.2)})
+    ears.run(samples)
+    finals = ears.of(FinalText)
+    assert ears.heard == said
+    assert [final.finalized for final in finals] == [False] * (len(finals) - 1) + [True]
+
+
+def test_a_stream_is_half_closed_at_the_pause_and_its_final_is_used_at_the_end_of_speech():
+    samples, said = build([([8_000], 2.0)])
+    ears = Ears(faults={"latency": (0.1, 0.1)})
+    ears.run(samples)
+    at, final = next((at, event) for at, event in ears.events if isinstance(event, FinalText))
+    end_of_speech = 100.0 + (0.6 * RATE + 8_000) / RATE
+    assert final == FinalText(said[0], "en-US", True)
+    assert at - end_of_speech == pytest.approx(0.25, abs=2 * BLOCK_SECS)
+
+
+def test_nothing_is_sent_while_nobody_speaks():
+    ears = Ears()
+    ears.run(silence(30.0))
+    assert ears.events == []
+
+
+def test_continuous_streams_are_replaced_in_silence():
+    ears = Ears(StreamParams(continuous=True, max_stream_secs=5.0))
+    ears.run(silence(16.0), tail=0.0)
+    assert ears.server.opened == 4
+    assert ears.of(FinalText) == []
+
+
+def test_interims_hold_head_and_tail_and_all_that_is_not_final_yet():
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(0.5).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    machine.received(0, [Result("to be", False, 0.2), Result(" or not", False, 0.3)], 0.1)
+    machine.received(0, [Result("to be or not", True, 0.3), Result("to", False, 0.4)], 0.2)
+    events = list(iter(machine.next_event, None))
+    assert [e.text for e in events if isinstance(e, InterimText)] == ["to be or not", "to be or not to"]
+
+
+def test_silence_after_uncertain_words_that_cover_the_speech_is_reported():
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    machine.take(0, 100_000)
+    machine.received(0, [Result("how are you", False, 0.6)], 0.1)
+    machine.speech_paused(0.1, 0.2)
+    assert LikelyComplete("how are you", "") in list(iter(machine.next_event, None))
+
+
+def test_a_flush_that_brings_no_words_is_reported():
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    machine.speech_stopped(0.2, 0.5)
+    machine.take(0, 100_000)
+    assert machine.exhausted(0, 0.5)
+    machine.ended(0, False, 0.7)
+    assert list(iter(machine.next_event, None)) == [OpenStream(0), SpeechCovered()]
+
+
+def test_a_stream_that_never_answers_counts_as_dropped():
+    machine = SpeechStreams(RATE, StreamParams(flush_timeout_secs=1.0))
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    machine.speech_stopped(0.2, 0.5)
+    machine.take(0, 100_000)
+    machine.exhausted(0, 0.5)
+    assert machine.deadline == pytest.approx(1.5)
+    machine.tick(1.6)
+    assert list(iter(machine.next_event, None)) == [OpenStream(0), AbortStream(0), OpenStream(1)]
+
+
+def test_words_that_never_became_final_are_used_when_the_stream_ends():
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    machine.received(0, [Result("good bye", False, 0.5, "en-GB")], 0.3)
+    machine.speech_stopped(0.2, 0.5)
+    machine.take(0, 100_000)
+    machine.exhausted(0, 0.5)
+    machine.ended(0, False, 0.7)
+    assert FinalText("good bye", "en-GB", True) in list(iter(machine.next_event, None))
+
+
+def test_retries_back_off():
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    delays, now = [], 0.0
+    for stream in range(6):
+        machine.ended(stream, True, now)
+        delays.append(0.0 if machine.deadline is None else machine.deadline - now)
+        now += delays[-1]
+        machine.tick(now)
+    assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.6])
+    assert machine.failures == 6
+
+
+def test_an_outage_longer_than_the_memory_is_reported_once_when_it_is_over():
+    params = StreamParams(max_stream_secs=3.0, rollover_grace_secs=1.0, give_up_secs=2.0)
+    machine = SpeechStreams(RATE, params)
+    machine.speech_started(0.0, 0.0)
+    for second in range(10):
+        machine.audio(silence(1.0).tobytes(), float(second))
+        machine.ended(second, True, float(second))
+        machine.tick(second + 0.99)
+    events = list(iter(machine.next_event, None))
+    assert not [event for event in events if isinstance(event, WordsLost)]
+    newest = max(event.stream for event in events if isinstance(event, OpenStream))
+    machine.received(newest, [Result("hi", False)], 11.0)
+    # Of ten seconds the six newest were kept.
+    (lost,) = [event.secs for event in iter(machine.next_event, None) if isinstance(event, WordsLost)]
+    assert lost == pytest.approx(4.0)
+
+
+def test_a_part_that_broke_after_all_its_time_is_replayed_from_its_beginning():
+    machine = SpeechStreams(RATE, StreamParams(max_stream_secs=2.0, rollover_grace_secs=0.5))
+    machine.speech_started(0.0, 0.0)
+    sound = np.arange(6 * RATE, dtype=np.int16)
+    for tenth in range(60):
+        machine.audio(sound[tenth * RATE // 10 : (tenth + 1) * RATE // 10].tobytes(), tenth / 10)
+    machine.ended(0, True, 6.0)
+    events = list(iter(machine.next_event, None))
+    again = [event.stream for event in events if isinstance(event, OpenStream)][-1]
+    assert machine.take(again, 15_000) == sound[:7_500].tobytes()
+    assert not [event for event in events if isinstance(event, WordsLost)]
