@@ -6,12 +6,13 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 export PYTHON
 
-.PHONY: demo talk test lint format bench pins clean help
+.PHONY: demo talk test test-slow lint format bench pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
 	@echo "make talk   talk over the microphone and loudspeaker"
 	@echo "make test   run the tests"
+	@echo "make test-slow   run the tests that take minutes"
 	@echo "make lint   check style and types"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 
@@ -27,6 +28,9 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py
 
 # mypy does not know the names that the build gives to the folders, so it reads them through links.
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
