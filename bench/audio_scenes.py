@@ -1,4 +1,6 @@
-"""Simulated conversations on an open loudspeaker (facts audio 4): does the bot hear itself, is the user heard over it?
+"""Simulated conversations on an open loudspeaker: does the bot hear itself, is the user heard over it?
+
+See facts/audio#echo.
 
 Nine scenes: three rooms by three delays, each with six utterances of the bot alone, five of the user alone, and six of
 both. Levels are active speech levels; the user is at -26 dBFS in the microphone.

@@ -39,9 +39,9 @@ class Settings(BaseSettings):
         greeting: Spoken when the conversation begins, or empty to let the user speak first.
         stt_model: Speech-to-Text v2 model.
         stt_languages: Locales to listen for; empty for just ``language``, ``auto`` to let ``chirp_3`` detect it.
-        stt_location: Location of Speech-to-Text, or None to take the one that serves the model (facts A3).
-        tts_location: Location of Text-to-Speech, or None for the global endpoint (facts B4).
-        speaking_rate: Speed of the voice, 0.25 to 2.0 (facts B1).
+        stt_location: Location of Speech-to-Text, or None to take the one that serves the model (facts/stt#models).
+        tts_location: Location of Text-to-Speech, or None for the global endpoint (facts/tts#locations).
+        speaking_rate: Speed of the voice, 0.25 to 2.0 (facts/tts#voices).
         tools: Whether the built-in tools (time, timers) are offered to the model.
         mcp_servers: MCP servers whose tools are offered too: commands or URLs.
         speculate: Ask the brain while it is still open whether the turn is over. Gains only where a turn sounds
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
 
     @property
     def voice_name(self) -> str:
-        """Full voice name: ``<locale>-Chirp3-HD-<name>`` (facts B1)."""
+        """Full voice name: ``<locale>-Chirp3-HD-<name>`` (facts/tts#voices)."""
         return self.voice if "-Chirp3-HD-" in self.voice else f"{self.language}-Chirp3-HD-{self.voice}"
 
     @property

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class SpeechLimits:
-    """Limits of Speech-to-Text v2 streams (facts A1, A2).
+    """Limits of Speech-to-Text v2 streams (facts/stt#requests, #limits).
 
     Parameters:
-        audio_bytes: Most bytes of audio in one message (facts A1: the server enforces 25,600).
+        audio_bytes: Most bytes of audio in one message (facts/stt#requests: the server enforces 25,600).
         max_duration: Seconds that a stream may be open.
-        idle: Seconds without a client message after which a stream is aborted (facts A2: observed from 5 to over 10).
+        idle: Seconds without a client message after which a stream is aborted (facts/stt#limits: observed from 5 to
+            over 10).
     """
 
     audio_bytes: int = 25_600
@@ -25,7 +26,7 @@ class SpeechLimits:
 
 @dataclass(frozen=True)
 class TtsLimits:
-    """Limits of Text-to-Speech (facts B2).
+    """Limits of Text-to-Speech (facts/tts#limits).
 
     Parameters:
         text_bytes: Most bytes of UTF-8 in one input. Whether Google counts an input or a stream is not known;

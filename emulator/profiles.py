@@ -37,7 +37,7 @@ class ListenerProfile:
         interim_lag: Seconds by which an interim result is behind the audio.
         endpoint: Seconds of silence (audio time) after which the server closes a portion by itself.
         final_latency: Seconds from that endpoint to the final result.
-        flush: Seconds from the client's half-close to the final result (facts A6: no public figure).
+        flush: Seconds from the client's half-close to the final result (facts/stt#half-close: no public figure).
     """
 
     interim_interval: float = 0.0
@@ -52,17 +52,18 @@ class ThinkerProfile:
     """How fast the Live session answers.
 
     Parameters:
-        setup: Seconds from the setup message to setupComplete (facts C10).
+        setup: Seconds from the setup message to setupComplete (facts/live#latency).
         first_token: Seconds from the end of the user's turn to the first piece of the reply.
         chars_per_second: Characters of reply text per second after that; 0 = all at once.
         piece_chars: Characters in one piece, at least; pieces end at word boundaries.
         transcript_lag: Seconds that the output transcription of a piece comes after the piece was generated.
-        audio_lag: Seconds that the audio of a piece comes after its transcription (facts C6: text leads).
-        audio_speed: Audio is sent this many times faster than real time (facts C6); 0 = as fast as possible.
+        audio_lag: Seconds that the audio of a piece comes after its transcription (facts/live#transcripts: text leads).
+        audio_speed: Audio is sent this many times faster than real time (facts/live#transcripts); 0 = as fast as
+            possible.
         speech_chars_per_second: Characters that one second of the model's own speech says.
-        playback_paced: Whether turnComplete waits for the imagined playback of the audio (facts C3).
-        interrupt: Seconds from a message that interrupts to ``interrupted`` (facts C5).
-        interrupt_end: Seconds from there to the interrupted turn's turnComplete (facts C5).
+        playback_paced: Whether turnComplete waits for the imagined playback of the audio (facts/live#server-messages).
+        interrupt: Seconds from a message that interrupts to ``interrupted`` (facts/live#interruption).
+        interrupt_end: Seconds from there to the interrupted turn's turnComplete (facts/live#interruption).
     """
 
     setup: float = 0.0
@@ -85,7 +86,7 @@ class SpeakerProfile:
     Parameters:
         first_audio: Seconds from an input to its first audio when nothing else is being spoken.
         speed: Audio is made this many times faster than real time; 0 = as fast as possible.
-        chunk: Seconds of audio in one response (facts B3).
+        chunk: Seconds of audio in one response (facts/tts#first-audio).
     """
 
     first_audio: float = 0.0

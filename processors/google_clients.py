@@ -35,10 +35,11 @@ _CREDENTIALS_REMEDY = (
 _CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000)]
 
 LIVE_SOCKET_OPTIONS: dict[str, Any] = {
-    # Live servers answer pings up to 30 s late; the websocket library would hang up after 20 s (facts C1).
+    # Live servers answer pings up to 30 s late; the websocket library would hang up after 20 s (facts/live#keepalive).
     "ping_interval": 30.0,
     "ping_timeout": 60.0,
-    # A hand-over waits for the old socket to be closed (facts C8): a server that never says goodbye must not hold it.
+    # A hand-over waits for the old socket to be closed (facts/live#lifetime): a server that never says goodbye must not
+    # hold it.
     "close_timeout": 1.0,
     "max_size": 16 * 1024 * 1024,
 }
@@ -51,7 +52,7 @@ class CloudAccess:
 
     Parameters:
         credentials: What authenticates calls.
-        project: The project that is billed, also part of the recognizer path (facts A1).
+        project: The project that is billed, also part of the recognizer path (facts/stt#requests).
     """
 
     credentials: Credentials
@@ -89,7 +90,8 @@ def speech_client(location: str = "global") -> tuple[speech_v2.SpeechAsyncClient
     """Make a Speech-to-Text v2 client. Must be called with the event loop running.
 
     Args:
-        location: Google Cloud location; decides the host, which must agree with the recognizer path (facts A1).
+        location: Google Cloud location; decides the host, which must agree with the recognizer path
+            (facts/stt#requests).
 
     Returns:
         The client, and the project for its recognizer paths.
@@ -110,7 +112,7 @@ def texttospeech_client(location: str | None = None) -> texttospeech_v1.TextToSp
     """Make a Text-to-Speech v1 client. Must be called with the event loop running.
 
     Args:
-        location: Region of the endpoint, or None for the global one (facts B4).
+        location: Region of the endpoint, or None for the global one (facts/tts#locations).
 
     Returns:
         The client.

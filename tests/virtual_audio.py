@@ -172,7 +172,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Room:
-    """An open-speaker echo path (facts audio 4).
+    """An open-speaker echo path (facts/audio#echo).
 
     Parameters:
         delay_secs: Travel time, on top of what the virtual devices themselves add.

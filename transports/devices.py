@@ -1,8 +1,8 @@
 """Audio devices: listed, chosen by name, checked before they are opened.
 
 PortAudio names devices as the system does, except on Linux desktops: there its ALSA back end shows one ``pulse`` device
-for everything that PulseAudio or PipeWire manages (facts audio 3). So where ``pactl`` answers, the sound server's own
-devices are listed instead, and one is opened by naming it to that ``pulse`` device through the environment.
+for everything that PulseAudio or PipeWire manages (facts/audio#devices). So where ``pactl`` answers, the sound server's
+own devices are listed instead, and one is opened by naming it to that ``pulse`` device through the environment.
 """
 
 import contextlib
@@ -141,7 +141,8 @@ class PortAudio:
     def format_for(self, device: Device, rate: int) -> StreamFormat:
         """Find a format that the device takes, its own rate first.
 
-        PyAudio ends the process when it opens an index that does not exist (facts audio 3), so this check comes first.
+        PyAudio ends the process when it opens an index that does not exist (facts/audio#devices), so this check comes
+        first.
 
         Args:
             device: What to open.

@@ -1,4 +1,4 @@
-"""The closes that end a Live connection (facts C4, C8, C9)."""
+"""The closes that end a Live connection (facts/live#models, #lifetime, #closes)."""
 
 from dataclasses import dataclass
 
@@ -29,17 +29,17 @@ def invalid(reason: str = "Request contains an invalid argument.") -> Refusal:
 
 
 def deadline() -> Refusal:
-    """Close a connection whose time is up (facts C8)."""
+    """Close a connection whose time is up (facts/live#lifetime)."""
     return Refusal(1011, "Deadline expired before operation could complete.")
 
 
 def internal() -> Refusal:
-    """Close because of a fault on the server's side (facts C4)."""
+    """Close because of a fault on the server's side (facts/live#models)."""
     return Refusal(1011, "Internal error encountered.")
 
 
 def model_not_found(name: str, version: str) -> Refusal:
-    """Refuse an unknown model (facts C9)."""
+    """Refuse an unknown model (facts/live#closes)."""
     return Refusal(1008, f"{name} is not found for API version {version}, or is not supported for bidiGenerateContent.")
 
 

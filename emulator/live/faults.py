@@ -37,7 +37,7 @@ class GoAway:
         turn: When this turn begins; None = not by turn. With neither, right after setupComplete.
         time_left: Seconds that the message promises.
         close_after: Seconds after which the connection is really closed; None = as promised.
-        mute: Whether nothing more is sent in between (facts C8: the server may fall silent).
+        mute: Whether nothing more is sent in between (facts/live#lifetime: the server may fall silent).
         times: How many connections it happens to; -1 = every one.
     """
 
@@ -74,14 +74,14 @@ class TurnFault:
 
     Parameters:
         turn: Which; None = every turn, also those that answer function results.
-        silent: No answer at all (facts C10: about 5 % on 3.1).
-        transcript_lag: Seconds that each piece's transcription comes after its audio, negative = before it (facts C6).
-            None = the profile's order.
-        after_turn_complete: The last transcript piece comes only after turnComplete (facts C6).
-        no_transcript: Audio only (facts C6: very short replies).
-        no_audio: Transcription only (facts C6: seen on 3.1).
-        phantom: Transcript without audio that follows a tool call (facts C6), "" = none.
-        refusal: The client's message is answered by this close (facts C9: 1007 in mid-session).
+        silent: No answer at all (facts/live#latency: about 5 % on 3.1).
+        transcript_lag: Seconds that each piece's transcription comes after its audio, negative = before it
+            (facts/live#transcripts). None = the profile's order.
+        after_turn_complete: The last transcript piece comes only after turnComplete (facts/live#transcripts).
+        no_transcript: Audio only (facts/live#transcripts: very short replies).
+        no_audio: Transcription only (facts/live#transcripts: seen on 3.1).
+        phantom: Transcript without audio that follows a tool call (facts/live#transcripts), "" = none.
+        refusal: The client's message is answered by this close (facts/live#closes: 1007 in mid-session).
     """
 
     turn: int | None = None
@@ -107,9 +107,9 @@ class LiveFaults:
         refuse_handles: How many resumptions are refused although the handle is good.
         refuse_handles_with: How.
         forget_closed_after: Seconds for which the server believes that a closed connection is still open, so that
-            resuming its session is refused with 1011 (facts C8).
-        keep_instruction: A resumed session keeps its first system instruction (facts C8).
-        pong_delay: Seconds before a ping is answered (facts C1: 8 to 30 s were measured).
+            resuming its session is refused with 1011 (facts/live#lifetime).
+        keep_instruction: A resumed session keeps its first system instruction (facts/live#lifetime).
+        pong_delay: Seconds before a ping is answered (facts/live#keepalive: 8 to 30 s were measured).
         framing: How serverContent fields are packed: one field a message, as many as are due in one, pieces cut in two
             with empty frames between, or any of these at random.
         seed: For ``random`` and ``split``.

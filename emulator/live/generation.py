@@ -1,4 +1,7 @@
-"""The model's side of a session: what it says when, and how it stops (facts C3, C5, C6, C7)."""
+"""The model's side of a session: what it says when, and how it stops.
+
+See facts/live#server-messages, #interruption, #transcripts, #tools.
+"""
 
 import functools
 import itertools
@@ -150,7 +153,7 @@ class Generation:
         return turn
 
     def _announce(self, reply: Reply, now: float) -> None:
-        """Send the empty frames that come before a reply of 3.x (facts C3)."""
+        """Send the empty frames that come before a reply of 3.x (facts/live#server-messages)."""
         if self._output.packs:
             at = max(now, reply.not_before)
             self._agenda.add(at, lambda _: self._output.send({}), reply.number)
@@ -351,7 +354,7 @@ class Generation:
         self._on_over(now)
 
     def _close_interrupted(self, turn: Turn, now: float) -> None:
-        """Send interrupted, then turnComplete, never generationComplete (facts C3)."""
+        """Send interrupted, then turnComplete, never generationComplete (facts/live#server-messages)."""
         end_at = now + self._context.profile.interrupt_end
         interrupted = functools.partial(self._output.content, {"interrupted": True})
         if self._context.script.faults.interrupted_after_turn_complete:
@@ -364,7 +367,7 @@ class Generation:
         self._not_before = end_at
 
     def _cancel_calls(self, turn: Turn) -> None:
-        """Discard the turn's calls that were not answered (facts C5)."""
+        """Discard the turn's calls that were not answered (facts/live#interruption)."""
         ids = [identity for identity in self._calls if identity in turn.calls]
         if not ids:
             return

@@ -37,7 +37,7 @@ class Endpoint:
 
 
 def endpoint(path: str) -> Endpoint | None:
-    """Read a websocket request's path, or give None if it is no Live path (facts C1)."""
+    """Read a websocket request's path, or give None if it is no Live path (facts/live#endpoints)."""
     plain = _plain(path)
     if match := _DEVELOPER.fullmatch(plain):
         return Endpoint("developer", match[1], constrained=bool(match[2]))
@@ -47,7 +47,7 @@ def endpoint(path: str) -> Endpoint | None:
 
 
 def check_caller(request: Request, where: Endpoint, api_key: str | None) -> Refusal | None:
-    """Check who calls (facts C1).
+    """Check who calls (facts/live#endpoints).
 
     Args:
         request: The opening request; the key is in a header (SDK) or in the query (raw clients).

@@ -30,7 +30,7 @@ _KINDS = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpd
 
 @dataclass(frozen=True)
 class Limits:
-    """How long things last, in seconds (facts C8).
+    """How long things last, in seconds (facts/live#lifetime).
 
     Parameters:
         connection: A connection.
@@ -180,13 +180,13 @@ class LiveMachine:
             return
         config = self._live_context.config
         if config.affective_dialog and config.model.affective_dialog == "close":
-            # 3.8 takes it at setup and closes on the first message (facts C4).
+            # 3.8 takes it at setup and closes on the first message (facts/live#models).
             raise invalid()
         self._messages += 1
         if self._ready:
             self._live_turns.handle(kind, body, now)
         else:
-            # Clients should wait for setupComplete (facts C2); one that does not is served in order.
+            # Clients should wait for setupComplete (facts/live#client-messages); one that does not is served in order.
             self._early.append((kind, body))
 
     def _parse(self, data: str | bytes) -> tuple[str, dict[str, Any]]:
@@ -222,7 +222,7 @@ class LiveMachine:
     def _setup_complete(self, now: float) -> None:
         context = self._live_context
         self._ready = True
-        # Vertex adds an id (facts C2).
+        # Vertex adds an id (facts/live#client-messages).
         complete = {"sessionId": f"emulated-{context.session.id}"} if self._surface == "vertex" else {}
         self._output.send({"setupComplete": complete})
         context.touched = True
@@ -244,7 +244,8 @@ class LiveMachine:
             self._agenda.add(now + (fault.at or 0.0), functools.partial(self._go_away, fault))
 
     def _end_session(self, session: Session, *, compressed: bool) -> None:
-        # After the 58-minute close a handle worked once more (facts C8); without compression the session is spent.
+        # After the 58-minute close a handle worked once more (facts/live#lifetime); without compression the session is
+        # spent.
         session.over = not compressed
         session.started = float("inf")
         raise deadline()
@@ -256,18 +257,18 @@ class LiveMachine:
         self._agenda.add(now + after, lambda _: self._close_at_deadline())
 
     def _close_at_deadline(self) -> None:
-        # Facts C9: Vertex says it otherwise.
+        # facts/live#closes: Vertex says it otherwise.
         raise Refusal(1000, "The operation was cancelled.") if self._surface == "vertex" else deadline()
 
     def _announce_resumption(self) -> None:
-        """Give out a handle, or say that there is none just now, if updates were asked for (facts C8)."""
+        """Give out a handle, or say that there is none just now, if updates were asked for (facts/live#lifetime)."""
         context = self._context
         if context is None or not self._ready or not context.touched:
             return
         context.touched = False
         if not context.config.resumption:
             return
-        # Not while generating or running functions (facts C8).
+        # Not while generating or running functions (facts/live#lifetime).
         resumable = self._live_turns.generation.at_rest
         update: dict[str, Any]
         if resumable:

@@ -1,4 +1,4 @@
-"""What each Live model accepts and how it behaves, as data (facts C4)."""
+"""What each Live model accepts and how it behaves, as data (facts/live#models)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,16 +22,16 @@ class LiveModel:
         scheduling: Whether ``FunctionResponse.scheduling`` is accepted. For 3.8 the reports disagree; the strict
             reading is served, because the safe client never sends it.
         interaction_status: Whether turns end with an ``interactionStatus``.
-        idle_filler: What it says to an empty turn while idle; "" = nothing (facts C5).
-        unasked_transcription: Whether transcripts come without being configured (facts C6).
-        thought_parts: Whether replies start with ``thought: true`` parts (facts C6).
+        idle_filler: What it says to an empty turn while idle; "" = nothing (facts/live#interruption).
+        unasked_transcription: Whether transcripts come without being configured (facts/live#transcripts).
+        thought_parts: Whether replies start with ``thought: true`` parts (facts/live#transcripts).
         affective_dialog: ``accept``, ``refuse`` at setup, or ``close`` on the first message after it.
         role_required: Whether clientContent without a role closes the connection.
         client_content_interrupts: Whether clientContent interrupts a running generation; otherwise it is answered in
-            order (facts C5, 2.5).
+            order (facts/live#interruption, 2.5).
         packs_fields: Whether transcript and audio that are due together share a message, and empty frames come between
-            (facts C3).
-        thoughts: Tokens it thinks before a reply, billed apart (facts C3).
+            (facts/live#server-messages).
+        thoughts: Tokens it thinks before a reply, billed apart (facts/live#server-messages).
         input_tokens: Context window.
         output_tokens: Longest reply.
     """

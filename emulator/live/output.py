@@ -1,4 +1,4 @@
-"""What a connection sends, and how serverContent fields are packed into messages (facts C3)."""
+"""What a connection sends, and how serverContent fields are packed into messages (facts/live#server-messages)."""
 
 import random
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Output:
         self.closed = False
         self.muted = False
         self.packs = False
-        """Whether the model packs different fields that are due together, as 3.x does (facts C3)."""
+        """Whether the model packs different fields that are due together, as 3.x does (facts/live#server-messages)."""
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message."""

@@ -1,4 +1,4 @@
-"""One reply of the model: when which part of it goes out (facts C3, C5, C6)."""
+"""One reply of the model: when which part of it goes out (facts/live#server-messages, #interruption, #transcripts)."""
 
 import base64
 import functools
@@ -66,7 +66,7 @@ class Reply:
         number: Unique within the connection.
         pace: How its parts follow each other.
         not_before: When its first part may go out.
-        message: What of it is in the history: as much as was sent, never more (facts C5).
+        message: What of it is in the history: as much as was sent, never more (facts/live#interruption).
         calls: Functions it calls.
         text: What was generated so far.
         transcript: What was transcribed to the client so far.
@@ -149,7 +149,7 @@ class Reply:
         self.message.parts = [*([kept] if kept else []), *others]
 
     def tokens(self) -> dict[str, int]:
-        """Count what was sent, by modality (facts C3, C10)."""
+        """Count what was sent, by modality (facts/live#server-messages, #latency)."""
         if not self.pace.voice:
             return {"TEXT": text_tokens(self.message.text)}
         return {"TEXT": text_tokens(self.transcript), "AUDIO": round(self.sent_seconds * AUDIO_TOKENS_PER_SECOND)}

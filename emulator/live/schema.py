@@ -1,8 +1,9 @@
 """Field names of the client's messages, and the check that the real service makes of them.
 
-The service parses JSON into protocol buffers: it accepts ``snake_case`` and ``camelCase`` for every field (facts C2)
-and closes with 1007 on names it does not know (facts C4). ``normalize`` does both: it returns the message in camelCase
-and leaves alone what is free-form (function arguments, results, JSON schemas, labels).
+The service parses JSON into protocol buffers: it accepts ``snake_case`` and ``camelCase`` for every field
+(facts/live#client-messages) and closes with 1007 on names it does not know (facts/live#models). ``normalize`` does
+both: it returns the message in camelCase and leaves alone what is free-form (function arguments, results, JSON schemas,
+labels).
 """
 
 import re
@@ -229,7 +230,8 @@ def _client_message(**extra_setup: Any) -> _Message:
 
 _HISTORY = _Message({"initialHistoryInClientContent": _BOOL})
 _PROACTIVITY = _Message({"proactiveAudio": _BOOL})
-# historyConfig is the Developer API's (facts C2), proactivity v1alpha's alone there (facts C4), contextUpdate Vertex's.
+# historyConfig is the Developer API's (facts/live#client-messages), proactivity v1alpha's alone there
+# (facts/live#models), contextUpdate Vertex's.
 _BY_VERSION = {
     "v1beta": _client_message(historyConfig=_HISTORY),
     "v1alpha": _client_message(historyConfig=_HISTORY, proactivity=_PROACTIVITY),

@@ -306,7 +306,7 @@ class _Connection:
 
 
 def _delay_pongs(connection: ServerConnection, faults: LiveFaults) -> None:
-    """Let a connection answer pings late (facts C1); websockets answers them by itself, at once."""
+    """Let a connection answer pings late (facts/live#keepalive); websockets answers them by itself, at once."""
     protocol = connection.protocol
     send_frame = protocol.send_frame
 

@@ -1,4 +1,4 @@
-"""A Live session: the conversation the server holds, and the handles that bring it back (facts C8)."""
+"""A Live session: the conversation the server holds, and the handles that bring it back (facts/live#lifetime)."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from halfcascade.emulator.live.usage import message_tokens
 from halfcascade.emulator.minds.base import Message
 
 HANDLE_LIFETIME = 2 * 3600.0
-"""Seconds that a handle is good for after its session's connection ended (facts C8)."""
+"""Seconds that a handle is good for after its session's connection ended (facts/live#lifetime)."""
 
 # Named in public code as what a dead or unknown handle gives.
 _UNKNOWN_HANDLE = "Invalid session handle"
@@ -59,7 +59,7 @@ class Session:
         return counts
 
     def compress(self, config: SessionConfig, compression: Compression) -> bool:
-        """Slide the context window: cut whole turns off the front, at a user's turn (facts C8).
+        """Slide the context window: cut whole turns off the front, at a user's turn (facts/live#lifetime).
 
         Returns:
             Whether anything was cut.
@@ -130,7 +130,7 @@ class SessionStore:
 
         Raises:
             Refusal: 1007 or 1008 for a handle that is unknown or too old, 1007 for another model, 1011 while another
-                connection holds the session (facts C8).
+                connection holds the session (facts/live#lifetime).
         """
         snapshot = self._snapshots.get(config.handle)
         if snapshot is None:
@@ -141,7 +141,7 @@ class SessionStore:
         if session.over or now > session.ended + self._handle_lifetime:
             raise Refusal(1008, _EXPIRED_HANDLE)
         if snapshot.model_name != config.model_name:
-            # The model is the one thing that may not change on resumption (facts C2).
+            # The model is the one thing that may not change on resumption (facts/live#client-messages).
             raise invalid()
         session.messages = [_copy(message) for message in snapshot.messages]
         session.open_until = math.inf

@@ -1,4 +1,4 @@
-"""The setup message: what it asks for, and what makes the service refuse it (facts C2, C4)."""
+"""The setup message: what it asks for, and what makes the service refuse it (facts/live#client-messages, #models)."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from halfcascade.emulator.live.errors import invalid, model_not_found
 from halfcascade.emulator.live.models import LiveModel, Surface, find_model
 
-# Sliding windows cut at 80 % of the window, down to half of that, unless told otherwise (facts C8).
+# Sliding windows cut at 80 % of the window, down to half of that, unless told otherwise (facts/live#lifetime).
 _TRIGGER_SHARE = 0.8
 _TARGET_SHARE = 0.5
 
@@ -36,7 +36,8 @@ class SessionConfig:
         system_instruction: Its text, or "".
         tools: Function declarations as sent.
         language_code: Locale of the speech config, or "".
-        seeded: Whether clientContent is taken as history and only realtimeInput is answered (facts C2).
+        seeded: Whether clientContent is taken as history and only realtimeInput is answered
+            (facts/live#client-messages).
         resumption: Whether sessionResumptionUpdates are wanted.
         handle: What to resume, or "".
         transparent: Whether updates name the last consumed client message.
@@ -61,7 +62,7 @@ class SessionConfig:
     include_thoughts: bool = False
 
     def is_non_blocking(self, function: str) -> bool:
-        """Tell whether the conversation goes on while a function runs (facts C4, C7)."""
+        """Tell whether the conversation goes on while a function runs (facts/live#models, #tools)."""
         declared = next((tool.get("behavior", "") for tool in self.tools if tool.get("name") == function), "")
         if not self.model.switchable_tools or declared in ("", "UNSPECIFIED"):
             return self.model.non_blocking_tools
@@ -121,7 +122,7 @@ def function_declarations(tools: list[dict[str, Any]], model: LiveModel) -> tupl
     """Collect the function declarations of a list of tools.
 
     Raises:
-        Refusal: If one asks for a behaviour that the model refuses (facts C4).
+        Refusal: If one asks for a behaviour that the model refuses (facts/live#models).
     """
     declarations = tuple(function for tool in tools for function in tool.get("functionDeclarations", []))
     for function in declarations:

@@ -1,4 +1,7 @@
-"""The user's side of a session: what is said becomes history, and starts or interrupts the model (facts C2, C5, C7)."""
+"""The user's side of a session: what is said becomes history, and starts or interrupts the model.
+
+See facts/live#client-messages, #interruption, #tools.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,18 +68,19 @@ class Turns:
             if not context.config.model.client_content_interrupts and not generation.complete:
                 self._queued.append(("clientContent", body))
                 return
-            # Any clientContent interrupts, whatever it holds (facts C2, C5).
+            # Any clientContent interrupts, whatever it holds (facts/live#client-messages, #interruption).
             self._interrupt(now, [("clientContent", body)] if messages else [])
             return
         context.session.messages += messages
         context.touched = True
         if self._seeding:
-            # History before the conversation triggers no model call (facts C2).
+            # History before the conversation triggers no model call (facts/live#client-messages).
             self._seeding = not complete
             return
         self._accumulated = self._accumulated or bool(messages)
         if not complete or context.config.seeded:
-            # With historyConfig, inference waits for a realtime input also later in the session (facts C2).
+            # With historyConfig, inference waits for a realtime input also later in the session
+            # (facts/live#client-messages).
             return
         if self._accumulated:
             self._begin_turn(now)
@@ -90,11 +94,12 @@ class Turns:
         if text is None:
             return
         if self.generation.complete:
-            # Between generationComplete and turnComplete a message may count as an interruption (facts C3).
+            # Between generationComplete and turnComplete a message may count as an interruption
+            # (facts/live#server-messages).
             self._interrupt(now, [("realtimeInput", body)])
             return
         if self.generation.active:
-            # Realtime text does not interrupt (facts C2): it is answered after the reply.
+            # Realtime text does not interrupt (facts/live#client-messages): it is answered after the reply.
             self._queued.append(("realtimeInput", body))
             return
         self._seeding = False
@@ -114,7 +119,7 @@ class Turns:
                 results.append(FunctionResult(call.name, response.get("response", {}), call.id))
                 scheduling.add(response.get("scheduling", "WHEN_IDLE"))
         if not results:
-            # An unknown id is ignored, not refused (facts C4).
+            # An unknown id is ignored, not refused (facts/live#models).
             return
         self._context.session.messages.append(Message("user", list(results)))
         self._context.touched = True
@@ -137,7 +142,7 @@ class Turns:
             context.config = replace(context.config, tools=tools)
 
     def _is_instruction(self, content: dict[str, Any]) -> bool:
-        """Take a system turn, which replaces the instruction on Vertex and is refused elsewhere (facts C4)."""
+        """Take a system turn, which replaces the instruction on Vertex and is refused elsewhere (facts/live#models)."""
         context = self._context
         if content.get("role") != "system" or context.surface != "vertex":
             return False
@@ -148,7 +153,7 @@ class Turns:
         role = content.get("role", "")
         parts = content.get("parts", [])
         if any("functionCall" in part or "functionResponse" in part for part in parts):
-            # Function parts are not accepted in clientContent (facts C2).
+            # Function parts are not accepted in clientContent (facts/live#client-messages).
             raise invalid()
         if role not in ("user", "model") and (role or self._context.config.model.role_required):
             raise invalid("Please use a valid role: user, model.")
@@ -174,7 +179,7 @@ class Turns:
         if config.compression is not None:
             session.compress(config, config.compression)
         elif sum(session.tokens(config).values()) >= config.model.input_tokens:
-            # A full context without compression (facts C8).
+            # A full context without compression (facts/live#lifetime).
             raise invalid()
 
     def _interrupt(self, now: float, then: list[tuple[str, dict[str, Any]]]) -> None:

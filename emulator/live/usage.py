@@ -1,4 +1,7 @@
-"""Token counts: estimates of the right size, so that clients can account for them (facts C3, C10)."""
+"""Token counts: estimates of the right size, so that clients can account for them.
+
+See facts/live#server-messages, #latency.
+"""
 
 import functools
 import math
@@ -6,7 +9,7 @@ import unicodedata
 from typing import Any
 
 AUDIO_TOKENS_PER_SECOND = 25
-"""Facts C10."""
+"""facts/live#latency."""
 
 _CHARS_PER_TOKEN = 4.0
 _WIDE_CHARS_PER_TOKEN = 1.5
@@ -42,9 +45,10 @@ def usage_metadata(prompt: dict[str, int], response: dict[str, int], thoughts: i
     """Write a turn's ``usageMetadata``.
 
     Args:
-        prompt: Tokens of the whole context, by modality: it is counted again each turn (facts C3).
+        prompt: Tokens of the whole context, by modality: it is counted again each turn (facts/live#server-messages).
         response: Tokens of the reply, by modality.
-        thoughts: Tokens thought; outside the response count and, on the wire, outside the total (facts C3, CASS).
+        thoughts: Tokens thought; outside the response count and, on the wire, outside the total
+            (facts/live#server-messages, #recorded).
         vertex: Whether to use Vertex's field names.
 
     Returns:

@@ -31,7 +31,7 @@ class RecognitionRequest:
         model: Model name.
         interim_results: Whether non-final hypotheses are wanted.
         phrases: Phrase hints (adaptation).
-        endpointing: How soon a pause closes a portion (facts A5).
+        endpointing: How soon a pause closes a portion (facts/stt#endpointing).
     """
 
     language_codes: Sequence[str]
@@ -53,7 +53,7 @@ class Hypothesis:
         stability: 0.0 to 1.0, interims only.
         confidence: 0.0 to 1.0, finals only; 0.0 when unknown.
         language_code: What was heard.
-        tail: Interims only: the less stable rest of the text, reported as a result of its own (facts A4).
+        tail: Interims only: the less stable rest of the text, reported as a result of its own (facts/stt#results).
     """
 
     text: str

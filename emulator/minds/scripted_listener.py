@@ -20,10 +20,10 @@ from halfcascade.emulator.minds.word_sources import (
 from halfcascade.emulator.profiles import ListenerProfile
 
 _SLICE = 0.1  # seconds of audio between two looks when the profile wants no interims
-_STABLE_AFTER = 0.4  # seconds after which a word of an interim belongs to its stable head (facts A4)
+_STABLE_AFTER = 0.4  # seconds after which a word of an interim belongs to its stable head (facts/stt#results)
 _STABLE, _UNSTABLE = 0.9, 0.1
 _CONFIDENCE = 0.95
-# How much sooner a pause closes a portion (facts A5: about 200, 500 and 800 ms, unverified).
+# How much sooner a pause closes a portion (facts/stt#endpointing: about 200, 500 and 800 ms, unverified).
 _SENSITIVITY = {"standard": 1.0, "short": 0.6, "supershort": 0.3}
 
 Event = Hypothesis | SpeechActivity

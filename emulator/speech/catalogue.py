@@ -1,4 +1,4 @@
-"""Which models exist where, and what they understand (facts A3).
+"""Which models exist where, and what they understand (facts/stt#models).
 
 Locations and languages change; this is what Google's pages listed and others met in 2026. Where sources disagree, what
 was refused in practice is refused here, and what a page lists and nobody was refused is accepted.
@@ -81,7 +81,7 @@ def check_model(model: str, location: str, languages: list[str]) -> None:
         languages: BCP-47 tags, or ``auto``.
 
     Raises:
-        RequestError: With Google's text (facts A2) if not.
+        RequestError: With Google's text (facts/stt#limits) if not.
     """
     if model == "chirp_3" and location == "asia-southeast1":
         raise RequestError(

@@ -12,16 +12,16 @@ from halfcascade.emulator.speech.decoding import AutoDecoder, Decoder, RawDecode
 
 _RATES = range(8_000, 48_001)  # speech_v2 proto, ExplicitDecodingConfig
 _CHANNELS = range(1, 9)
-_MOST_PHRASES = 1_000  # facts A3
-_VOICE_TIMEOUTS = (0.5, 60.0)  # facts A5, seconds
+_MOST_PHRASES = 1_000  # facts/stt#models
+_VOICE_TIMEOUTS = (0.5, 60.0)  # facts/stt#endpointing, seconds
 _ENCODINGS = cloud_speech.ExplicitDecodingConfig.AudioEncoding
 _SENSITIVITY = cloud_speech.StreamingRecognitionFeatures.EndpointingSensitivity
 _ENDPOINTING: dict[int, Literal["short", "supershort"]] = {
     _SENSITIVITY.ENDPOINTING_SENSITIVITY_SHORT: "short",
     _SENSITIVITY.ENDPOINTING_SENSITIVITY_SUPERSHORT: "supershort",
 }
-# chirp_3 has no usable confidence, and none of the rewriting of older models (facts A2, A3). The first name is
-# Google's own; the others follow its pattern.
+# chirp_3 has no usable confidence, and none of the rewriting of older models (facts/stt#limits, #models). The first
+# name is Google's own; the others follow its pattern.
 _CHIRP_3_REFUSES = {
     "enable_word_confidence": "word_level_confidence",
     "enable_spoken_punctuation": "spoken_punctuation",
@@ -40,7 +40,7 @@ class StreamSettings:
         activity_events: Whether the client wants voice activity events.
         start_timeout: Seconds of audio without speech after which the stream is closed, or None.
         end_timeout: Seconds of audio after the end of speech after which the stream is closed, or None.
-        single_utterance: Whether the first final ends the stream (facts A5).
+        single_utterance: Whether the first final ends the stream (facts/stt#endpointing).
     """
 
     request: RecognitionRequest

@@ -20,7 +20,7 @@ from halfcascade.emulator.speech.decoding import Decoder
 _Response = cloud_speech.StreamingRecognizeResponse.pb()
 _EventType = cloud_speech.StreamingRecognizeResponse.SpeechEventType
 
-# Facts A2, verbatim.
+# facts/stt#limits, verbatim.
 MAX_DURATION_TEXT = "Max duration of 5 minutes reached for stream."
 IDLE_TEXT = "Stream timed out after receiving no more client requests."
 _HEAD_STABILITY, _TAIL_STABILITY = 0.9, 0.1
@@ -95,7 +95,7 @@ class RecognizeStream:
             return self._abort(error.code, error.text)
 
     def half_close(self, now: float) -> list[Action]:
-        """The client sends no more; what is pending is flushed (facts A6).
+        """The client sends no more; what is pending is flushed (facts/stt#half-close).
 
         Args:
             now: Clock reading.
@@ -118,7 +118,7 @@ class RecognizeStream:
         """Take what the listener found.
 
         Args:
-            events: One or more, in order; those that come together may share a response (facts A4).
+            events: One or more, in order; those that come together may share a response (facts/stt#results).
             now: Clock reading.
 
         Returns:
@@ -190,7 +190,7 @@ class RecognizeStream:
         if request.WhichOneof("streaming_request") != "audio" or self._decoder is None:
             raise invalid("After the first message, every message must contain audio only.")
         if len(request.audio) > self._limits.audio_bytes:
-            # Facts A1, verbatim.
+            # facts/stt#requests, verbatim.
             raise invalid(
                 f"Audio chunk can be of a maximum of {self._limits.audio_bytes} bytes. "
                 f"Received audio of {len(request.audio)} bytes instead."
@@ -241,7 +241,7 @@ class RecognizeStream:
         response = self._response()
         response.results.extend(results)
         if results[0].is_final:
-            # Billing counts whole seconds of audio received; which messages carry it is not known (facts A4).
+            # Billing counts whole seconds of audio received; which messages carry it is not known (facts/stt#results).
             response.metadata.total_billed_duration.seconds = math.ceil(self.audio_seconds)
         results.clear()
         return [Send(response)]
@@ -263,7 +263,10 @@ class RecognizeStream:
 
 
 def _interim_results(interim: Hypothesis) -> list[Any]:
-    """Make the one or two results of an interim: a stable head and, if there is one, a less stable tail (facts A4)."""
+    """Make the one or two results of an interim: a stable head and, if there is one, a less stable tail.
+
+    See facts/stt#results.
+    """
     results = []
     if interim.text:
         results.append(_result(interim.text, interim, is_final=False))

@@ -1,4 +1,4 @@
-"""The voices of Text-to-Speech (facts B1)."""
+"""The voices of Text-to-Speech (facts/tts#voices)."""
 
 import re
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from google.cloud.texttospeech_v1.types import cloud_tts
 
 from halfcascade.emulator.actions import invalid
 
-NATURAL_RATE = 24_000  # Hz, facts B1
-STREAMING_REFUSAL = "Currently, only Chirp 3: HD voices are supported for streaming synthesis."  # facts B1, verbatim
+NATURAL_RATE = 24_000  # Hz, facts/tts#voices
+# facts/tts#voices, verbatim
+STREAMING_REFUSAL = "Currently, only Chirp 3: HD voices are supported for streaming synthesis."
 
 _FEMALE = (
     "Achernar Aoede Autonoe Callirrhoe Despina Erinome Gacrux Kore Laomedeia Leda Pulcherrima Sulafat Vindemiatrix "

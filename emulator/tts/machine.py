@@ -17,7 +17,7 @@ from halfcascade.emulator.tts.request import Pause, StreamVoice, parse_stream_co
 
 _Response = cloud_tts.StreamingSynthesizeResponse.pb()
 
-# Facts B2, verbatim, "5s seconds" included.
+# facts/tts#limits, verbatim, "5s seconds" included.
 IDLE_TEXT = (
     "Stream aborted due to long duration elapsed without input sent. "
     "Input must be sent continuously, at least every 5s seconds."
@@ -33,7 +33,7 @@ class SynthesizeStream:
     Parameters:
         now: Clock reading in seconds; later calls continue the same clock.
         limits: What is enforced.
-        chunk: Seconds of audio in one response (facts B3).
+        chunk: Seconds of audio in one response (facts/tts#first-audio).
     """
 
     def __init__(self, now: float, limits: TtsLimits, chunk: float) -> None:

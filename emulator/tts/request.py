@@ -18,7 +18,7 @@ _Phonetic = cloud_tts.CustomPronunciationParams.PhoneticEncoding
 
 _RATES = range(8_000, 48_001)
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
-_SPEAKING_RATES = (0.25, 2.0)  # facts B1
+_SPEAKING_RATES = (0.25, 2.0)  # facts/tts#voices
 _STREAMED = (AudioEncoding.PCM, AudioEncoding.ALAW, AudioEncoding.MULAW)
 _FILES = {
     AudioEncoding.LINEAR16: ("WAV", "PCM_16"),
@@ -185,7 +185,7 @@ def parse_stream_input(source: Any, limits: TtsLimits) -> list[str | Pause]:
 
 
 def split_pauses(markup: str) -> list[str | Pause]:
-    """Cut markup at its pause tags (facts B1).
+    """Cut markup at its pause tags (facts/tts#voices).
 
     Args:
         markup: Text with ``[pause short]``, ``[pause]`` and ``[pause long]``.

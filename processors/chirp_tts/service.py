@@ -54,7 +54,7 @@ from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import TurnSentFrame
 from halfcascade.processors.google_clients import texttospeech_client
 
-# Facts B2: 5,000 bytes a request. Some room is left for what the server may count besides the text.
+# facts/tts#limits: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_PIECE_BYTES = 4_500
 # A piece must be handed over before the voice would fall silent, by the time to first audio and this.
 _LEAD_SECS = 0.2
@@ -103,7 +103,7 @@ class ChirpTTSService(TTSService):
 
         Args:
             client: Text-to-Speech client, or None to make one from the environment when the pipeline is set up.
-            location: Region of the endpoint, or None for the global one (facts B4).
+            location: Region of the endpoint, or None for the global one (facts/tts#locations).
             settings: Voice, language and how it speaks.
             first_piece: When the first piece of a reply is good enough to be spoken.
             phrase_cache: Keeps what ``TTSSpeakFrame`` says (greetings, fillers, apologies); a phrase found there

@@ -11,7 +11,7 @@ from pipecat.services.settings import NOT_GIVEN, NotGiven, TTSSettings
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseKey
 from halfcascade.processors.chirp_tts.voices import check_speaking_rate, check_voice
 
-# Facts B1: the native rate of the voices; others may be refused. Transports resample.
+# facts/tts#voices: the native rate of the voices; others may be refused. Transports resample.
 SAMPLE_RATE = 24_000
 
 # Seconds per unit (`heard_units.py`) to begin with; the voice's own speed is measured as it speaks.
@@ -21,7 +21,7 @@ _PRIOR_RATE = 0.19
 
 @dataclass(frozen=True)
 class Pronunciation:
-    """How to say a phrase (facts B1: en-US first; other locales may ignore it).
+    """How to say a phrase (facts/tts#voices: en-US first; other locales may ignore it).
 
     Parameters:
         phrase: The phrase exactly as it occurs in the text.
@@ -151,7 +151,7 @@ def synthesis_input(settings: ChirpTTSSettings, text: str) -> tts.StreamingSynth
         text: What to say.
 
     Returns:
-        The input. Pause tags work in the ``markup`` field only (facts B1).
+        The input. Pause tags work in the ``markup`` field only (facts/tts#voices).
     """
     return tts.StreamingSynthesisInput(markup=text) if settings.markup else tts.StreamingSynthesisInput(text=text)
 

@@ -10,9 +10,10 @@ from loguru import logger
 
 TaskFactory = Callable[[Coroutine[Any, Any, Any]], asyncio.Task]
 
-# Facts B2: a stream without input is aborted after 5 s. A second is left for the text to reach the server.
+# facts/tts#limits: a stream without input is aborted after 5 s. A second is left for the text to reach the server.
 STAND_BY_SECS = 4.0
-# Facts B2: every stream counts against 200 a minute, so waiting for a turn that does not come ends after a while.
+# facts/tts#limits: every stream counts against 200 a minute, so waiting for a turn that does not come ends after a
+# while.
 STAND_BY_RENEWALS = 3
 
 
@@ -124,7 +125,7 @@ class StandBy:
         Args:
             open_stream: Starts a call.
             create_task: The processor's task manager.
-            max_age: Seconds after which an unused stream is replaced, below the server's 5 (facts B2).
+            max_age: Seconds after which an unused stream is replaced, below the server's 5 (facts/tts#limits).
             renewals: How often it is replaced before the wait is given up.
         """
         self._open_stream = open_stream

@@ -11,14 +11,15 @@ from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, phrase_key, streaming_config, synthesis_input
 from halfcascade.processors.chirp_tts.stream import StandBy, SynthesisStream, TaskFactory
 
-# Facts B3: first audio is measured at 280 to 350 ms from far away; several times that means it will not come.
+# facts/tts#first-audio: first audio is measured at 280 to 350 ms from far away; several times that means it will not
+# come.
 FIRST_AUDIO_SECS = 2.0
 # Audio comes several times faster than it plays: a hole this long is no network jitter.
 STALL_SECS = 1.5
 # A piece that has given no audio for this long in all is skipped: silence is worse than a missing sentence.
 PIECE_BUDGET_SECS = 5.0
 _FIRST_BACKOFF_SECS = 0.25
-# Facts B3, until measured.
+# facts/tts#first-audio, until measured.
 _FIRST_AUDIO_PRIOR_SECS = 0.3
 
 

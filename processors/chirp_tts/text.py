@@ -1,7 +1,7 @@
 """Cuts a reply, while it is being written, into the pieces that are synthesized one by one.
 
 The first piece ends at the first good clause, so that the voice starts early; every later piece is a whole sentence,
-because whole sentences give the best prosody (facts B1). No character is lost, added or moved.
+because whole sentences give the best prosody (facts/tts#voices). No character is lost, added or moved.
 """
 
 import re

@@ -6,7 +6,7 @@ import unicodedata
 from pipecat.utils.text.transforms.strip_markdown import strip_markdown
 
 PAUSE_TAGS = re.compile(r"\[pause(?: short| long)?\]")
-"""Pause markup of Chirp 3 HD (facts B1)."""
+"""Pause markup of Chirp 3 HD (facts/tts#voices)."""
 
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]]+", re.IGNORECASE)
 _HTML_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,80}>")

@@ -4,14 +4,14 @@ import re
 
 from halfcascade.processors.errors import ConfigurationError
 
-# Facts B1: the same 30 speakers in every locale.
+# facts/tts#voices: the same 30 speakers in every locale.
 _SPEAKERS = (
     "Achernar Achird Algenib Algieba Alnilam Aoede Autonoe Callirrhoe Charon Despina Enceladus Erinome Fenrir Gacrux "
     "Iapetus Kore Laomedeia Leda Orus Puck Pulcherrima Rasalgethi Sadachbia Sadaltager Schedar Sulafat Umbriel "
     "Vindemiatrix Zephyr Zubenelgenubi"
 )
 VOICE_NAMES = frozenset(_SPEAKERS.split())
-# Facts B1: `speaking_rate` outside of this is refused.
+# facts/tts#voices: `speaking_rate` outside of this is refused.
 MIN_SPEAKING_RATE = 0.25
 MAX_SPEAKING_RATE = 2.0
 
@@ -29,7 +29,7 @@ def check_voice(voice: str | None, language: str | None, *, cloned: bool = False
 
     Raises:
         ConfigurationError: If the name is no Chirp 3 HD voice, or belongs to another locale. Google would refuse
-            either, but only once the first sentence is to be spoken (facts B1).
+            either, but only once the first sentence is to be spoken (facts/tts#voices).
     """
     if not language or not _LOCALE.fullmatch(language):
         raise ConfigurationError(
@@ -61,7 +61,7 @@ def check_speaking_rate(rate: float | None) -> None:
         rate: Multiple of the voice's own speed, or None for 1.0.
 
     Raises:
-        ConfigurationError: If Google would refuse it (facts B1).
+        ConfigurationError: If Google would refuse it (facts/tts#voices).
     """
     if rate is not None and not MIN_SPEAKING_RATE <= rate <= MAX_SPEAKING_RATE:
         raise ConfigurationError(

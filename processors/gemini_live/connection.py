@@ -1,7 +1,7 @@
 """The thin shell around google-genai's live connection. All I/O of the brain is here; no decisions are.
 
-Keepalive: the server answers pings late, up to 30 s (facts C1), where the websocket library gives up after 20. The
-socket's settings travel in ``HttpOptions.async_client_args``, which google-genai hands to ``websockets.connect``; use
+Keepalive: the server answers pings late, up to 30 s (facts/live#keepalive), where the websocket library gives up after
+20. The socket's settings travel in ``HttpOptions.async_client_args``, which google-genai hands to ``websockets.connect``; use
 ``LIVE_SOCKET_OPTIONS`` for a client of your own. On a client made without them they are set on the open socket.
 
 Audio: models that only speak send 5 to 20 times more bytes of audio than of everything else, and google-genai would
@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 
 CLOSE_SECS = 1.0
-"""How long a closing handshake may take; the server must have let go before a resume (facts C8)."""
+"""How long a closing handshake may take; the server must have let go before a resume (facts/live#lifetime)."""
 
 OPEN_SECS = 15.0
 """How long connecting and setup may take together."""
@@ -34,7 +34,7 @@ _SHORTEST_AUDIO = 512
 _SOUND_EVERY_SECS = 0.25
 _BLOB = b'"inlineData"'
 _AUDIO_FIELD = b'"data"'
-# Everything a message may say besides audio, by the names of its fields (facts C3).
+# Everything a message may say besides audio, by the names of its fields (facts/live#server-messages).
 _MORE_THAN_AUDIO = re.compile(
     rb"ranscription|Complete|interrupted|sageMetadata|toolCall|goAway|sessionResumption|interactionStatus|[gG]rounding"
     rb'|"text"|"thought"|waitingForInput|"error"'
@@ -201,7 +201,7 @@ class LiveConnection:
         """Write ``clientContent``.
 
         Args:
-            contents: Turns with roles; none cancels a running answer (facts C5).
+            contents: Turns with roles; none cancels a running answer (facts/live#interruption).
             complete: Whether the model is to answer.
 
         Raises:

@@ -65,8 +65,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     It takes the newest turn out of each ``LLMContextFrame``, sends it as one short message, and streams the text that
     comes back as ``LLMTextFrame``s. Models that only speak are asked for audio with transcription; the audio is thrown
-    away (facts C6). The session outlives its connections: see ``SessionMachine`` for hand-overs, resends and the
-    watchdog, ``TurnMachine`` for whose text is whose, ``History`` for what the model is told about interruptions.
+    away (facts/live#transcripts). The session outlives its connections: see ``SessionMachine`` for hand-overs, resends
+    and the watchdog, ``TurnMachine`` for whose text is whose, ``History`` for what the model is told about
+    interruptions.
 
     Connects in ``setup()``, beside the other processors, so the first turn pays no connect. Give it the ``context`` of
     the aggregators, so that its tools and its history are known by then.
@@ -76,7 +77,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
     from the handle it had before that turn, so the model keeps no trace of it: the user is still talking then and waits
     for nothing. Without a handle the session begins afresh with its history. When the real turn comes right behind, a
     note tells the model to ignore the unfinished one. A second session kept for speculating would cost twice the tokens
-    for the same result, since a handle cannot be resumed while its connection is open (facts C8).
+    for the same result, since a handle cannot be resumed while its connection is open (facts/live#lifetime).
 
     An interruption that turned out to be false (the user said nothing) is answered as Pipecat's user aggregator decides
     (``EmptyUserTurnConfig``): its developer message comes with the note of what was heard, so the model can ask again
@@ -350,7 +351,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
     async def _result(self, frame: FunctionCallResultFrame) -> None:
         properties = frame.properties
         if properties is not None and not properties.is_final:
-            return  # the Live API has no place for a result that is not the last (facts C7)
+            return  # the Live API has no place for a result that is not the last (facts/live#tools)
         speak = properties.run_llm if properties is not None and properties.run_llm is not None else frame.run_llm
         await self._fillers.end(frame.tool_call_id)
         self._feed(self._machine.result, frame.tool_call_id, response_of(frame.result), speak=speak is not False)

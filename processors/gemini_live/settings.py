@@ -35,7 +35,10 @@ LOCAL_FIELDS = frozenset({"filler_after", "fillers", "apology"})
 """Settings that the server knows nothing of: a change needs no hand-over."""
 
 KEPT_BY_RESUMPTION = frozenset({"temperature", "max_tokens", "top_p", "top_k", "seed"})
-"""Settings that a resumed session takes; it keeps its model and was seen to keep its instruction (facts C2, C8)."""
+"""Settings that a resumed session takes; it keeps its model and was seen to keep its instruction.
+
+See facts/live#client-messages, #lifetime.
+"""
 
 
 def default_settings() -> GeminiLiveTextSettings:
@@ -114,7 +117,8 @@ def live_config(
         seed=s.seed,
         system_instruction=instruction or None,
         session_resumption=types.SessionResumptionConfig(handle=handle),
-        # Without it a session ends after 15 minutes of audio tokens, or with 1007 when its context is full (facts C8).
+        # Without it a session ends after 15 minutes of audio tokens, or with 1007 when its context is full
+        # (facts/live#lifetime).
         context_window_compression=types.ContextWindowCompressionConfig(sliding_window=types.SlidingWindow()),
         thinking_config=_thinking(s.thinking, model),
     )
@@ -130,7 +134,7 @@ def live_config(
 
 
 def _thinking(wanted: Any, model: LiveModel) -> types.ThinkingConfig | None:
-    """The thinking block by the model's rule (facts C4)."""
+    """The thinking block by the model's rule (facts/live#models)."""
     value = model.thinking_default if wanted is None else wanted
     if model.thinking is Thinking.OMIT or value is None:
         return None

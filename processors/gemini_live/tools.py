@@ -38,7 +38,7 @@ def _behavior(model: LiveModel, is_async: bool) -> dict[str, str]:
     if is_async:
         return {"behavior": "NON_BLOCKING"} if model.non_blocking_tools else {}
     if model.tools_default_non_blocking:
-        # Extended thinking refuses BLOCKING; leaving it out behaved as blocking there (facts C4).
+        # Extended thinking refuses BLOCKING; leaving it out behaved as blocking there (facts/live#models).
         return {"behavior": "BLOCKING"} if model.blocking_tools else {}
     return {}
 

@@ -8,7 +8,7 @@ from pipecat.metrics.metrics import LLMTokenUsage
 
 
 def token_usage(metadata: types.UsageMetadata) -> LLMTokenUsage:
-    """Convert ``usageMetadata``, which counts one turn, not the session (facts C3).
+    """Convert ``usageMetadata``, which counts one turn, not the session (facts/live#server-messages).
 
     Args:
         metadata: As parsed by google-genai.

@@ -1,4 +1,7 @@
-"""What each Speech-to-Text v2 model can do and where it is served (facts A2, A3), checked before anything is sent."""
+"""What each Speech-to-Text v2 model can do and where it is served, checked before anything is sent.
+
+See facts/stt#limits, #models.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -49,10 +49,10 @@ from halfcascade.processors.google_stt.protocol.events import (
 from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
 from halfcascade.processors.google_stt.protocol.text import is_unspaced
 
-# Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts A1).
+# Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts/stt#requests).
 MAX_AUDIO_BYTES = 15_000
 # With every final flushed by a half-close and marked as such, this bounds only how long a turn waits for a final that
-# never comes. It lies above the slowest figure known for the server's own endpoint, 1.57 s (facts A6).
+# never comes. It lies above the slowest figure known for the server's own endpoint, 1.57 s (facts/stt#half-close).
 TTFS_P99_SECS = 2.0
 # One failure is Google's way to end a stream; three in a row are an outage the user should hear of.
 _FAILURES_TO_REPORT = 3

@@ -33,7 +33,10 @@ _LONGEST_UNNOTICED_SECS = 0.8
 _PEAK_SECS, _FLOOR_SECS, _LEVEL_SECS = 0.6, 3.0, 0.01
 DEFAULT_ONSET_SECS = 0.06
 OVER_BOT_PARAMS = VADParams(confidence=0.5, start_secs=0.12, min_volume=0.4)
-"""While the bot speaks: echo cancelling leaves no voice but the user's, though weaker than it was (facts audio 4)."""
+"""While the bot speaks: echo cancelling leaves no voice but the user's, though weaker than it was.
+
+See facts/audio#echo.
+"""
 # -50 dBFS, which is about Pipecat's ``min_volume`` of 0.6 without its 400 ms of smoothing.
 _AUDIBLE_RMS = 32768 * 10 ** (-50 / 20)
 

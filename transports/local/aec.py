@@ -44,7 +44,7 @@ class ReferenceTimeline:
     """What is played, by the time at which it is heard. Thread-safe.
 
     The reference must reach AEC3 before its echo: any lead from 0 to 500 ms is found by itself, 20 ms of delay cost
-    25 dB (facts audio 4). And the lead must not change: threads wake late and devices run dry, so reference and
+    25 dB (facts/audio#echo). And the lead must not change: threads wake late and devices run dry, so reference and
     microphone are not paired by counting samples but by both devices' clocks.
     """
 
@@ -148,7 +148,7 @@ class EchoCanceller:
     """
 
     def __init__(self, sample_rate: int, *, noise_suppression: bool = False, lead_secs: float = 0.03):
-        """Set both up. Gain control stays off: it lifts the residual echo with the user's voice (facts audio 4).
+        """Set both up. Gain control stays off: it lifts the residual echo with the user's voice (facts/audio#echo).
 
         Args:
             sample_rate: Samples per second of microphone and reference.

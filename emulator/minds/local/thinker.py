@@ -40,7 +40,7 @@ class LanguageModel(Protocol):
 
 
 class LlamaModel:
-    """A GGUF model in llama.cpp, on one thread of computing (facts engines LLM).
+    """A GGUF model in llama.cpp, on one thread of computing (facts/engines#language-model).
 
     Parameters:
         path: The model file.
@@ -72,7 +72,7 @@ class LlamaModel:
         params.cpuparams.n_threads = 1
         params.cpuparams_batch.n_threads = 1
         params.verbosity = -1
-        # The library always opens an HTTP server (facts engines, pitfall 3): on loopback, at a port that is free.
+        # The library always opens an HTTP server (facts/engines#language-model): on loopback, at a port that is free.
         params.hostnames = ["127.0.0.1"]
         params.port = 0
         self._server = xllamacpp.Server(params)

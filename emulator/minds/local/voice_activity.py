@@ -40,7 +40,7 @@ _VOICED_PERIODICITY = 0.6
 _VOICED_FRAMES = 4
 
 PAUSE_SECONDS: dict[str, float] = {"standard": 0.8, "short": 0.5, "supershort": 0.2}
-"""How long a pause closes a portion, per endpointing sensitivity (facts A5, third-party figures)."""
+"""How long a pause closes a portion, per endpointing sensitivity (facts/stt#endpointing, third-party figures)."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Segmenter:
         return events
 
     def finish(self) -> list[SpeechActivity | Portion]:
-        """The stream is over: close what is open. No end of speech is reported (facts A5)."""
+        """The stream is over: close what is open. No end of speech is reported (facts/stt#endpointing)."""
         if not (self._talking and self._heard):
             return []
         self._frames.append(self._rest.astype(np.float32) / 32768)

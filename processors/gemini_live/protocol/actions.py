@@ -15,7 +15,8 @@ class Open:
     Parameters:
         serial: Number of the connection, for the answer.
         handle: Resumption handle, or None for a fresh session.
-        history: Whether history will be sent right after setup, which some models must be told (facts C2).
+        history: Whether history will be sent right after setup, which some models must be told
+            (facts/live#client-messages).
     """
 
     serial: int
@@ -25,7 +26,7 @@ class Open:
 
 @dataclass(frozen=True)
 class Close:
-    """Close the connection, then report it closed: a resume while it is open is refused (facts C8).
+    """Close the connection, then report it closed: a resume while it is open is refused (facts/live#lifetime).
 
     Parameters:
         serial: Number of the connection.
@@ -60,7 +61,7 @@ class SendText:
 
 @dataclass(frozen=True)
 class SendResults:
-    """Write ``toolResponse``. Scheduling is never sent: sources disagree on who takes it (facts C4).
+    """Write ``toolResponse``. Scheduling is never sent: sources disagree on who takes it (facts/live#models).
 
     Parameters:
         responses: One for each call.

@@ -33,7 +33,7 @@ class Answer:
         border: How its text ended on the wire, or None while it runs.
         border_at: Clock reading of the border.
         calls: Ids of unanswered function calls that hold it up.
-        call_words: Letters of those calls' arguments, to recognize their phantom transcript (facts C6).
+        call_words: Letters of those calls' arguments, to recognize their phantom transcript (facts/live#transcripts).
         answered_call: Whether a function result was sent and nothing came after it yet.
     """
 

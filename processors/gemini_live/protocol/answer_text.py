@@ -1,7 +1,7 @@
 """How an answer becomes text to speak: what of a message is speech, how pieces join, when the text is over. No I/O.
 
-Transcripts trail the end of the generation slightly (facts C3, C6). How late pieces come is learnt, and the end of
-later texts waits that long.
+Transcripts trail the end of the generation slightly (facts/live#server-messages, #transcripts). How late pieces come is
+learnt, and the end of later texts waits that long.
 """
 
 from google.genai import types
@@ -12,7 +12,10 @@ from halfcascade.processors.gemini_live.protocol.text import PieceJoiner, Resume
 from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started, TurnEvent
 
 LATE_PIECE_SECS = 2.0
-"""How long after its end an answer still takes late pieces (facts C3: one client keeps a 2 s tail)."""
+"""How long after its end an answer still takes late pieces.
+
+See facts/live#server-messages: one client keeps a 2 s tail.
+"""
 
 UNFINISHED_TAIL_SECS = 0.5
 """How long the end of a text waits for late pieces when it does not end like a sentence."""
@@ -98,7 +101,7 @@ class AnswerText:
             transcript = content.output_transcription
             return (transcript.text or "", bool(transcript.finished)) if transcript else ("", False)
         parts = (content.model_turn.parts if content.model_turn else None) or ()
-        # Thoughts are not for speaking (facts C6).
+        # Thoughts are not for speaking (facts/live#transcripts).
         return "".join(part.text for part in parts if part.text and not part.thought), False
 
     def deliver(self, answer: Answer, text: str, *, finished: bool) -> list[TurnEvent]:
@@ -188,7 +191,7 @@ class AnswerText:
         return []
 
     def _is_phantom(self, answer: Answer, text: str) -> bool:
-        """A transcript that only echoes a call's argument, without audio, is no speech (facts C6)."""
+        """A transcript that only echoes a call's argument, without audio, is no speech (facts/live#transcripts)."""
         if self._modality is not Modality.AUDIO or not answer.call_words or not self._model.phantom_transcripts:
             return False
         return not answer.audio and letters(text) in answer.call_words

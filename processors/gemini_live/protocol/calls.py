@@ -44,7 +44,7 @@ class CallLedger:
         return bool(self._calls)
 
     def number(self, calls: Iterable[types.FunctionCall]) -> tuple[types.FunctionCall, ...]:
-        """Give every call an id: Vertex may leave it out (facts C3).
+        """Give every call an id: Vertex may leave it out (facts/live#server-messages).
 
         Args:
             calls: As they came.

@@ -147,7 +147,7 @@ def to_contents(messages: Sequence[tuple[str, str]]) -> list[types.Content]:
         messages: Roles ``user`` and ``model``.
 
     Returns:
-        Contents with text parts only: function parts are refused in history (facts C2).
+        Contents with text parts only: function parts are refused in history (facts/live#client-messages).
     """
     contents: list[types.Content] = []
     for role, text in messages:

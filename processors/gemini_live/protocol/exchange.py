@@ -91,7 +91,7 @@ class Exchange:
         """How much of the history a handle holds that comes now; None if it remembers an answer that nobody got."""
         if self.turns.trailing or self._watchdog.nudged:
             return None  # the answer may have to be undone
-        # A handle does not hold a turn that is still being answered (facts C8).
+        # A handle does not hold a turn that is still being answered (facts/live#lifetime).
         return self._mark_before if self.unanswered else self.history.mark
 
     def deadline(self) -> float | None:
@@ -213,9 +213,10 @@ class Exchange:
         generating = self.turns.interrupt()
         if not self._link.is_open or self._fence_until is not None:
             return
-        # A turn whose text is complete stays open while the server imagines its playback (facts C3). Left open, it
-        # costs the next turn the 0.5 s that closing takes (facts C5); so it is closed while the user speaks, but never
-        # when idle. Extended thinking might take the moment for idle and speak a filler.
+        # A turn whose text is complete stays open while the server imagines its playback (facts/live#server-messages).
+        # Left open, it costs the next turn the 0.5 s that closing takes (facts/live#interruption); so it is closed
+        # while the user speaks, but never when idle. Extended thinking might take the moment for idle and speak a
+        # filler.
         model = self._link.model
         imagines_playback = not self.turns.closed and not model.interaction_status
         if generating and not model.empty_turn_cancels:
@@ -380,7 +381,7 @@ class Exchange:
                 self._link.distrust()
 
     def _write(self, composed: Composed) -> None:
-        """Write in the form the model takes in mid-session (facts C2, C4)."""
+        """Write in the form the model takes in mid-session (facts/live#client-messages, #models)."""
         if self._link.model.client_content:
             self._todo.append(SendContent(tuple(composed.contents())))
         else:

@@ -1,9 +1,9 @@
 """What the server's session holds, what the user really heard, and how the two are brought together.
 
-The server keeps everything it sent us as said (facts C5), while the user hears it seconds later through another voice,
-or never. The assistant aggregator's context is the truth: it holds spoken text only. This module compares both and
-finds what has to be told with the next turn: a short note after an interruption, messages the session missed, and the
-seed of a fresh session. No I/O.
+The server keeps everything it sent us as said (facts/live#interruption), while the user hears it seconds later through
+another voice, or never. The assistant aggregator's context is the truth: it holds spoken text only. This module
+compares both and finds what has to be told with the next turn: a short note after an interruption, messages the session
+missed, and the seed of a fresh session. No I/O.
 """
 
 from collections.abc import Sequence

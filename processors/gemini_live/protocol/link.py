@@ -146,8 +146,8 @@ class Link:
             case Remedy.FRESH:
                 return False
             case Remedy.RETRY:
-                # A resume while the server still counts the old socket as open passes by itself (facts C8), but a
-                # handle that keeps failing is given up for a fresh session.
+                # A resume while the server still counts the old socket as open passes by itself (facts/live#lifetime),
+                # but a handle that keeps failing is given up for a fresh session.
                 if self._failures > _RESUME_TRIES:
                     self.handle = None
                 pause = self._options.backoff_secs * 2 ** (self._failures - 1)
@@ -208,7 +208,8 @@ class Link:
         """
         limit = self.model.session_limit_secs
         if limit is not None and now >= self._session_began_at + limit:
-            # Sessions were closed at 58 minutes, whatever was resumed before (facts C8): start over before that.
+            # Sessions were closed at 58 minutes, whatever was resumed before (facts/live#lifetime): start over before
+            # that.
             self.renew(Renewal.FRESH)
         aged = now >= self._opened_at + self._options.renew_after_secs
         return aged or self.renewal_wanted or self._goaway_at is not None
@@ -227,7 +228,7 @@ class Link:
         return self._goaway_at is not None and now >= self._goaway_at - self._options.goaway_margin_secs
 
     def expired(self, now: float) -> bool:
-        """Tell whether the announced end has come; the server may just fall silent then (facts C8).
+        """Tell whether the announced end has come; the server may just fall silent then (facts/live#lifetime).
 
         Args:
             now: Clock reading.

@@ -16,7 +16,8 @@ class Modality(Enum):
     """How the model's words reach us.
 
     Parameters:
-        AUDIO: The model speaks; its output transcription is the text, its audio is thrown away (facts C6).
+        AUDIO: The model speaks; its output transcription is the text, its audio is thrown away
+            (facts/live#transcripts).
         TEXT: The model writes.
     """
 
@@ -25,7 +26,7 @@ class Modality(Enum):
 
 
 class Thinking(Enum):
-    """Rule for the thinking block of the setup (facts C4).
+    """Rule for the thinking block of the setup (facts/live#models).
 
     Parameters:
         OMIT: Any level closes the session with 1007; the block must be left out.
@@ -47,28 +48,29 @@ class LiveModel:
     Parameters:
         family: Name of the row.
         pattern: Regular expression on the bare model name (no ``models/`` or Vertex path).
-        text_output: Whether TEXT is accepted as response modality (facts C4).
+        text_output: Whether TEXT is accepted as response modality (facts/live#models).
         client_content: Whether a turn is sent as ``clientContent`` with roles in mid-session. Otherwise it goes
-            as ``realtimeInput.text``, which knows only the user's role (facts C2, C4).
-        history_config: Whether a fresh session takes history only with ``historyConfig`` (facts C2).
-        empty_turn_cancels: Whether an empty ``clientContent`` stops a running answer without a new one (facts C5).
-            Other families may finish the old answer before they begin the new one; there the connection is replaced
-            while the user speaks.
+            as ``realtimeInput.text``, which knows only the user's role (facts/live#client-messages, #models).
+        history_config: Whether a fresh session takes history only with ``historyConfig`` (facts/live#client-messages).
+        empty_turn_cancels: Whether an empty ``clientContent`` stops a running answer without a new one
+            (facts/live#interruption). Other families may finish the old answer before they begin the new one; there the
+            connection is replaced while the user speaks.
         thinking: Rule for the thinking block.
         thinking_levels: Levels the family accepts.
         thinking_default: What to send when the user sets nothing, for the fastest answer; None sends nothing.
         blocking_tools: Whether a declaration may say BLOCKING.
         non_blocking_tools: Whether a declaration may say NON_BLOCKING.
         tools_default_non_blocking: What a declaration without ``behavior`` means.
-        interaction_status: Whether ``turnComplete`` may say IN_PROGRESS and more answers follow (facts C3).
-        transcript_leads: Whether the transcript is known to run ahead of the audio (facts C6). Where it does not,
-            the end of a text waits longer for late pieces.
-        phantom_transcripts: Whether a transcript without audio may echo a call's argument (facts C6). Such models
-            send the true transcript together with its audio.
-        patience_secs: How long a turn may go without a sign of an answer before the watchdog acts (facts C10:
+        interaction_status: Whether ``turnComplete`` may say IN_PROGRESS and more answers follow
+            (facts/live#server-messages).
+        transcript_leads: Whether the transcript is known to run ahead of the audio (facts/live#transcripts). Where it
+            does not, the end of a text waits longer for late pieces.
+        phantom_transcripts: Whether a transcript without audio may echo a call's argument (facts/live#transcripts).
+            Such models send the true transcript together with its audio.
+        patience_secs: How long a turn may go without a sign of an answer before the watchdog acts (facts/live#latency:
             the slowest 3.1 answer took 5.7 s; thinking models are slower).
         session_limit_secs: Age at which the whole session, across resumptions, is replaced by a fresh one
-            (facts C8: closes at 58 minutes seen on 3.8), or None.
+            (facts/live#lifetime: closes at 58 minutes seen on 3.8), or None.
     """
 
     family: str
@@ -117,8 +119,8 @@ LIVE_MODELS: tuple[LiveModel, ...] = (
         tools_default_non_blocking=True,
         session_limit_secs=57 * 60.0,
     ),
-    # Its mid-session clientContent was refused in March 2026 and is documented as accepted since (facts C4); the
-    # older way works under both readings.
+    # Its mid-session clientContent was refused in March 2026 and is documented as accepted since (facts/live#models);
+    # the older way works under both readings.
     LiveModel(
         family="gemini-3.1-flash-live",
         pattern=r"gemini-3\.1-flash-live",
@@ -234,7 +236,7 @@ def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, r
     refused_key = code in (_HTTP_UNAUTHORIZED, _HTTP_FORBIDDEN) or _KEY_PROBLEM.search(reason)
     no_model = code == _HTTP_NOT_FOUND or _NO_SUCH_MODEL.search(reason)
     no_quota = code == _HTTP_TOO_MANY or _QUOTA_PROBLEM.search(reason)
-    # Besides the clear wording, builds answered TEXT with "invalid argument" and 1011 (facts C4).
+    # Besides the clear wording, builds answered TEXT with "invalid argument" and 1011 (facts/live#models).
     no_text = modality is Modality.TEXT and (_MODALITY_PROBLEM.search(reason) or not resuming)
     causes = (
         (refused_key, Remedy.GIVE_UP, _KEY_LINE),

@@ -9,11 +9,11 @@ class SessionOptions:
 
     Parameters:
         renew_after_secs: Age of a connection at which a hand-over is due by our own clock; the server's limit is
-            about 10 minutes (facts C8).
+            about 10 minutes (facts/live#lifetime).
         patience_secs: How long a turn may go without a sign of an answer; None takes the model's row.
         stall_secs: Silence in mid-answer after which its text is taken to be over.
         fence_secs: How long a new turn waits for the server to confirm that the old answer was cancelled. The
-            confirmation took 0.1 to 0.5 s (facts C5), while the user was still speaking.
+            confirmation took 0.1 to 0.5 s (facts/live#interruption), while the user was still speaking.
         backoff_secs: First pause before trying to connect again; doubles each time.
         max_backoff_secs: Longest such pause.
         offline_secs: How long a turn may wait for a connection before it is given up aloud.

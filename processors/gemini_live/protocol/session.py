@@ -298,7 +298,7 @@ class SessionMachine:
         Args:
             model: Row of the model from now on.
             renewal: Whether the session can go on with them. Another model cannot, and a resumed session was seen to
-                keep its old instruction (facts C8).
+                keep its old instruction (facts/live#lifetime).
             now: Clock reading.
 
         Returns:
@@ -386,7 +386,8 @@ class SessionMachine:
             return  # the setup did not announce a history: what there is by now is told with the turn
         contents = self.history.seed(self.context, pending)
         if contents:
-            # Plain models wait with turnComplete=false; the others end the history with it (facts C2).
+            # Plain models wait with turnComplete=false; the others end the history with it
+            # (facts/live#client-messages).
             self._todo.append(SendContent(tuple(contents), complete=self.model.history_config))
 
     def _hand_over_now(self, now: float) -> bool:

@@ -49,7 +49,8 @@ class PieceJoiner:
 
     Pieces bring their own spaces, also in the middle of words and in scripts without spaces, so they are passed on as
     they come. Two places need care: white space before the first word is dropped, and a border between two segments
-    that the server declared finished (whole sentences, facts C6 on Vertex) gets the space that neither brought.
+    that the server declared finished (whole sentences, facts/live#transcripts on Vertex) gets the space that neither
+    brought.
     """
 
     def __init__(self) -> None:
@@ -80,9 +81,9 @@ class PieceJoiner:
 class Resumer:
     """Skips the words of a repeated answer that were already delivered before the connection broke.
 
-    A resumed session never continues an answer in flight (facts C8): the turn is asked again, and the answer may begin
-    from the start. As long as it repeats what was delivered, letter by letter, it is withheld; once it has passed
-    that, the rest flows. An answer that does not begin the same way flows from its start.
+    A resumed session never continues an answer in flight (facts/live#lifetime): the turn is asked again, and the answer
+    may begin from the start. As long as it repeats what was delivered, letter by letter, it is withheld; once it has
+    passed that, the rest flows. An answer that does not begin the same way flows from its start.
     """
 
     def __init__(self, delivered: str) -> None:

@@ -6,7 +6,7 @@ and deals every message out to them, so that text of turn *n* is only ever spoke
 
 - An answer's text ends at the first of ``generationComplete``, ``interrupted`` and ``turnComplete``: its *border*. What
   comes after the border belongs to the next answer. ``turnComplete`` is paced by an imagined playback and may be 20 s
-  late (facts C3); nothing waits for it.
+  late (facts/live#server-messages); nothing waits for it.
 - ``interrupted`` can only hit an answer after which something else was sent; any other one is stale and ignored.
 - An answer the user interrupted is *muted*: it still takes its messages, so that they cannot leak into the next one,
   but nothing of it is spoken.
@@ -59,7 +59,7 @@ class TurnMachine:
 
     @property
     def closed(self) -> bool:
-        """Whether the server has closed every turn, so that a resumption handle covers them (facts C8)."""
+        """Whether the server has closed every turn, so that a resumption handle covers them (facts/live#lifetime)."""
         return not self._owed
 
     @property
@@ -177,7 +177,7 @@ class TurnMachine:
         return events
 
     def cancel_sent(self) -> None:
-        """An empty turn was written to stop the running answer (facts C5); it asks for no answer itself."""
+        """Take note of an empty turn that stops the running answer and asks for none (facts/live#interruption)."""
         self._sends += 1
         self._stray_closings = 1
 
@@ -239,7 +239,7 @@ class TurnMachine:
     # What the server does.
 
     def message(self, message: types.LiveServerMessage, now: float) -> list[TurnEvent]:
-        """Take one server message; all its fields count, they are not exclusive (facts C3).
+        """Take one server message; all its fields count, they are not exclusive (facts/live#server-messages).
 
         Args:
             message: As parsed by google-genai.
@@ -392,7 +392,7 @@ class TurnMachine:
             front.end(Border.CLOSED, now)
         events = self._plan_end(front, now) if fresh_border else []
         if content.interaction_status == types.InteractionStatus.IN_PROGRESS and front is self._last:
-            # Extended thinking: this only closed a part, the rest of the answer follows (facts C3).
+            # Extended thinking: this only closed a part, the rest of the answer follows (facts/live#server-messages).
             events += self._text.end(self._last)
             if not front.muted:
                 self._last = Answer(front.turn, front.sent_index, now, started=True)

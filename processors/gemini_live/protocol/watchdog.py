@@ -1,10 +1,10 @@
-"""What to do about a turn that gets no answer (about 5 % on 3.1, facts C10). No I/O.
+"""What to do about a turn that gets no answer (about 5 % on 3.1, facts/live#latency). No I/O.
 
 Every turn has one nudge and one resend on a new connection; when both are spent, the user is told. It does not matter
-what spends them: a turn that got no sign of an answer, or an answer that ended without a word (facts C6). A connection
-that broke first spends the resend and leaves the nudge; further broken connections are no fault of the turn, so it is
-sent again up to ``max_attempts`` times in all. Words of the answer give both back, so that a long answer survives
-several broken connections.
+what spends them: a turn that got no sign of an answer, or an answer that ended without a word (facts/live#transcripts).
+A connection that broke first spends the resend and leaves the nudge; further broken connections are no fault of the
+turn, so it is sent again up to ``max_attempts`` times in all. Words of the answer give both back, so that a long answer
+survives several broken connections.
 """
 
 from enum import Enum

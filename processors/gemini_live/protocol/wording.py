@@ -39,7 +39,7 @@ def go_on_from(delivered: str) -> str:
 
 
 def heard_note(heard: str) -> str:
-    """Set the model's memory right after an interruption (facts C5).
+    """Set the model's memory right after an interruption (facts/live#interruption).
 
     Args:
         heard: What the user heard of the answer.

@@ -10,8 +10,8 @@ class StreamParams:
     Parameters:
         preroll_secs: Audio kept from before speech was noticed and sent first.
         continuous: Send silence too, rather than only speech.
-        max_stream_secs: Age at which a stream is replaced in the next silence. Google ends streams at 5 minutes (facts
-            A2).
+        max_stream_secs: Age at which a stream is replaced in the next silence. Google ends streams at 5 minutes
+            (facts/stt#limits).
         rollover_grace_secs: How much older it may grow until it is replaced in mid-speech.
         overlap_secs: How far back the stream that replaces another in mid-speech may begin; the quietest moment in
             that time is taken.

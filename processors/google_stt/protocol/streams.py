@@ -373,7 +373,10 @@ class SpeechStreams:
             self._open.has_speech = True
 
     def _finish(self, part: Part) -> None:
-        """Nothing more comes for this part. Words that never became final are better than none (facts A6)."""
+        """Nothing more comes for this part. Words that never became final are better than none.
+
+        See facts/stt#half-close.
+        """
         if part.interim.strip():
             part.add(part.interim, part.interim_language)
             part.interim = ""

@@ -1,4 +1,4 @@
-"""Connections, sessions and handles: how they end and what comes back (facts C8, C9)."""
+"""Connections, sessions and handles: how they end and what comes back (facts/live#lifetime, #closes)."""
 
 from typing import Any
 

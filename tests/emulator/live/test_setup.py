@@ -1,4 +1,4 @@
-"""The setup message and the shape of frames (facts C2, C4, C9)."""
+"""The setup message and the shape of frames (facts/live#client-messages, #models, #closes)."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Turns: what is answered, interrupted and remembered (facts C2, C3, C5, C6, C7)."""
+"""Turns: what is answered, interrupted and remembered.
+
+See facts/live#client-messages, #server-messages, #interruption, #transcripts, #tools.
+"""
 
 from typing import Any
 

@@ -239,7 +239,7 @@ async def test_slow_pongs_do_not_end_the_connection() -> None:
     from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 
     before = dict(LIVE_SOCKET_OPTIONS)
-    # The same settings on a hundredth of the time: pings every 0.3 s, pongs after 0.3 s (facts C1: 30 s).
+    # The same settings on a hundredth of the time: pings every 0.3 s, pongs after 0.3 s (facts/live#keepalive: 30 s).
     LIVE_SOCKET_OPTIONS.update(ping_interval=0.3, ping_timeout=0.6)
     try:
         async with Google(faults=LiveFaults(pong_delay=0.3)) as google, talking(google, options=QUICK) as bench:
