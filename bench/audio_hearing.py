@@ -20,7 +20,7 @@ from tests.running import running
 
 RATE = 16_000
 _BLOCK = RATE // 50
-_PATIENCE_SECS = 120.0
+_TIMEOUT_SECS = 120.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ async def react(
         if part.bot:
             edges.setdefault(part.start // _BLOCK, []).append(BotStartedSpeakingFrame())
             edges.setdefault((part.start + part.bot) // _BLOCK, []).append(BotStoppedSpeakingFrame())
-    async with running(worker, _PATIENCE_SECS):
+    async with running(worker, _TIMEOUT_SECS):
         for i in range(len(microphone) // _BLOCK):
             block = microphone[i * _BLOCK : (i + 1) * _BLOCK]
             frames = [*edges.get(i, []), InputAudioRawFrame(block.tobytes(), RATE, 1)]

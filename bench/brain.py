@@ -1,4 +1,4 @@
-"""What the brain adds: time per turn, time per piece, waits and words lost through hand-overs.
+"""What the brain adds: time per turn, time per delta, waits and words lost through hand-overs.
 
 python -m bench.brain [--turns N] [--hand-overs N] [--seed N] [--json]
 
@@ -55,11 +55,11 @@ from tests.running import running
 
 GOAL_MS = 2.0
 WORDS = 40
-PATIENCE_SECS = 30.0
+TIMEOUT_SECS = 30.0
 
 
 class Probe:
-    """Taps the websocket: when bytes were written, when a piece arrived."""
+    """Taps the websocket: when bytes were written, when a delta arrived."""
 
     def __init__(self) -> None:
         self.wrote_at: list[float] = []
@@ -125,7 +125,7 @@ class Talk:
 
     async def answer(self, complete: Callable[[str], bool] = bool) -> str:
         """Wait until the answer is complete, and hear it."""
-        async with asyncio.timeout(PATIENCE_SECS):
+        async with asyncio.timeout(TIMEOUT_SECS):
             while True:
                 await self.ear.ended.wait()
                 self.ear.ended.clear()
@@ -149,7 +149,7 @@ async def talking(base_url: str, bundle: str, probe: Probe, options: SessionOpti
     context, ear = LLMContext(), Ear()
     brain = GeminiLiveTextProcessor(client, context=context, options=options, opener=probe.open)
     worker = PipelineWorker(Pipeline([brain, ear]), cancel_on_idle_timeout=False, enable_rtvi=False)
-    async with running(worker, PATIENCE_SECS):
+    async with running(worker, TIMEOUT_SECS):
         yield Talk(brain, context, ear)
 
 
@@ -228,7 +228,7 @@ def apart_from(process_id: int | None) -> Iterator[None]:
 
 
 async def added_times(turns: int) -> tuple[list[float], list[float], list[float]]:
-    """Measure turn frame to bytes on the socket, computing in that, and piece to LLMTextFrame, in milliseconds."""
+    """Measure turn frame to bytes on the socket, computing in that, and delta to LLMTextFrame, in milliseconds."""
     probe = Probe()
     out: list[float] = []
     computing: list[float] = []
@@ -240,8 +240,8 @@ async def added_times(turns: int) -> tuple[list[float], list[float], list[float]
             out.append((probe.wrote_at[before] - talk.asked_at) * 1000)
             computing.append((probe.computed_at_write[before] - talk.computed_at_ask) * 1000)
             await asyncio.sleep(0.1)  # people listen; else the rest of the answer's audio is in the way
-        pieces = [(text - got) * 1000 for got, text in zip(probe.received_at, talk.ear.text_at, strict=True)]
-    return out[1:], computing[1:], pieces[1:]
+        deltas = [(text - got) * 1000 for got, text in zip(probe.received_at, talk.ear.text_at, strict=True)]
+    return out[1:], computing[1:], deltas[1:]
 
 
 async def waits(turns: int, go_away_at: float | None) -> tuple[list[float], int]:
@@ -278,7 +278,7 @@ async def words_through_hand_overs(wanted: int, seed: int) -> dict[str, int]:
     profile = Profile(thinker=PACE)
     server = LiveServer(thinker, profile, ssl_context=chain.server_context(), faults=Faults(live=faults))
     await server.start()
-    options = SessionOptions(backoff_secs=0.02, patience_secs=2.0, goaway_margin_secs=0.01)
+    options = SessionOptions(backoff_secs=0.02, answer_timeout_secs=2.0, goaway_margin_secs=0.01)
     count = {"hand_overs": 0, "turns": 0, "lost": 0, "doubled": 0, "turns_told_twice": 0}
     url = f"https://127.0.0.1:{server.port}"
     try:
@@ -315,9 +315,9 @@ def provoke(faults: LiveFaults, turn: int, chance: random.Random) -> None:
     elif kind == "goaway_now":
         faults.go_aways.append(GoAway(turn=turn, time_left=0.0, mute=chance.random() < 0.5))
     elif kind == "drop":
-        phase: Any = chance.choice(["answer", "pieces", "pieces", "generation_complete", "turn_complete", "after"])
+        phase: Any = chance.choice(["answer", "deltas", "deltas", "generation_complete", "turn_complete", "after"])
         code = chance.choice([None, 1011])
-        faults.drops.append(Drop(turn=turn, phase=phase, pieces=chance.randint(1, 12), code=code))
+        faults.drops.append(Drop(turn=turn, phase=phase, deltas=chance.randint(1, 12), code=code))
 
 
 async def renew(talk: Talk, chance: random.Random) -> None:
@@ -334,7 +334,7 @@ def percentile(values: list[float], share: float) -> float:
 
 async def measure(turns: int, hand_overs: int, seed: int) -> dict[str, Any]:
     """Run everything."""
-    out, computing, pieces = await added_times(turns)
+    out, computing, deltas = await added_times(turns)
     control, _ = await waits(min(turns, 20), go_away_at=None)
     held, renewed = await waits(min(turns, 20), go_away_at=0.1)
     usual = statistics.median(control)
@@ -347,9 +347,9 @@ async def measure(turns: int, hand_overs: int, seed: int) -> dict[str, Any]:
             "turns": len(out),
         },
         "piece_to_frame_ms": {
-            "median": round(statistics.median(pieces), 3),
-            "p95": round(percentile(pieces, 0.95), 3),
-            "pieces": len(pieces),
+            "median": round(statistics.median(deltas), 3),
+            "p95": round(percentile(deltas, 0.95), 3),
+            "deltas": len(deltas),
         },
         "hand_over_wait_ms": {
             "median": round(max(0.0, statistics.median(held) - usual), 3),
@@ -363,14 +363,14 @@ async def measure(turns: int, hand_overs: int, seed: int) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """Print the table."""
-    turn, piece = result["turn_to_socket_ms"], result["piece_to_frame_ms"]
+    turn, delta = result["turn_to_socket_ms"], result["piece_to_frame_ms"]
     wait, words = result["hand_over_wait_ms"], result["words"]
     rows = [
         ("turn frame to bytes on the socket, median", f"{turn['median']:.2f} ms", f"< {GOAL_MS:g} ms"),
         ("  95th percentile", f"{turn['p95']:.2f} ms", ""),
         ("  computing time in that, median", f"{turn['computing']:.2f} ms", ""),
-        ("server piece to LLMTextFrame, median", f"{piece['median']:.2f} ms", f"< {GOAL_MS:g} ms"),
-        ("  95th percentile", f"{piece['p95']:.2f} ms", ""),
+        ("server delta to LLMTextFrame, median", f"{delta['median']:.2f} ms", f"< {GOAL_MS:g} ms"),
+        ("  95th percentile", f"{delta['p95']:.2f} ms", ""),
         (f"user's wait in {wait['hand_overs']} hand-overs, median", f"{wait['median']:.2f} ms", "0"),
         ("  longest, above the longest without hand-overs", f"{wait['longest']:.2f} ms", ""),
         ("  turns that met a hand-over", str(wait["met_a_hand_over"]), "0"),

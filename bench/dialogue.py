@@ -30,7 +30,7 @@ OVER_SECS = 0.6
 # How far into an answer the user interrupts it.
 INTERRUPT_SECS = 1.2
 # How long the user waits for an answer: more than twice the slowest peer's p90.
-PATIENCE_SECS = 8.0
+TIMEOUT_SECS = 8.0
 # A turn that is sent a little before the end of speech still answers it: the recordings' ends are estimates.
 _EARLY_SECS = 0.1
 # The loudest sample of silence: below what any voice reaches within its first milliseconds.
@@ -179,7 +179,7 @@ class User(FrameProcessor):
         return [at for last, at in zip(before, self.sounds, strict=False) if at - last > _GAP_SECS]
 
     async def bot_is_heard(self, after: float) -> float | None:
-        """Wait until the bot is heard, at most ``PATIENCE_SECS``.
+        """Wait until the bot is heard, at most ``TIMEOUT_SECS``.
 
         Args:
             after: Sounds that began earlier do not count.
@@ -187,9 +187,9 @@ class User(FrameProcessor):
         Returns:
             When it began, or None.
         """
-        patience = time.monotonic() + PATIENCE_SECS
+        deadline = time.monotonic() + TIMEOUT_SECS
         while (found := next((at for at in self.starts() if at > after), None)) is None:
-            if time.monotonic() > patience:
+            if time.monotonic() > deadline:
                 return None
             await asyncio.sleep(_POLL_SECS)
         return found

@@ -4,8 +4,8 @@ python -m bench.voice [--replies N] [--cuts N] [--profile NAME] [--only latency|
 
 On the emulator's scripted voice, over the wires, with a loudspeaker in real time:
 
-- ``latency``: first text handed to the voice -> first audio heard, and gaps between the pieces of a reply, beside stock
-  Pipecat's GoogleTTSService on the same replies in the same run.
+- ``latency``: first text handed to the voice -> first audio heard, and gaps between the segments of a reply, beside
+  Pipecat's stock GoogleTTSService on the same replies in the same run.
 - ``heard``: error of the heard text after interruptions at random moments, against the true word times.
 
 On real speech, without waiting: ``real``: the same error on recordings with known word times (``bench.voice_truth``).
@@ -55,7 +55,7 @@ REPLIES = {
     ],
 }
 VOICES = {"en-US": "en-US-Chirp3-HD-Charon", "ko-KR": "ko-KR-Chirp3-HD-Kore"}
-# Facts of the profile: the brain writes at this pace, in pieces of about twelve characters.
+# Facts of the profile: the brain writes at this pace, in deltas of about twelve characters.
 CHARS_PER_SECOND = 120
 # From the turn sent to the brain to its first text.
 BRAIN_SECS = 0.39
@@ -80,12 +80,12 @@ class Latency:
 
     Parameters:
         from_text: First text to first audio, in seconds, one a reply.
-        from_piece: First piece handed to synthesis to first audio.
+        from_segment: First segment handed to synthesis to first audio.
         silences: Longest silence within each reply.
     """
 
     from_text: list[float] = field(default_factory=list)
-    from_piece: list[float] = field(default_factory=list)
+    from_segment: list[float] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
 
 
@@ -106,17 +106,17 @@ def longest_silence(stage: Stage, begun: int) -> float:
     return max((b - a for a, b in pairwise(times)), default=0.0)
 
 
-async def one_reply(stage: Stage, text: str, number: int, latency: Latency, piece_times: list[float]) -> None:
+async def one_reply(stage: Stage, text: str, number: int, latency: Latency, segment_times: list[float]) -> None:
     """Speak a reply and note its times."""
     await stage.send(TurnSentFrame(text="?"))
     await asyncio.sleep(BRAIN_SECS)
-    begun, asked = len(stage.loudspeaker.blocks), len(piece_times)
+    begun, asked = len(stage.loudspeaker.blocks), len(segment_times)
     started = time.monotonic()
     await stage.reply(text, chars_per_second=CHARS_PER_SECOND)
     await stage.watcher.wait_for(BotStoppedSpeakingFrame, "Loudspeaker", number)
     first = stage.loudspeaker.blocks[begun][0]
     latency.from_text.append(first - started)
-    latency.from_piece.append(first - piece_times[asked])
+    latency.from_segment.append(first - segment_times[asked])
     latency.silences.append(longest_silence(stage, begun))
     # Past the tail of the card, so that a reply begins in silence.
     await asyncio.sleep(0.3)
@@ -222,20 +222,22 @@ def main() -> None:
     logger.add(sys.stderr, level="WARNING")
     result: dict[str, object] = {"bench": "voice", "profile": options.profile}
     if options.only in (None, "latency"):
-        print(f"{'first audio, ms':<26}{'from text: p50':>15}{'p90':>6}{'from piece: p50':>17}{'p90':>6}{'silence':>9}")
+        print(
+            f"{'first audio, ms':<26}{'from text: p50':>15}{'p90':>6}{'from segment: p50':>17}{'p90':>6}{'silence':>9}"
+        )
         for name, found in asyncio.run(measure_latency(options.replies, options.profile)).items():
-            text, piece = ([1000 * value for value in values] for values in (found.from_text, found.from_piece))
+            text, segment = ([1000 * value for value in values] for values in (found.from_text, found.from_segment))
             row = {
                 "replies": len(text),
                 "text_p50": round(statistics.median(text)),
                 "text_p90": round(percentile(text, 0.9)),
-                "piece_p50": round(statistics.median(piece)),
-                "piece_p90": round(percentile(piece, 0.9)),
+                "segment_p50": round(statistics.median(segment)),
+                "segment_p90": round(percentile(segment, 0.9)),
                 "longest_silence": round(1000 * max(found.silences)),
                 "gaps": sum(silence > NATURAL_PAUSE_SECS for silence in found.silences),
             }
             print(
-                f"{name:<26}{row['text_p50']:>15}{row['text_p90']:>6}{row['piece_p50']:>17}{row['piece_p90']:>6}"
+                f"{name:<26}{row['text_p50']:>15}{row['text_p90']:>6}{row['segment_p50']:>17}{row['segment_p90']:>6}"
                 f"{row['longest_silence']:>9}"
             )
             result[name] = row

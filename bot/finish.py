@@ -5,7 +5,7 @@ from halfcascade.bot.session.events import Event
 # The bot says nothing more for this long once nothing is under way.
 SETTLE_SECS = 1.5
 # Nothing moves for this long although something is under way: the bot will not answer any more.
-PATIENCE_SECS = 25.0
+TIMEOUT_SECS = 25.0
 
 
 class EndOfConversation:
@@ -13,12 +13,12 @@ class EndOfConversation:
 
     Args:
         settle_secs: How long nothing may be under way before the conversation is over.
-        patience_secs: How long something may be under way without anything happening.
+        timeout_secs: How long something may be under way without anything happening.
     """
 
-    def __init__(self, settle_secs: float = SETTLE_SECS, patience_secs: float = PATIENCE_SECS):
+    def __init__(self, settle_secs: float = SETTLE_SECS, timeout_secs: float = TIMEOUT_SECS):
         self._settle = settle_secs
-        self._patience = patience_secs
+        self._timeout = timeout_secs
         self._audio_over = False
         self._under_way: set[str] = set()
         self._last_change = 0.0
@@ -49,7 +49,7 @@ class EndOfConversation:
             now: Reading of the same clock, in seconds.
         """
         quiet = now - self._last_change
-        return self._audio_over and quiet >= (self._patience if self._under_way else self._settle)
+        return self._audio_over and quiet >= (self._timeout if self._under_way else self._settle)
 
     @property
     def unanswered(self) -> list[str]:

@@ -10,12 +10,12 @@ from pipecat.workers.runner import WorkerRunner
 
 
 @asynccontextmanager
-async def running(worker: PipelineWorker, patience_secs: float) -> AsyncIterator[None]:
+async def running(worker: PipelineWorker, timeout_secs: float) -> AsyncIterator[None]:
     """Start a pipeline, and end it in order.
 
     Args:
         worker: What to run.
-        patience_secs: How long starting and ending may take each.
+        timeout_secs: How long starting and ending may take each.
     """
     started = asyncio.Event()
 
@@ -27,8 +27,8 @@ async def running(worker: PipelineWorker, patience_secs: float) -> AsyncIterator
     await runner.add_workers(worker)
     task = asyncio.create_task(runner.run())
     try:
-        await asyncio.wait_for(started.wait(), patience_secs)
+        await asyncio.wait_for(started.wait(), timeout_secs)
         yield
     finally:
         await worker.queue_frame(EndFrame())
-        await asyncio.wait_for(task, patience_secs)
+        await asyncio.wait_for(task, timeout_secs)

@@ -85,7 +85,7 @@ class Metrics:
         # Stages of the turn that is being spoken and has not been sent.
         self._pending: dict[str, float] = {}
         # A turn that was sent too early: what it cost belongs to the whole one.
-        self._taken_back: Turn | None = None
+        self._revoked: Turn | None = None
         self._speech_began = 0.0
         self._audible = False
         self._duration = 0.0
@@ -138,14 +138,14 @@ class Metrics:
         if fields.get("attempt", 1) > 1 and self.turns:
             return
         turn = Turn(len(self.turns) + 1, fields["text"], {**self._pending, "turn_sent": t})
-        if self._taken_back:
-            turn.usage, self._taken_back = self._taken_back.usage, None
+        if self._revoked:
+            turn.usage, self._revoked = self._revoked.usage, None
         self.turns.append(turn)
         self._pending = {}
 
     def _on_turn_reopened(self, t: float, fields: dict[str, Any]) -> None:
         if self.turns:
-            self._taken_back = self.turns.pop()
+            self._revoked = self.turns.pop()
 
     def _on_reply_text(self, t: float, fields: dict[str, Any]) -> None:
         if fields["text"].strip():
@@ -171,7 +171,7 @@ class Metrics:
             self._interruptions[-1].silent = t
 
     def _on_interrupted(self, t: float, fields: dict[str, Any]) -> None:
-        if self.turns and not self._taken_back:
+        if self.turns and not self._revoked:
             self.turns[-1].interrupted = True
         if self._audible:
             self._interruptions.append(_Interruption(self._speech_began, t))

@@ -1,4 +1,4 @@
-"""Trims the silence around a piece of synthesized speech, while it streams."""
+"""Trims the silence around a segment of synthesized speech, while it streams."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class SpeechTrimmer:
     """
 
     def __init__(self, sample_rate: int):
-        """Initialize for one piece.
+        """Initialize for one segment.
 
         Args:
             sample_rate: Samples per second of 16-bit mono PCM.
@@ -78,13 +78,13 @@ class SpeechTrimmer:
         return out.tobytes()
 
     def finish(self, pause: float) -> tuple[bytes, bytes]:
-        """End the piece.
+        """End the segment.
 
         Args:
             pause: Seconds of silence wanted after its last sound.
 
         Returns:
-            The fading end of the piece, which belongs to it, and the pause that may follow, made of the audio's own
+            The fading end of the segment, which belongs to it, and the pause that may follow, made of the audio's own
             silence as far as it reaches. Both empty if there was no speech at all.
         """
         if not self._speaking:
@@ -96,7 +96,7 @@ class SpeechTrimmer:
 
 
 class SpeechLevels:
-    """Levels of a piece's audio, and the silences in it."""
+    """Levels of a segment's audio, and the silences in it."""
 
     def __init__(self, sample_rate: int):
         """Initialize empty.

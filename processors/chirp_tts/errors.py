@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from google.api_core import exceptions as google
 from pipecat.utils.errors import ErrorCategory
 
-# Refusals that name these are about the settings, not about the piece of text.
+# Refusals that name these are about the settings, not about the segment of text.
 _SETTINGS_WORDS = ("voice", "language", "locale", "chirp", "speaking_rate", "sample rate", "pronunciation", "encoding")
 
 
 @dataclass
 class SynthesisError(Exception):
-    """A piece could not be synthesized.
+    """A segment could not be synthesized.
 
     Parameters:
         reason: One line for a person.
@@ -67,8 +67,8 @@ def synthesis_error(error: BaseException, voice: str) -> SynthesisError:  # noqa
                 f"Text-to-Speech does not speak with {voice} ({words}): choose another voice or location.",
                 ErrorCategory.INVALID_REQUEST,
             )
-        # The service itself is well: only this piece is refused.
-        return SynthesisError(f"Text-to-Speech refused a piece of text ({words}).", ErrorCategory.APPLICATION)
+        # The service itself is well: only this segment is refused.
+        return SynthesisError(f"Text-to-Speech refused a segment of text ({words}).", ErrorCategory.APPLICATION)
     if isinstance(error, google.ServiceUnavailable):
         category = ErrorCategory.CONNECTIVITY
     elif isinstance(error, google.GoogleAPICallError):

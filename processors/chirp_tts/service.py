@@ -47,16 +47,16 @@ from halfcascade.processors.chirp_tts.settings import (
     prior_rate,
 )
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
-from halfcascade.processors.chirp_tts.text import CODE, FirstPiece, SpeechTextAggregator, split_utf8
+from halfcascade.processors.chirp_tts.text import CODE, FirstSegment, SpeechTextAggregator, split_utf8
 from halfcascade.processors.chirp_tts.text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
-from halfcascade.processors.chirp_tts.utterance import Piece, Utterance
+from halfcascade.processors.chirp_tts.utterance import Segment, Utterance
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import TurnSentFrame
 from halfcascade.processors.google_clients import texttospeech_client
 
 # facts/tts#limits: 5,000 bytes a request. Some room is left for what the server may count besides the text.
-MAX_PIECE_BYTES = 4_500
-# A piece must be handed over before the voice would fall silent, by the time to first audio and this.
+MAX_SEGMENT_BYTES = 4_500
+# A segment must be handed over before the voice would fall silent, by the time to first audio and this.
 _LEAD_SECS = 0.2
 _MARKUP = "markup"
 
@@ -79,7 +79,7 @@ class _CutDueFrame(ControlFrame):
 class ChirpTTSService(TTSService):
     """Speaks with Chirp 3 HD voices.
 
-    The reply's first clause is synthesized as soon as it is written, on a stream that stands ready; later pieces are
+    The reply's first clause is synthesized as soon as it is written, on a stream that stands ready; later segments are
     whole sentences, synthesized ahead of what is heard. Words are reported (as ``TTSTextFrame``) while they are heard,
     so that captions follow the voice and the context holds what was heard when the user interrupts.
     """
@@ -93,7 +93,7 @@ class ChirpTTSService(TTSService):
         client: tts.TextToSpeechAsyncClient | None = None,
         location: str | None = None,
         settings: ChirpTTSSettings | None = None,
-        first_piece: FirstPiece | None = None,
+        first_segment: FirstSegment | None = None,
         phrase_cache: PhraseCache | None = None,
         output_latency: float = 0.02,
         text_transforms: Sequence[tuple[str, TextTransform]] | None = None,
@@ -105,7 +105,7 @@ class ChirpTTSService(TTSService):
             client: Text-to-Speech client, or None to make one from the environment when the pipeline is set up.
             location: Region of the endpoint, or None for the global one (facts/tts#locations).
             settings: Voice, language and how it speaks.
-            first_piece: When the first piece of a reply is good enough to be spoken.
+            first_segment: When the first segment of a reply is good enough to be spoken.
             phrase_cache: Keeps what ``TTSSpeakFrame`` says (greetings, fillers, apologies); a phrase found there
                 costs no request.
             output_latency: Seconds from pushing audio into an idle pipeline until it is heard.
@@ -130,8 +130,8 @@ class ChirpTTSService(TTSService):
         self._location = location
         self._synthesizer = ChirpSynthesizer(self._settings, self._sent, self.create_task, phrase_cache)
         self._synthesizer.client = client
-        self._first_piece = first_piece or FirstPiece()
-        self._cutter = SpeechTextAggregator(self._settings.locale, self._first_piece)
+        self._first_segment = first_segment or FirstSegment()
+        self._cutter = SpeechTextAggregator(self._settings.locale, self._first_segment)
         self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
         self._sequencer = SpokenSequencer(name=str(self))
         self._aggregated_frame_sequencer = self._sequencer
@@ -252,7 +252,7 @@ class ChirpTTSService(TTSService):
         await super().push_frame(frame, direction)
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        """Hand a piece over to be spoken; its audio follows through the audio context.
+        """Hand a segment over to be spoken; its audio follows through the audio context.
 
         Args:
             text: What to say.
@@ -275,7 +275,7 @@ class ChirpTTSService(TTSService):
             )
         segment = self._sequencer.latest
         markup = str(segment.metadata.get(_MARKUP, "")) if segment and self._settings.markup else ""
-        parts = split_utf8(text, MAX_PIECE_BYTES)
+        parts = split_utf8(text, MAX_SEGMENT_BYTES)
         for part in parts:
             utterance.say(part, segment, markup=markup if len(parts) == 1 else "", phrase=self._phrase)
         yield None
@@ -361,15 +361,15 @@ class ChirpTTSService(TTSService):
         """Clock time at which pending text must go to synthesis."""
         first_text_at = self.now() if self._first_text_at is None else self._first_text_at
         if self._cutter.segmenter.awaits_first:
-            return first_text_at + self._first_piece.wait
+            return first_text_at + self._first_segment.wait
         utterance = self._utterances.get(self._turn_context_id or "")
         lead = self._synthesizer.first_audio_secs + _LEAD_SECS
         return utterance.runs_dry_at() - lead if utterance else first_text_at
 
     async def _cut_pending_text(self) -> None:
-        if (piece := self._cutter.force()) is not None:
+        if (segment := self._cutter.force()) is not None:
             await self.stop_text_aggregation_metrics()
-            await self._handle_aggregated_text(self._aggregated_text_frame(piece))
+            await self._handle_aggregated_text(self._aggregated_text_frame(segment))
             self._text_came.set()
 
     #
@@ -398,35 +398,35 @@ class ChirpTTSService(TTSService):
         frame = TTSAudioRawFrame(pcm, SAMPLE_RATE, 1, context_id=utterance.context_id)
         await self.append_to_audio_context(utterance.context_id, frame)
 
-    async def word_heard(self, utterance: Utterance, piece: Piece, word: SpokenWord, at: float) -> None:
+    async def word_heard(self, utterance: Utterance, segment: Segment, word: SpokenWord, at: float) -> None:
         """Report a word through Pipecat's word-timestamp path.
 
         Args:
             utterance: Whose.
-            piece: Of which piece.
+            segment: Of which segment.
             word: The word.
             at: Clock time at which it is heard.
         """
         self.ledger.add(LedgerEntry(at, "heard", utterance.context_id, word.text))
         offset = at - (utterance.record.began_at or at)
         await self.add_word_timestamps(
-            [(word.text, offset)], utterance.context_id, includes_inter_frame_spaces=is_spaceless(piece.text)
+            [(word.text, offset)], utterance.context_id, includes_inter_frame_spaces=is_spaceless(segment.text)
         )
 
-    async def piece_skipped(self, utterance: Utterance, piece: Piece, text: str, error: SynthesisError) -> None:
+    async def segment_skipped(self, utterance: Utterance, segment: Segment, text: str, error: SynthesisError) -> None:
         """Account for text that will not be heard.
 
         Args:
             utterance: Whose.
-            piece: Of which piece.
+            segment: Of which segment.
             text: The text.
             error: Why.
         """
         self.ledger.add(LedgerEntry(self.now(), "skipped", utterance.context_id, text, error.reason))
-        if piece.segment is not None:
-            for frame in self._sequencer.abandon(utterance.context_id, piece.segment):
+        if segment.frame is not None:
+            for frame in self._sequencer.abandon(utterance.context_id, segment.frame):
                 await self.append_to_audio_context(utterance.context_id, frame)
-        # What cannot work is reported once, not for every piece that was under way.
+        # What cannot work is reported once, not for every segment that was under way.
         if self.is_usable:
             await self.push_error(error.reason, category=error.category)
 

@@ -1,4 +1,4 @@
-"""StreamingSynthesize calls: one piece of text each, and one that stands ready before the text is there."""
+"""StreamingSynthesize calls: one segment of text each, and one that stands ready before the text is there."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -20,9 +20,9 @@ STAND_BY_RENEWALS = 3
 class SynthesisStream:
     """One StreamingSynthesize call: opened with its config, given one input, half-closed.
 
-    Each piece of a reply has a call of its own: responses do not say which input they belong to, so only the end of the
-    call tells where a piece's audio ends, and half-closing is the documented way to have it spoken to the end (facts
-    B1, B3).
+    Each segment of a reply has a call of its own: responses do not say which input they belong to, so only the end of
+    the call tells where a segment's audio ends, and half-closing is the documented way to have it spoken to the end
+    (facts B1, B3).
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class SynthesisStream:
             return self._opening.cancelled() or self._opening.exception() is not None or _is_done(self._call)
         return False
 
-    def speak(self, piece: tts.StreamingSynthesisInput) -> None:
+    def speak(self, segment: tts.StreamingSynthesisInput) -> None:
         """Send the input and half-close.
 
         Args:
-            piece: What to say.
+            segment: What to say.
         """
         if not self._input.done():
-            self._input.set_result(piece)
+            self._input.set_result(segment)
 
     async def audio(self) -> AsyncIterator[bytes]:
         """Yield audio as it comes.
@@ -109,7 +109,7 @@ class StandBy:
     """Keeps one opened stream ready while a reply is expected, and none while idle.
 
     A stream is opened when a turn has been sent to the brain, so that the reply's first text finds the connection warm
-    and the config already processed. The reply's first piece takes it, so that it costs nothing extra.
+    and the config already processed. The reply's first segment takes it, so that it costs nothing extra.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class StandBy:
                 self._stream = None
             logger.debug("no text came: the stand-by stream is given up")
         except Exception as error:
-            # Without a stand-by the first piece opens its own stream and reports what is wrong.
+            # Without a stand-by the first segment opens its own stream and reports what is wrong.
             logger.debug(f"no stand-by stream: {error}")
 
     def _end_task(self) -> None:

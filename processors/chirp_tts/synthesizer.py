@@ -1,4 +1,4 @@
-"""Turns a piece of text into audio: from the cache, or by a call that is tried again while that makes sense."""
+"""Turns a segment of text into audio: from the cache, or by a call that is tried again while that makes sense."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,15 +16,15 @@ from halfcascade.processors.chirp_tts.stream import StandBy, SynthesisStream, Ta
 FIRST_AUDIO_SECS = 2.0
 # Audio comes several times faster than it plays: a hole this long is no network jitter.
 STALL_SECS = 1.5
-# A piece that has given no audio for this long in all is skipped: silence is worse than a missing sentence.
-PIECE_BUDGET_SECS = 5.0
+# A segment that has given no audio for this long in all is skipped: silence is worse than a missing sentence.
+SEGMENT_BUDGET_SECS = 5.0
 _FIRST_BACKOFF_SECS = 0.25
 # facts/tts#first-audio, until measured.
 _FIRST_AUDIO_PRIOR_SECS = 0.3
 
 
 class ChirpSynthesizer:
-    """Speaks single pieces.
+    """Speaks single segments.
 
     Attributes:
         client: What makes the calls; to be set before the first one.
@@ -96,7 +96,7 @@ class ChirpSynthesizer:
 
     async def _with_retries(self, text: str) -> AsyncIterator[bytes]:
         now = asyncio.get_running_loop().time
-        deadline = now() + PIECE_BUDGET_SECS
+        deadline = now() + SEGMENT_BUDGET_SECS
         backoff, failures, reason = _FIRST_BACKOFF_SECS, 0, ""
         while True:
             got_audio = False
@@ -108,10 +108,10 @@ class ChirpSynthesizer:
                 return
             except Exception as raised:
                 error = synthesis_error(raised, str(self._settings.voice))
-                # A call that stood ready may have died unnoticed, which says nothing about this piece.
+                # A call that stood ready may have died unnoticed, which says nothing about this segment.
                 failures += 0 if ready else 1
                 may_retry = error.retry and not got_audio and (error.throttled or failures < 2)
-                # Being throttled calls for patience, anything else for speed.
+                # Being throttled calls for a wait, anything else for speed.
                 wait = backoff if error.throttled else 0.0
                 if not may_retry or now() + wait > deadline:
                     raise error from raised
@@ -125,16 +125,16 @@ class ChirpSynthesizer:
             stream.speak(synthesis_input(self._settings, text))
             await self._on_sent(text, reason)
             chunks, sent_at = stream.audio(), asyncio.get_running_loop().time()
-            patience = FIRST_AUDIO_SECS
+            timeout = FIRST_AUDIO_SECS
             while True:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(timeout):
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     return
-                if patience == FIRST_AUDIO_SECS:
+                if timeout == FIRST_AUDIO_SECS:
                     took = asyncio.get_running_loop().time() - sent_at
                     self.first_audio_secs += 0.3 * (took - self.first_audio_secs)
-                    patience = STALL_SECS
+                    timeout = STALL_SECS
                 yield chunk
         finally:
             stream.cancel()

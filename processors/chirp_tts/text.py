@@ -1,6 +1,6 @@
-"""Cuts a reply, while it is being written, into the pieces that are synthesized one by one.
+"""Cuts a reply, while it is being written, into the segments that are synthesized one by one.
 
-The first piece ends at the first good clause, so that the voice starts early; every later piece is a whole sentence,
+The first segment ends at the first good clause, so that the voice starts early; every later one is a whole sentence,
 because whole sentences give the best prosody (facts/tts#voices). No character is lost, added or moved.
 """
 
@@ -43,10 +43,10 @@ _MAX_SENTENCE = 400
 
 
 @dataclass(frozen=True)
-class FirstPiece:
-    """When a piece that is wanted early is good enough.
+class FirstSegment:
+    """When a segment that is wanted early is good enough.
 
-    Lengths are in units of about a syllable (0.2 s). A piece shorter than the time that the next one takes to be
+    Lengths are in units of about a syllable (0.2 s). A segment shorter than the time that the next one takes to be
     synthesized would leave a gap after it.
 
     Parameters:
@@ -69,7 +69,7 @@ class FirstPiece:
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a reply.
+    """A segment of a reply.
 
     Parameters:
         text: The characters exactly as written, spaces included.
@@ -86,15 +86,15 @@ class SpeechSegmenter:
     Feed it text as it comes; the concatenated segments are the concatenated text.
     """
 
-    def __init__(self, language: str = "en-US", first: FirstPiece | None = None):
+    def __init__(self, language: str = "en-US", first: FirstSegment | None = None):
         """Initialize for a reply.
 
         Args:
             language: Locale of the text.
-            first: When the first piece is good enough.
+            first: When the first segment is good enough.
         """
         self.language = language
-        self._first = first or FirstPiece()
+        self._first = first or FirstSegment()
         self._buffer = ""
         self._started = False
 
@@ -110,7 +110,7 @@ class SpeechSegmenter:
 
     @property
     def awaits_more(self) -> bool:
-        """Whether text is pending that comes after a piece that was cut."""
+        """Whether text is pending that comes after a segment that was cut."""
         return self._started and bool(self._buffer.strip()) and not self._in_code()
 
     def feed(self, text: str) -> list[Segment]:
@@ -232,7 +232,7 @@ class SpeechSegmenter:
         """Where the first good clause ends, or 0.
 
         Args:
-            least: Length that is good enough, in units; None for what a first piece needs.
+            least: Length that is good enough, in units; None for what a first segment needs.
         """
         text = self._buffer[: self._limit()]
         for match in _CLAUSE_END.finditer(text):
@@ -266,12 +266,12 @@ class SpeechSegmenter:
 class SpeechTextAggregator(BaseTextAggregator):
     """The segmenter in the shape Pipecat's TTS services expect."""
 
-    def __init__(self, language: str = "en-US", first: FirstPiece | None = None):
+    def __init__(self, language: str = "en-US", first: FirstSegment | None = None):
         """Initialize.
 
         Args:
             language: Locale of the text.
-            first: When the first piece of a reply is good enough.
+            first: When the first segment of a reply is good enough.
         """
         super().__init__(aggregation_type=TextType.SENTENCE, language=language)
         self.segmenter = SpeechSegmenter(language, first)
@@ -297,13 +297,13 @@ class SpeechTextAggregator(BaseTextAggregator):
             text: The next characters of the reply.
 
         Yields:
-            Pieces that are complete now.
+            Segments that are complete now.
         """
         for segment in self.segmenter.feed(text):
             yield _aggregation(segment)
 
     def force(self) -> Aggregation | None:
-        """Cut the reply's first piece now; None if there is none worth it."""
+        """Cut the reply's first segment now; None if there is none worth it."""
         segment = self.segmenter.force()
         return _aggregation(segment) if segment else None
 

@@ -1,4 +1,4 @@
-"""One utterance of the voice: its pieces synthesized ahead, played in order, its words reported as they are heard."""
+"""One utterance of the voice: its segments synthesized ahead, played in order, its words reported as they are heard."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,10 +14,10 @@ from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock, Playb
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate, WordTimeEstimator
 from halfcascade.processors.chirp_tts.heard.units import SpokenWord, expected_pause, spoken_words
 
-# Pieces are synthesized at most this far ahead of what is heard: enough that no gap opens, little enough that not much
-# is thrown away when the user interrupts.
+# Segments are synthesized at most this far ahead of what is heard: enough that no gap opens, little enough that not
+# much is thrown away when the user interrupts.
 HORIZON_SECS = 6.0
-# Two calls at a time hide the first-byte latency of a piece behind the piece before it.
+# Two calls at a time hide the first-byte latency of a segment behind the segment before it.
 CONCURRENT_CALLS = 2
 
 
@@ -33,11 +33,13 @@ class UtteranceHost(Protocol):
     async def append_audio(self, utterance: "Utterance", pcm: bytes) -> None:
         """Queue audio."""
 
-    async def word_heard(self, utterance: "Utterance", piece: "Piece", word: SpokenWord, at: float) -> None:
+    async def word_heard(self, utterance: "Utterance", segment: "Segment", word: SpokenWord, at: float) -> None:
         """A word is being heard."""
 
-    async def piece_skipped(self, utterance: "Utterance", piece: "Piece", text: str, error: SynthesisError) -> None:
-        """The rest of a piece will not be heard."""
+    async def segment_skipped(
+        self, utterance: "Utterance", segment: "Segment", text: str, error: SynthesisError
+    ) -> None:
+        """The rest of a segment will not be heard."""
 
     async def utterance_done(self, utterance: "Utterance") -> None:
         """All words were heard; the last one may still sound."""
@@ -47,27 +49,27 @@ class UtteranceHost(Protocol):
 
 
 @dataclass
-class Piece:
-    """A piece of an utterance.
+class Segment:
+    """A segment of an utterance.
 
     Parameters:
         text: As spoken.
         sent: As synthesized: the same, or with markup.
-        segment: The frame that announced it.
+        frame: The frame that announced it.
         words: Its words.
         estimator: Their times.
         trimmer: Cuts the silence around it.
         phrase: Whether it is a phrase that may be spoken often.
         start: Where its audio begins in the utterance, in seconds, once it does.
         released: How many of its words were reported as heard.
-        attempt: 2 if it stands for the rest of a piece that broke off.
+        attempt: 2 if it stands for the rest of a segment that broke off.
         error: Why it broke off, if it did.
         chunks: Audio as it comes; None at the end.
     """
 
     text: str
     sent: str
-    segment: AggregatedTextFrame | None
+    frame: AggregatedTextFrame | None
     words: list[SpokenWord]
     estimator: WordTimeEstimator
     trimmer: SpeechTrimmer
@@ -80,7 +82,7 @@ class Piece:
 
 
 class Utterance:
-    """Speaks the pieces of one audio context, in order."""
+    """Speaks the segments of one audio context, in order."""
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class Utterance:
         keepalive_secs: float,
         create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task],
     ):
-        """Start its tasks; they wait for pieces.
+        """Start its tasks; they wait for segments.
 
         Args:
             context_id: Audio context it fills.
@@ -115,13 +117,13 @@ class Utterance:
         self._sample_rate = sample_rate
         self._keepalive_secs = keepalive_secs
         self._create_task = create_task
-        self._pieces: list[Piece] = []
-        self._queue: asyncio.Queue[Piece | None] = asyncio.Queue()
-        self._to_fetch: asyncio.Queue[Piece] = asyncio.Queue()
+        self._segments: list[Segment] = []
+        self._queue: asyncio.Queue[Segment | None] = asyncio.Queue()
+        self._to_fetch: asyncio.Queue[Segment] = asyncio.Queue()
         self._slots = asyncio.Semaphore(CONCURRENT_CALLS)
         self._changed = asyncio.Event()
         self._appended = 0.0
-        self._owed_pause = b""
+        self._pending_pause = b""
         self._ended = False
         self._fed = False
         self._skipping: AggregatedTextFrame | None = None
@@ -129,22 +131,22 @@ class Utterance:
         for job in (self._launch(), self._feed(), self._follow()):
             self._start(job)
 
-    def say(self, text: str, segment: AggregatedTextFrame | None, *, markup: str = "", phrase: bool = False) -> None:
-        """Add a piece.
+    def say(self, text: str, frame: AggregatedTextFrame | None, *, markup: str = "", phrase: bool = False) -> None:
+        """Add a segment.
 
         Args:
             text: What to say.
-            segment: The frame that announced it.
+            frame: The frame that announced it.
             markup: The same with markup, if it has any.
             phrase: Whether it may be spoken often.
         """
-        piece = self._piece(text, segment, sent=markup or text, phrase=phrase)
-        self._pieces.append(piece)
-        self._queue.put_nowait(piece)
-        self._to_fetch.put_nowait(piece)
+        segment = self._segment(text, frame, sent=markup or text, phrase=phrase)
+        self._segments.append(segment)
+        self._queue.put_nowait(segment)
+        self._to_fetch.put_nowait(segment)
 
     def end(self) -> None:
-        """No more pieces will come."""
+        """No more segments will come."""
         if not self._ended:
             self._ended = True
             self._queue.put_nowait(None)
@@ -152,9 +154,9 @@ class Utterance:
     def runs_dry_at(self) -> float:
         """Clock time, in seconds, until which there is something to hear, by what is known of its length."""
         left = sum(
-            piece.estimator.expected_duration() - piece.estimator.duration
-            for piece in self._pieces
-            if not piece.estimator.complete
+            segment.estimator.expected_duration() - segment.estimator.duration
+            for segment in self._segments
+            if not segment.estimator.complete
         )
         return max(self._playback.busy_until, self._host.now()) + left
 
@@ -172,25 +174,25 @@ class Utterance:
         """End at once: calls are cancelled on the wire.
 
         Returns:
-            What was not heard, piece by piece.
+            What was not heard, segment by segment.
         """
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
         return [
-            piece.text[piece.words[piece.released].start :]
-            for piece in self._pieces
-            if piece.released < len(piece.words)
+            segment.text[segment.words[segment.released].start :]
+            for segment in self._segments
+            if segment.released < len(segment.words)
         ]
 
-    def _piece(
-        self, text: str, segment: AggregatedTextFrame | None, *, sent: str, phrase: bool = False, attempt: int = 1
-    ) -> Piece:
+    def _segment(
+        self, text: str, frame: AggregatedTextFrame | None, *, sent: str, phrase: bool = False, attempt: int = 1
+    ) -> Segment:
         words = spoken_words(text, self._language)
-        return Piece(
+        return Segment(
             text=text,
             sent=sent,
-            segment=segment,
+            frame=frame,
             words=words,
             estimator=WordTimeEstimator(words, self._rate, self._sample_rate),
             trimmer=SpeechTrimmer(self._sample_rate),
@@ -204,91 +206,91 @@ class Utterance:
         task.add_done_callback(self._tasks.discard)
 
     async def _launch(self) -> None:
-        """Start the synthesis of each piece, not too early."""
+        """Start the synthesis of each segment, not too early."""
         while True:
-            piece = await self._to_fetch.get()
+            segment = await self._to_fetch.get()
             await self._slots.acquire()
             await asyncio.sleep(max(0.0, self._playback.busy_until - self._host.now() - HORIZON_SECS))
-            self._start(self._fetch(piece))
+            self._start(self._fetch(segment))
 
-    async def _fetch(self, piece: Piece) -> None:
+    async def _fetch(self, segment: Segment) -> None:
         try:
-            async for chunk in self._host.synthesize(piece.sent, phrase=piece.phrase):
-                piece.chunks.put_nowait(chunk)
-            piece.chunks.put_nowait(None)
+            async for chunk in self._host.synthesize(segment.sent, phrase=segment.phrase):
+                segment.chunks.put_nowait(chunk)
+            segment.chunks.put_nowait(None)
         except SynthesisError as error:
-            piece.chunks.put_nowait(error)
+            segment.chunks.put_nowait(error)
         except Exception as error:
             # Whatever it is, the turn must go on.
-            piece.chunks.put_nowait(SynthesisError(f"The voice failed ({error}).", ErrorCategory.UNKNOWN))
+            segment.chunks.put_nowait(SynthesisError(f"The voice failed ({error}).", ErrorCategory.UNKNOWN))
         finally:
             self._slots.release()
 
     async def _feed(self) -> None:
-        """Queue the audio of one piece after the other."""
-        while (piece := await self._queue.get()) is not None:
-            rest: Piece | None = piece
+        """Queue the audio of one segment after the other."""
+        while (segment := await self._queue.get()) is not None:
+            rest: Segment | None = segment
             while rest is not None:
-                rest = await self._feed_piece(rest)
+                rest = await self._feed_segment(rest)
         self._fed = True
         self._changed.set()
 
-    async def _feed_piece(self, piece: Piece) -> Piece | None:
-        """Queue a piece's audio; returns what must be tried again, if it broke off."""
-        while isinstance(chunk := await piece.chunks.get(), bytes):
-            if pcm := piece.trimmer.feed(chunk):
-                await self._append(piece, pcm)
-        if piece.start is not None:
-            release, self._owed_pause = piece.trimmer.finish(expected_pause(piece.text))
-            await self._append(piece, release)
-        if chunk is None and piece.start is None:
+    async def _feed_segment(self, segment: Segment) -> Segment | None:
+        """Queue a segment's audio; returns what must be tried again, if it broke off."""
+        while isinstance(chunk := await segment.chunks.get(), bytes):
+            if pcm := segment.trimmer.feed(chunk):
+                await self._append(segment, pcm)
+        if segment.start is not None:
+            release, self._pending_pause = segment.trimmer.finish(expected_pause(segment.text))
+            await self._append(segment, release)
+        if chunk is None and segment.start is None:
             chunk = SynthesisError("Text-to-Speech gave no audio.", ErrorCategory.APPLICATION)
-        piece.error = chunk
+        segment.error = chunk
         if chunk is None:
-            piece.estimator.finish()
+            segment.estimator.finish()
             self._changed.set()
             return None
-        return self._broke_off(piece, chunk)
+        return self._broke_off(segment, chunk)
 
-    def _broke_off(self, piece: Piece, error: SynthesisError) -> Piece | None:
-        """Say the rest of a piece once more, if there is a rest and it was not tried before."""
-        spoken = [onset for onset in piece.estimator.onsets() if onset < piece.estimator.duration]
-        rest = piece.words[len(spoken) :] if piece.start is not None else piece.words
-        piece.words = piece.words[: len(piece.words) - len(rest)]
-        piece.estimator.keep(len(piece.words))
+    def _broke_off(self, segment: Segment, error: SynthesisError) -> Segment | None:
+        """Say the rest of a segment once more, if there is a rest and it was not tried before."""
+        spoken = [onset for onset in segment.estimator.onsets() if onset < segment.estimator.duration]
+        rest = segment.words[len(spoken) :] if segment.start is not None else segment.words
+        segment.words = segment.words[: len(segment.words) - len(rest)]
+        segment.estimator.keep(len(segment.words))
         if not rest:
-            piece.error = None
+            segment.error = None
             self._changed.set()
             return None
-        rest_text = piece.text[rest[0].start :]
-        again = self._piece(rest_text, piece.segment, sent=rest_text, attempt=piece.attempt + 1)
-        self._pieces.insert(self._pieces.index(piece) + 1, again)
-        piece.error = None
-        # Nothing was heard of a piece without audio: the service has tried that one twice already.
-        if piece.start is None or piece.attempt > 1 or not error.retry:
+        rest_text = segment.text[rest[0].start :]
+        again = self._segment(rest_text, segment.frame, sent=rest_text, attempt=segment.attempt + 1)
+        self._segments.insert(self._segments.index(segment) + 1, again)
+        segment.error = None
+        # Nothing was heard of a segment without audio: the service has tried that one twice already.
+        if segment.start is None or segment.attempt > 1 or not error.retry:
             again.error = error
             self._changed.set()
             return None
         self._start(self._fetch_again(again))
         return again
 
-    async def _fetch_again(self, piece: Piece) -> None:
+    async def _fetch_again(self, segment: Segment) -> None:
         await self._slots.acquire()
-        await self._fetch(piece)
+        await self._fetch(segment)
 
-    async def _append(self, piece: Piece, pcm: bytes) -> None:
-        if piece.start is None:
+    async def _append(self, segment: Segment, pcm: bytes) -> None:
+        if segment.start is None:
             await self._append_pause()
-            piece.start = self._appended
-        piece.estimator.feed(pcm)
+            segment.start = self._appended
+        segment.estimator.feed(pcm)
         self._appended += len(pcm) / 2 / self._sample_rate
         await self._host.append_audio(self, pcm)
 
     async def _append_pause(self) -> None:
-        """Leave a natural pause after the piece before, less what has passed in silence already."""
+        """Leave a natural pause after the segment before, less what has passed in silence already."""
         silent = max(0.0, self._host.now() - self._playback.busy_until)
-        pause = self._owed_pause[: max(0, len(self._owed_pause) - 2 * int(silent * self._sample_rate))]
-        self._owed_pause = b""
+        pause = self._pending_pause[: max(0, len(self._pending_pause) - 2 * int(silent * self._sample_rate))]
+        self._pending_pause = b""
         if pause:
             self._appended += len(pause) / 2 / self._sample_rate
             await self._host.append_audio(self, pause)
@@ -297,35 +299,35 @@ class Utterance:
         """Report words as they are heard."""
         index = 0
         while True:
-            piece = self._pieces[index] if index < len(self._pieces) else None
-            if piece is None and self._fed:
+            segment = self._segments[index] if index < len(self._segments) else None
+            if segment is None and self._fed:
                 break
-            if piece is not None and piece.error is not None:
-                await self._skip(piece, piece.error)
+            if segment is not None and segment.error is not None:
+                await self._skip(segment, segment.error)
                 index += 1
                 continue
-            if piece is not None and piece.estimator.complete and piece.released == len(piece.words):
+            if segment is not None and segment.estimator.complete and segment.released == len(segment.words):
                 index += 1
                 continue
-            due = self._next_due(piece)
+            due = self._next_due(segment)
             wait = self._keepalive_secs if due is None else due - self._host.now()
-            if piece is not None and due is not None and wait <= 0:
-                word = piece.words[piece.released]
-                piece.released += 1
-                await self._host.word_heard(self, piece, word, due)
+            if segment is not None and due is not None and wait <= 0:
+                word = segment.words[segment.released]
+                segment.released += 1
+                await self._host.word_heard(self, segment, word, due)
                 continue
             await self._wait(min(wait, self._keepalive_secs))
         await self._host.utterance_done(self)
 
-    def _next_due(self, piece: Piece | None) -> float | None:
-        """Clock time at which the piece's next word is heard, as far as can be told."""
-        if piece is None or piece.start is None or piece.released >= len(piece.words):
+    def _next_due(self, segment: Segment | None) -> float | None:
+        """Clock time at which the segment's next word is heard, as far as can be told."""
+        if segment is None or segment.start is None or segment.released >= len(segment.words):
             return None
-        return self.record.time_of(piece.start + piece.estimator.onsets()[piece.released])
+        return self.record.time_of(segment.start + segment.estimator.onsets()[segment.released])
 
-    async def _skip(self, piece: Piece, error: SynthesisError) -> None:
-        text, piece.released = piece.text, len(piece.words)
-        await self._host.piece_skipped(self, piece, text, error)
+    async def _skip(self, segment: Segment, error: SynthesisError) -> None:
+        text, segment.released = segment.text, len(segment.words)
+        await self._host.segment_skipped(self, segment, text, error)
 
     async def _wait(self, secs: float) -> None:
         self._changed.clear()

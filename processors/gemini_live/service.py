@@ -42,7 +42,13 @@ from halfcascade.processors.gemini_live.protocol.link import Renewal
 from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality, lookup
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
 from halfcascade.processors.gemini_live.protocol.session import SessionMachine
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
+from halfcascade.processors.gemini_live.protocol.turn_events import (
+    Ended,
+    Started,
+    TextDelta,
+    ToolCalls,
+    ToolCancellation,
+)
 from halfcascade.processors.gemini_live.runner import Opener, SessionRunner
 from halfcascade.processors.gemini_live.settings import (
     KEPT_BY_RESUMPTION,
@@ -104,7 +110,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             client: google-genai client; None makes one from google-genai's environment names in ``setup``.
             settings: What differs from the defaults.
             context: The context that the aggregators share; its tools and messages go into the first setup.
-            options: Patience of the session.
+            options: Timeouts of the session.
             opener: Opens a connection; for tests.
             **kwargs: For ``LLMService``.
         """
@@ -201,7 +207,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             direction: Where it goes.
         """
         if isinstance(frame, InterruptionFrame):
-            # Before anything awaits: not one more piece of the old answer leaves.
+            # Before anything awaits: not one more delta of the old answer leaves.
             self._responding = False  # for everybody downstream an interruption ends the response
             self._withdraw() if self._speculative else self._feed(self._machine.interrupt)
         await super().process_frame(frame, direction)
@@ -276,7 +282,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     async def _perform(self, action: Action) -> None:
         match action:
-            case Started(turn) | Piece(turn) | ToolCalls(turn):
+            case Started(turn) | TextDelta(turn) | ToolCalls(turn):
                 # The user may have interrupted since the machine decided this.
                 if self._machine.turns.is_speakable(turn):
                     await self._put_out(action)
@@ -297,12 +303,12 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             case Report():
                 await self._report(action)
 
-    async def _put_out(self, action: Started | Piece | ToolCalls) -> None:
+    async def _put_out(self, action: Started | TextDelta | ToolCalls) -> None:
         match action:
             case Started():
                 self._responding = True
                 await self.push_frame(LLMFullResponseStartFrame())
-            case Piece(_, text):
+            case TextDelta(_, text):
                 await self.stop_ttfb_metrics()
                 await self._push_llm_text(text)
             case ToolCalls(_, calls):

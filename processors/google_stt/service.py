@@ -81,7 +81,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
     """Speech-to-Text v2 over streams that begin and end with the user's speech.
 
     A request stream is half-closed when voice activity detection reports silence, so that Google flushes its final at
-    once instead of after its own endpoint; what the user says next goes to a new stream. Parts of one turn come as
+    once instead of after its own endpoint; what the user says next goes to a new stream. Segments of one turn come as
     several ``TranscriptionFrame`` in order, of which only the one that covers everything said so far is ``finalized``.
 
     Needs voice activity frames, from a ``VADProcessor`` before it or an aggregator behind it. With
@@ -401,7 +401,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
     async def _requests(
         self, stream: int, machine: SpeechStreams, usage: "_Usage", wakeup: asyncio.Event
     ) -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
-        """Yield the configuration and then audio until the part ends; returning half-closes the stream."""
+        """Yield the configuration and then audio until the segment ends; returning half-closes the stream."""
         yield cloud_speech.StreamingRecognizeRequest(
             recognizer=f"projects/{self._project_id}/locations/{self._location}/recognizers/_",
             streaming_config=self._streaming_config(),

@@ -69,7 +69,7 @@ class JoiningUserAggregator(LLMUserAggregator):
         self._ended_parts: list[Any] = []
         self._ended_at = 0.0
         # Words of the turn before it was taken up again.
-        self._taken_back = ""
+        self._revoked = ""
         # Since the turn ended: when the user began to speak, and when the bot did.
         self._speech_at: float | None = None
         self._bot_at: float | None = None
@@ -103,7 +103,7 @@ class JoiningUserAggregator(LLMUserAggregator):
         text = await super()._push_aggregation(run_llm=run_llm)
         if text:
             self._ended, self._ended_parts, self._ended_at = self.messages[count], parts, time.monotonic()
-            self._taken_back = ""
+            self._revoked = ""
         return text
 
     async def _on_user_turn_started(self, controller: Any, strategy: Any, params: Any) -> None:
@@ -112,7 +112,7 @@ class JoiningUserAggregator(LLMUserAggregator):
         await super()._on_user_turn_started(controller, strategy, params)
 
     async def _run_speculative_inference(self, speculation: UserTurnSpeculation) -> None:
-        whole = UserTurnSpeculation(text=join_text(self._taken_back, speculation.text))
+        whole = UserTurnSpeculation(text=join_text(self._revoked, speculation.text))
         await super()._run_speculative_inference(whole)
 
     def _is_unheard(self) -> bool:
@@ -126,5 +126,5 @@ class JoiningUserAggregator(LLMUserAggregator):
     async def _reopen(self) -> None:
         self._context.set_messages(self.messages[:-1])
         self._aggregation = [*self._ended_parts, *self._aggregation]
-        self._taken_back, self._ended = self.aggregation_string(), None
-        await self.push_frame(TurnReopenedFrame(text=self._taken_back))
+        self._revoked, self._ended = self.aggregation_string(), None
+        await self.push_frame(TurnReopenedFrame(text=self._revoked))

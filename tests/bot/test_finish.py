@@ -1,6 +1,6 @@
 import pytest
 
-from halfcascade.bot.finish import PATIENCE_SECS, SETTLE_SECS, EndOfConversation
+from halfcascade.bot.finish import SETTLE_SECS, TIMEOUT_SECS, EndOfConversation
 from halfcascade.bot.session.events import Event
 
 
@@ -37,7 +37,7 @@ def test_it_does_not_end_while_the_recording_plays():
 def test_it_waits_for_what_is_under_way_but_not_for_ever(under_way):
     finish = after(*under_way, OVER)
     assert not finish.over(100.0 + SETTLE_SECS + 1)
-    assert finish.over(100.0 + PATIENCE_SECS)
+    assert finish.over(100.0 + TIMEOUT_SECS)
     assert finish.unanswered
 
 
@@ -62,7 +62,7 @@ def test_it_ends_soon_after_everything_is_done(done):
 def test_words_that_take_no_turn_are_waited_for_but_are_no_failure():
     finish = after(*TURN, OVER)
     assert not finish.over(100.0 + SETTLE_SECS + 1)
-    assert finish.over(100.0 + PATIENCE_SECS)
+    assert finish.over(100.0 + TIMEOUT_SECS)
     assert not finish.unanswered
 
 
@@ -74,7 +74,7 @@ def test_it_knows_whether_anything_was_understood():
     assert not after("user_started", "final: ", OVER).understood
 
 
-def test_each_sign_of_life_renews_its_patience():
+def test_each_sign_of_life_renews_its_timeout():
     finish = after(*TURN, "turn_sent", "reply_started", "reply_text", "speaking_started", OVER)
     finish.apply(Event(0.0, "heard", {"text": "on"}), now=120.0)
-    assert not finish.over(120.0 + PATIENCE_SECS - 1)
+    assert not finish.over(120.0 + TIMEOUT_SECS - 1)

@@ -36,7 +36,7 @@ def build(transport: UserTransport) -> Talker:
 
 async def test_a_sentence_in_two_breaths_is_one_turn_for_everybody(google_emulator_factory, monkeypatch):
     # On a slow machine the turn may only end after the second breath; it is one turn then, too.
-    monkeypatch.setattr(dialogue, "PATIENCE_SECS", 60.0)
+    monkeypatch.setattr(dialogue, "TIMEOUT_SECS", 60.0)
     monkeypatch.setattr(joining, "JOIN_SECS", 60.0)
     # The answer takes its time, so that on a slow machine, too, the user goes on before it is heard.
     reference = load_profile("reference")

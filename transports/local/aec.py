@@ -16,7 +16,7 @@ from halfcascade.transports.local.linear import LinearCanceller, LinearJudge
 FRAME_SECS = 0.01
 """AEC3 works on frames of 10 ms."""
 
-_PATIENCE_SECS = 0.08
+_LONGEST_WAIT_SECS = 0.08
 """How long the microphone waits for a reference that is late: without it, all of the echo would pass."""
 
 
@@ -159,7 +159,7 @@ class EchoCanceller:
         self._frame = round(sample_rate * FRAME_SECS)
         self._rate = sample_rate
         self._lead_secs = lead_secs
-        self._patience = round(sample_rate * _PATIENCE_SECS)
+        self._longest_wait = round(sample_rate * _LONGEST_WAIT_SECS)
         self._alone, self._behind = (
             AudioProcessor(
                 sample_rate, 1, echo_cancellation=True, noise_suppression=noise_suppression, high_pass_filter=True
@@ -217,7 +217,7 @@ class EchoCanceller:
             self._start_anew()
         near = np.concatenate([self._pending, near]) if len(self._pending) else near
         ready = self._timeline.known(captured_at + self._lead_secs, len(near))
-        whole = max(ready, len(near) - self._patience) // self._frame * self._frame
+        whole = max(ready, len(near) - self._longest_wait) // self._frame * self._frame
         self._pending = near[whole:]
         if not whole:
             return np.empty(0, np.int16)

@@ -12,7 +12,7 @@ _LATE_WITHIN_SECS = 0.35
 
 
 @dataclass
-class _Piece:
+class _Block:
     samples: np.ndarray
     interruptible: bool
 
@@ -37,7 +37,7 @@ class OutputRing:
         self.taken = 0
         self._capacity = int(sample_rate * capacity_secs)
         self._fade = int(sample_rate * _FADE_SECS)
-        self._pieces: deque[_Piece] = deque()
+        self._blocks: deque[_Block] = deque()
         self._tail = np.empty(0, np.float32)
         self._gain = self._gain_target = 1.0
         self._gain_step = 0.0
@@ -69,7 +69,7 @@ class OutputRing:
             if self._silent_for is not None and self._silent_for < _LATE_WITHIN_SECS * self.sample_rate:
                 self.late_writes += 1
             self._silent_for = None
-            self._pieces.append(_Piece(samples, interruptible))
+            self._blocks.append(_Block(samples, interruptible))
             self.written += len(samples)
             return self.written
 
@@ -101,13 +101,13 @@ class OutputRing:
             Samples dropped.
         """
         with self._lock:
-            dropped, kept = [], deque[_Piece]()
-            for piece in self._pieces:
-                if piece.interruptible:
-                    dropped.append(piece.samples)
+            dropped, kept = [], deque[_Block]()
+            for block in self._blocks:
+                if block.interruptible:
+                    dropped.append(block.samples)
                 else:
-                    kept.append(piece)
-            self._pieces = kept
+                    kept.append(block)
+            self._blocks = kept
             count = sum(map(len, dropped))
             self.taken += count
             # Loudness at the cut decides: what is not reached by the fade was never audible.
@@ -131,13 +131,13 @@ class OutputRing:
     def _take(self, count: int) -> np.ndarray:
         taken: list[np.ndarray] = []
         missing = count
-        while missing and self._pieces:
-            samples = self._pieces[0].samples
+        while missing and self._blocks:
+            samples = self._blocks[0].samples
             taken.append(samples[:missing])
             if len(samples) > missing:
-                self._pieces[0].samples = samples[missing:]
+                self._blocks[0].samples = samples[missing:]
             else:
-                self._pieces.popleft()
+                self._blocks.popleft()
             missing -= len(taken[-1])
         self.taken += count - missing
         return np.concatenate(taken) if taken else np.empty(0, np.int16)

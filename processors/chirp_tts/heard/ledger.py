@@ -13,8 +13,8 @@ class LedgerEntry:
 
     Parameters:
         at: Pipeline clock, in seconds.
-        kind: ``sent`` to synthesis (a piece; from the cache if ``reason`` is ``cache``), ``heard`` (a word), ``cut``
-            (the rest of a piece, by an interruption), ``skipped`` (never spoken, ``reason`` says why).
+        kind: ``sent`` to synthesis (a segment; from the cache if ``reason`` is ``cache``), ``heard`` (a word), ``cut``
+            (the rest of a segment, by an interruption), ``skipped`` (never spoken, ``reason`` says why).
         speech: Which utterance: the id of its audio context.
         text: The text as spoken.
         reason: Why, where that is not obvious.

@@ -1,4 +1,4 @@
-"""Estimates when each word of a piece of speech is heard, from the audio and the text alone.
+"""Estimates when each word of a segment of speech is heard, from the audio and the text alone.
 
 Chirp 3 HD gives no word times. What there is: the words and their expected lengths (`heard_units.py`), the audio as it
 streams in, and how fast this voice has spoken so far. Silences in the audio are matched with the places in the text
@@ -39,7 +39,7 @@ class SpeechRate:
         return self._secs / self._units
 
     def observe(self, units: float, secs: float) -> None:
-        """Take a completed piece into account; older ones fade.
+        """Take a completed segment into account; older ones fade.
 
         Args:
             units: Length of its words.
@@ -66,14 +66,14 @@ class _Anchor:
 
 
 class WordTimeEstimator:
-    """Word times of one piece, refined with every chunk of its audio."""
+    """Word times of one segment, refined with every chunk of its audio."""
 
     def __init__(self, words: Sequence[SpokenWord], rate: SpeechRate, sample_rate: int):
         """Initialize before any audio.
 
         Args:
-            words: The piece's words.
-            rate: How fast the voice is; learns from the piece when it is complete.
+            words: The segment's words.
+            rate: How fast the voice is; learns from the segment when it is complete.
             sample_rate: Of the audio to come.
         """
         self._words = list(words)
@@ -97,7 +97,7 @@ class WordTimeEstimator:
         """Take audio.
 
         Args:
-            pcm: 16-bit mono PCM that follows what came before; the piece begins and ends with speech.
+            pcm: 16-bit mono PCM that follows what came before; the segment begins and ends with speech.
         """
         self._levels.feed(pcm)
         self._onsets = None
@@ -125,7 +125,7 @@ class WordTimeEstimator:
         """Times at which the words begin.
 
         Returns:
-            Seconds from the beginning of the piece's audio, one per word, rising; beyond the audio for words that
+            Seconds from the beginning of the segment's audio, one per word, rising; beyond the audio for words that
             are not expected in what has come.
         """
         if self._onsets is None:
@@ -133,7 +133,7 @@ class WordTimeEstimator:
         return self._onsets
 
     def expected_duration(self) -> float:
-        """Seconds that the whole piece takes, by what is known so far."""
+        """Seconds that the whole segment takes, by what is known so far."""
         if self._complete or not self._words:
             return self.duration
         return max(self.duration, self.onsets()[-1] + float(self._units[-1]) * self._rate.secs_per_unit)
@@ -160,7 +160,7 @@ class WordTimeEstimator:
         return self._place(anchors, rate)
 
     def _adapted(self, anchors: list[_Anchor], rate: float) -> float:
-        """The piece's own speed, as far as matched places tell it, weighed with the voice's."""
+        """The segment's own speed, as far as matched places tell it, weighed with the voice's."""
         units, secs = 10.0, 10.0 * rate
         for before, after in pairwise(anchors):
             units += self._before[after.word] - self._before[before.word]

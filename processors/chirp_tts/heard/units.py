@@ -48,7 +48,7 @@ class SpokenWord:
 
     Parameters:
         text: The characters, punctuation included; in scripts without spaces a group of characters with its spaces.
-        start: Where it begins in the piece's text.
+        start: Where it begins in the segment's text.
         end: Where it ends.
         units: Expected length, in units of about a syllable.
         pause: Pause expected after it, in seconds at normal speed; 0.0 within a clause.
@@ -83,7 +83,7 @@ def is_spaceless(text: str) -> bool:
 
 
 def spoken_words(text: str, language: str = "en-US") -> list[SpokenWord]:
-    """Cut a piece of text into words.
+    """Cut a segment of text into words.
 
     Args:
         text: Text as it is synthesized.

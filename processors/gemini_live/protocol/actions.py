@@ -5,7 +5,13 @@ from typing import Any
 
 from google.genai import types
 
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
+from halfcascade.processors.gemini_live.protocol.turn_events import (
+    Ended,
+    Started,
+    TextDelta,
+    ToolCalls,
+    ToolCancellation,
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ Action = (
     | Report
     | Usage
     | Started
-    | Piece
+    | TextDelta
     | Ended
     | ToolCalls
     | ToolCancellation

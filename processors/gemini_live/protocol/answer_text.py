@@ -1,6 +1,6 @@
-"""How an answer becomes text to speak: what of a message is speech, how pieces join, when the text is over. No I/O.
+"""How an answer becomes text to speak: what of a message is speech, how deltas join, when the text is over. No I/O.
 
-Transcripts trail the end of the generation slightly (facts/live#server-messages, #transcripts). How late pieces come is
+Transcripts trail the end of the generation slightly (facts/live#server-messages, #transcripts). How late deltas come is
 learnt, and the end of later texts waits that long.
 """
 
@@ -8,21 +8,21 @@ from google.genai import types
 
 from halfcascade.processors.gemini_live.protocol.answer import Answer
 from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality
-from halfcascade.processors.gemini_live.protocol.text import PieceJoiner, Resumer, ends_sentence, letters
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started, TurnEvent
+from halfcascade.processors.gemini_live.protocol.text import DeltaJoiner, Resumer, ends_sentence, letters
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Started, TextDelta, TurnEvent
 
-LATE_PIECE_SECS = 2.0
-"""How long after its end an answer still takes late pieces.
+LATE_DELTA_SECS = 2.0
+"""How long after its end an answer still takes late deltas.
 
 See facts/live#server-messages: one client keeps a 2 s tail.
 """
 
 UNFINISHED_TAIL_SECS = 0.5
-"""How long the end of a text waits for late pieces when it does not end like a sentence."""
+"""How long the end of a text waits for late deltas when it does not end like a sentence."""
 
 
 class AnswerText:
-    """The text of the newest answer, from its first piece to its end."""
+    """The text of the newest answer, from its first delta to its end."""
 
     def __init__(self, model: LiveModel, modality: Modality) -> None:
         """Start without any text.
@@ -33,7 +33,7 @@ class AnswerText:
         """
         self._model = model
         self._modality = modality
-        self._joiner = PieceJoiner()
+        self._joiner = DeltaJoiner()
         self._resumer = Resumer("")
         self._speaking: Answer | None = None
         self._end_at: float | None = None
@@ -67,7 +67,7 @@ class AnswerText:
     def begin(self) -> None:
         """The next text has nothing to do with what came before."""
         self._resumer = Resumer("")
-        self._joiner = PieceJoiner()
+        self._joiner = DeltaJoiner()
 
     def resume(self, delivered: str) -> None:
         """The next text may repeat, before it goes on, what was delivered already; that is skipped.
@@ -76,13 +76,13 @@ class AnswerText:
             delivered: Text of the answer so far.
         """
         self._resumer = Resumer(delivered)
-        self._joiner = PieceJoiner()
+        self._joiner = DeltaJoiner()
 
     def drop(self) -> None:
         """Nothing more of the text is wanted; not even its end is told."""
         self._speaking = None
         self._end_at = None
-        self._joiner = PieceJoiner()
+        self._joiner = DeltaJoiner()
 
     def break_off(self) -> None:
         """The words that were still to come will not."""
@@ -105,7 +105,7 @@ class AnswerText:
         return "".join(part.text for part in parts if part.text and not part.thought), False
 
     def deliver(self, answer: Answer, text: str, *, finished: bool) -> list[TurnEvent]:
-        """Take a piece.
+        """Take a delta.
 
         Args:
             answer: Whose it is.
@@ -115,22 +115,22 @@ class AnswerText:
         Returns:
             What is to be spoken.
         """
-        if answer.muted or not text or self._is_phantom(answer, text):
+        if answer.suppressed or not text or self._is_phantom(answer, text):
             return []
         answer.answered_call = False
         events: list[TurnEvent] = []
-        piece = self._resumer.take(self._joiner.join(text, finished=finished))
-        if not piece:
+        delta = self._resumer.take(self._joiner.join(text, finished=finished))
+        if not delta:
             return events
         if self._speaking is None:
             events.append(Started(answer.turn))
         self._speaking = answer
-        answer.text += piece
-        events.append(Piece(answer.turn, piece))
+        answer.text += delta
+        events.append(TextDelta(answer.turn, delta))
         return events
 
     def deliver_late(self, answer: Answer, text: str, now: float, *, finished: bool) -> list[TurnEvent]:
-        """Take a piece that came after the answer was over; the ends of later texts wait as long.
+        """Take a delta that came after the answer was over; the ends of later texts wait as long.
 
         Args:
             answer: Whose it is.
@@ -141,19 +141,19 @@ class AnswerText:
         Returns:
             What is to be spoken.
         """
-        if not text or answer.muted or now - answer.border_at > LATE_PIECE_SECS:
+        if not text or answer.suppressed or now - answer.ended_at > LATE_DELTA_SECS:
             return []
-        self._lateness = min(max(self._lateness, 1.5 * (now - answer.border_at)), LATE_PIECE_SECS)
+        self._lateness = min(max(self._lateness, 1.5 * (now - answer.ended_at)), LATE_DELTA_SECS)
         events = self.deliver(answer, text, finished=finished)
         if self._speaking is not None:
             self._end_at = now + max(self._lateness, 0.0 if ends_sentence(answer.text) else UNFINISHED_TAIL_SECS)
         return events
 
     def plan_end(self, answer: Answer, now: float) -> list[TurnEvent]:
-        """The generation is over: end the text at once, or after the pieces that may still trail.
+        """The generation is over: end the text at once, or after the deltas that may still trail.
 
         Args:
-            answer: The newest answer, not muted.
+            answer: The newest answer, not suppressed.
             now: Clock reading.
 
         Returns:
@@ -161,7 +161,7 @@ class AnswerText:
         """
         if self._speaking is None:
             if answer.audio and not answer.text and self._modality is Modality.AUDIO:
-                self._end_at = now + LATE_PIECE_SECS
+                self._end_at = now + LATE_DELTA_SECS
                 return []
             return [] if answer.calls else [Ended(answer.turn, spoken=bool(answer.text))]
         wait = self._lateness
@@ -182,11 +182,11 @@ class AnswerText:
             Its end, if that was still to be told.
         """
         speaking, self._speaking = self._speaking, None
-        self._joiner = PieceJoiner()
+        self._joiner = DeltaJoiner()
         was_due, self._end_at = self._end_at is not None, None
         if speaking is not None:
             return [Ended(speaking.turn, spoken=True)]
-        if was_due and newest is not None and not newest.muted:
+        if was_due and newest is not None and not newest.suppressed:
             return [Ended(newest.turn, spoken=False)]
         return []
 

@@ -23,7 +23,13 @@ from halfcascade.processors.gemini_live.protocol.calls import CallLedger, respon
 from halfcascade.processors.gemini_live.protocol.history import Composed, History, Turn
 from halfcascade.processors.gemini_live.protocol.link import Handle, Link
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, ToolCalls, ToolCancellation, TurnEvent
+from halfcascade.processors.gemini_live.protocol.turn_events import (
+    Ended,
+    TextDelta,
+    ToolCalls,
+    ToolCancellation,
+    TurnEvent,
+)
 from halfcascade.processors.gemini_live.protocol.turns import TurnMachine
 from halfcascade.processors.gemini_live.protocol.watchdog import Step, Watchdog
 
@@ -48,7 +54,7 @@ class Exchange:
 
         Args:
             link: Where to send.
-            options: Patience.
+            options: Timeouts.
             is_async: Tells whether the named function outlives interruptions, so that the model need not wait for it.
             todo: Where to put what is to be done.
         """
@@ -198,7 +204,7 @@ class Exchange:
     # Taking back.
 
     def interrupt(self, now: float, *, bot_speaking: bool) -> None:
-        """The user began to speak: mute the answer, and stop it at the server while it is being generated.
+        """The user began to speak: suppress the answer, and stop it at the server while it is being generated.
 
         Args:
             now: Clock reading.
@@ -227,7 +233,7 @@ class Exchange:
             self._fence_until = now + self._options.fence_secs
 
     def withdraw(self) -> bool:
-        """The user's newest turn was sent too early: mute its answer, and do not send it again.
+        """The user's newest turn was sent too early: suppress its answer, and do not send it again.
 
         Returns:
             Whether it was sent, so that it has to be undone.
@@ -337,7 +343,7 @@ class Exchange:
         """
         for event in events:
             match event:
-                case Piece(turn, text):
+                case TextDelta(turn, text):
                     self.history.said(turn, text)
                     self.unheard = True
                     self._watchdog.answered()

@@ -201,7 +201,7 @@ class History:
 
         Args:
             turn: Number of the turn.
-            text: Piece of text.
+            text: A stretch of text.
         """
         last = self._entries[-1] if self._entries else None
         if last is None or last.role != "model" or last.turn != turn:

@@ -57,7 +57,7 @@ class Link:
 
         Args:
             model: Row of the model.
-            options: Patience.
+            options: Timeouts.
         """
         self._options = options
         self.model = model

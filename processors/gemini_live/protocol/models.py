@@ -64,11 +64,11 @@ class LiveModel:
         interaction_status: Whether ``turnComplete`` may say IN_PROGRESS and more answers follow
             (facts/live#server-messages).
         transcript_leads: Whether the transcript is known to run ahead of the audio (facts/live#transcripts). Where it
-            does not, the end of a text waits longer for late pieces.
+            does not, the end of a text waits longer for late deltas.
         phantom_transcripts: Whether a transcript without audio may echo a call's argument (facts/live#transcripts).
             Such models send the true transcript together with its audio.
-        patience_secs: How long a turn may go without a sign of an answer before the watchdog acts (facts/live#latency:
-            the slowest 3.1 answer took 5.7 s; thinking models are slower).
+        answer_timeout_secs: How long a turn may go without a sign of an answer before the watchdog acts
+            (facts/live#latency: the slowest 3.1 answer took 5.7 s; thinking models are slower).
         session_limit_secs: Age at which the whole session, across resumptions, is replaced by a fresh one
             (facts/live#lifetime: closes at 58 minutes seen on 3.8), or None.
     """
@@ -88,7 +88,7 @@ class LiveModel:
     interaction_status: bool = False
     transcript_leads: bool = True
     phantom_transcripts: bool = False
-    patience_secs: float = 6.0
+    answer_timeout_secs: float = 6.0
     session_limit_secs: float | None = None
 
     @property
@@ -109,7 +109,7 @@ LIVE_MODELS: tuple[LiveModel, ...] = (
         blocking_tools=False,
         tools_default_non_blocking=True,
         interaction_status=True,
-        patience_secs=20.0,
+        answer_timeout_secs=20.0,
         session_limit_secs=57 * 60.0,
     ),
     LiveModel(
@@ -131,7 +131,7 @@ LIVE_MODELS: tuple[LiveModel, ...] = (
         thinking_default="minimal",
         non_blocking_tools=False,
         phantom_transcripts=True,
-        patience_secs=7.0,
+        answer_timeout_secs=7.0,
     ),
     LiveModel(
         family="gemini-2.5-flash-native-audio",

@@ -10,7 +10,7 @@ class SessionOptions:
     Parameters:
         renew_after_secs: Age of a connection at which a hand-over is due by our own clock; the server's limit is
             about 10 minutes (facts/live#lifetime).
-        patience_secs: How long a turn may go without a sign of an answer; None takes the model's row.
+        answer_timeout_secs: How long a turn may go without a sign of an answer; None takes the model's row.
         stall_secs: Silence in mid-answer after which its text is taken to be over.
         fence_secs: How long a new turn waits for the server to confirm that the old answer was cancelled. The
             confirmation took 0.1 to 0.5 s (facts/live#interruption), while the user was still speaking.
@@ -25,7 +25,7 @@ class SessionOptions:
     """
 
     renew_after_secs: float = 9 * 60.0
-    patience_secs: float | None = None
+    answer_timeout_secs: float | None = None
     stall_secs: float = 10.0
     fence_secs: float = 0.6
     backoff_secs: float = 0.2

@@ -41,7 +41,7 @@ class SessionMachine:
 
         Args:
             model: Row of the model.
-            options: Patience.
+            options: Timeouts.
             is_async: Tells whether the named function outlives interruptions, so that the model need not wait for it.
         """
         self._options = options or SessionOptions()

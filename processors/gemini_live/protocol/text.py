@@ -1,8 +1,8 @@
-"""Joining the pieces in which a model's text arrives."""
+"""Joining the deltas in which a model's text arrives."""
 
 import unicodedata
 
-# Scripts written without spaces between sentences: a segment border adds none. (Hangul is written with spaces.)
+# Scripts written without spaces between sentences: a segment boundary adds none. (Hangul is written with spaces.)
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR")
 _SENTENCE_ENDS = ".!?。！？…।؟"
 _CLOSERS = "\"'”’)]」』）"
@@ -44,11 +44,11 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-class PieceJoiner:
-    """Joins the pieces of one answer so that no space is lost or added.
+class DeltaJoiner:
+    """Joins the deltas of one answer so that no space is lost or added.
 
     Pieces bring their own spaces, also in the middle of words and in scripts without spaces, so they are passed on as
-    they come. Two places need care: white space before the first word is dropped, and a border between two segments
+    they come. Two places need care: white space before the first word is dropped, and a boundary between two segments
     that the server declared finished (whole sentences, facts/live#transcripts on Vertex) gets the space that neither
     brought.
     """
@@ -57,17 +57,17 @@ class PieceJoiner:
         self._last = ""
         self._segment_closed = False
 
-    def join(self, piece: str, *, finished: bool = False) -> str:
-        """Take one piece.
+    def join(self, delta: str, *, finished: bool = False) -> str:
+        """Take one delta.
 
         Args:
-            piece: As the server sent it.
-            finished: Whether the server called the segment finished with this piece.
+            delta: As the server sent it.
+            finished: Whether the server called the segment finished with this delta.
 
         Returns:
             What to append to the answer; may be empty.
         """
-        out = piece if self._last else piece.lstrip()
+        out = delta if self._last else delta.lstrip()
         if out and self._segment_closed and not (out[0].isspace() or self._last.isspace()):
             if not (is_unspaced(self._last) or is_unspaced(out[0])) and out[0].isalnum():
                 out = f" {out}"
@@ -94,34 +94,34 @@ class Resumer:
 
     @property
     def active(self) -> bool:
-        """Whether pieces are still being compared."""
+        """Whether deltas are still being compared."""
         return bool(self._expected)
 
-    def take(self, piece: str) -> str:
-        """Take one piece of the new answer.
+    def take(self, delta: str) -> str:
+        """Take one delta of the new answer.
 
         Args:
-            piece: As joined.
+            delta: As joined.
 
         Returns:
             What to deliver of everything taken so far.
         """
         if not self._expected:
-            return piece
-        for index, char in enumerate(piece):
+            return delta
+        for index, char in enumerate(delta):
             if self._matched == len(self._expected) and not char.isspace() and not char.isalnum():
                 continue  # punctuation that follows the last delivered letter was delivered with it
             if self._matched == len(self._expected):
                 self._expected = ""
-                return piece[index:].lstrip() if self._tail.isspace() else piece[index:]
+                return delta[index:].lstrip() if self._tail.isspace() else delta[index:]
             folded = letters(char)
             if not folded:
                 continue
             if not self._expected.startswith(folded, self._matched):
                 self._expected = ""
-                return self._spaced(self._held + piece)
+                return self._spaced(self._held + delta)
             self._matched += len(folded)
-        self._held += piece
+        self._held += delta
         return ""
 
     def _spaced(self, text: str) -> str:

@@ -17,8 +17,8 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A piece of text, ready to be spoken.
+class TextDelta:
+    """A delta of text, ready to be spoken.
 
     Parameters:
         turn: Number of the turn it answers.
@@ -66,4 +66,4 @@ class ToolCancellation:
     ids: tuple[str, ...]
 
 
-TurnEvent = Started | Piece | Ended | ToolCalls | ToolCancellation
+TurnEvent = Started | TextDelta | Ended | ToolCalls | ToolCancellation

@@ -1,16 +1,16 @@
 """Which answer does a server message belong to? A state machine without I/O.
 
 The Live protocol numbers nothing: text, ``generationComplete``, ``interrupted`` and ``turnComplete`` arrive on one
-stream and only their order tells whose they are. This machine keeps the answers the server still owes, oldest first,
+stream and only their order tells whose they are. This machine keeps the pending answers, oldest first,
 and deals every message out to them, so that text of turn *n* is only ever spoken in turn *n* and every turn ends:
 
-- An answer's text ends at the first of ``generationComplete``, ``interrupted`` and ``turnComplete``: its *border*. What
-  comes after the border belongs to the next answer. ``turnComplete`` is paced by an imagined playback and may be 20 s
+- An answer's text ends at the first of ``generationComplete``, ``interrupted`` and ``turnComplete``: its *end*. What
+  comes after that end belongs to the next answer. ``turnComplete`` is paced by an imagined playback and may be 20 s
   late (facts/live#server-messages); nothing waits for it.
 - ``interrupted`` can only hit an answer after which something else was sent; any other one is stale and ignored.
-- An answer the user interrupted is *muted*: it still takes its messages, so that they cannot leak into the next one,
-  but nothing of it is spoken.
-- A late piece of a transcript still belongs to the answer just ended as long as nothing newer was sent.
+- An answer the user interrupted is *suppressed*: it still takes its messages, so that they cannot leak into the next
+  one, but nothing of it is spoken.
+- A late delta of a transcript still belongs to the answer just ended as long as nothing newer was sent.
 
 What of an answer is spoken, and when its text is over, is ``AnswerText``'s business.
 """
@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 from google.genai import types
 
-from halfcascade.processors.gemini_live.protocol.answer import Answer, Border
+from halfcascade.processors.gemini_live.protocol.answer import Answer, EndReason
 from halfcascade.processors.gemini_live.protocol.answer_text import AnswerText
 from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality
 from halfcascade.processors.gemini_live.protocol.turn_events import Ended, ToolCalls, ToolCancellation, TurnEvent
@@ -28,7 +28,7 @@ from halfcascade.processors.gemini_live.protocol.turn_events import Ended, ToolC
 DOUBT_SECS = 0.3
 """How long content is held when it may belong to the answer a newer turn has replaced before its first word."""
 
-LOST_BORDER_SECS = 1.0
+LOST_END_SECS = 1.0
 """Silence after which a replaced answer is taken to have ended without saying so."""
 
 
@@ -43,7 +43,7 @@ class TurnMachine:
             modality: What was agreed at setup.
         """
         self._text = AnswerText(model, modality)
-        self._owed: deque[Answer] = deque()
+        self._pending: deque[Answer] = deque()
         self._last: Answer | None = None
         self._sends = 0
         self._stray_closings = 0
@@ -55,18 +55,18 @@ class TurnMachine:
     @property
     def generating(self) -> bool:
         """Whether the server is, as far as can be known, producing an answer right now."""
-        return any(answer.border is None for answer in self._owed)
+        return any(answer.end_reason is None for answer in self._pending)
 
     @property
     def closed(self) -> bool:
         """Whether the server has closed every turn, so that a resumption handle covers them (facts/live#lifetime)."""
-        return not self._owed
+        return not self._pending
 
     @property
     def busy(self) -> bool:
         """Whether a turn is unfinished for the user: awaited, being spoken, or waiting for words or a function."""
         last = self._last
-        running = last is not None and not last.muted and (last.border is None or bool(last.calls))
+        running = last is not None and not last.suppressed and (last.end_reason is None or bool(last.calls))
         return running or self._text.speaking is not None or self.trailing
 
     @property
@@ -76,9 +76,9 @@ class TurnMachine:
 
     @property
     def waiting(self) -> Answer | None:
-        """The newest answer, if it runs unmuted, owes us the next move and no function holds it up."""
+        """The newest answer, if it is the server's move: it runs, is not suppressed and no function holds it up."""
         last = self._last
-        if last is None or last.muted or last.border is not None or last.calls:
+        if last is None or last.suppressed or last.end_reason is not None or last.calls:
             return None
         return last
 
@@ -96,7 +96,7 @@ class TurnMachine:
         Returns:
             False once the user interrupted it or a newer turn was sent.
         """
-        return self._last is not None and self._last.turn == turn and not self._last.muted
+        return self._last is not None and self._last.turn == turn and not self._last.suppressed
 
     def delivered(self, turn: int) -> str:
         """What was delivered of a turn's newest answer.
@@ -115,7 +115,7 @@ class TurnMachine:
         """The connection is gone, and with it the words that were still to come: the answer broke off."""
         if self.trailing and self._last is not None:
             self._text.break_off()
-            self._last.border = None
+            self._last.end_reason = None
 
     def reopen(self, turn: int) -> None:
         """The answer to this turn ended without a word: it is awaited again.
@@ -124,24 +124,24 @@ class TurnMachine:
             turn: Number of the turn.
         """
         if self._last is not None and self._last.turn == turn and not self._last.text:
-            self._last.border = None
+            self._last.end_reason = None
 
     def reset(self, model: LiveModel, modality: Modality) -> list[TurnEvent]:
-        """Begin on a new connection: nothing that was owed will come any more.
+        """Begin on a new connection: nothing that was pending will come any more.
 
         Args:
             model: Row of the model.
             modality: What was agreed at setup.
 
         Returns:
-            The end of a text that was complete but for late pieces. An answer that is not complete stays open: its
+            The end of a text that was complete but for late deltas. An answer that is not complete stays open: its
             turn is sent again and the answer goes on.
         """
         self._text.connect(model, modality)
-        self._owed.clear()
+        self._pending.clear()
         self._held.clear()
         self._stray_closings = 0
-        return self._text.end(self._last) if self._last is not None and self._last.border is not None else []
+        return self._text.end(self._last) if self._last is not None and self._last.end_reason is not None else []
 
     def sent(self, turn: int, now: float, *, after: str = "") -> list[TurnEvent]:
         """A message that asks for an answer was written.
@@ -161,16 +161,16 @@ class TurnMachine:
             self._text.begin()
         if after:
             self._text.resume(after)
-        for answer in list(self._owed):
+        for answer in list(self._pending):
             if answer.turn != turn:
-                answer.muted = True
+                answer.suppressed = True
             elif not answer.started:
                 # A nudge: the answer that never began is given up; should the server close it, that is not the end.
-                self._owed.remove(answer)
+                self._pending.remove(answer)
                 self._stray_closings = 1
         self._sends += 1
         answer = Answer(turn, self._sends, now, text=after)
-        self._owed.append(answer)
+        self._pending.append(answer)
         self._last = answer
         self._held.clear()
         self._last_message_at = now
@@ -182,14 +182,14 @@ class TurnMachine:
         self._stray_closings = 1
 
     def give_up_unstarted(self, now: float) -> None:
-        """The server had nothing to cancel: a muted answer that never began will not come.
+        """The server had nothing to cancel: a suppressed answer that never began will not come.
 
         Args:
             now: Clock reading.
         """
-        for answer in self._owed:
-            if answer.muted and not answer.started and answer.border is None:
-                answer.end(Border.LOST, now)
+        for answer in self._pending:
+            if answer.suppressed and not answer.started and answer.end_reason is None:
+                answer.end(EndReason.LOST, now)
 
     def interrupt(self) -> bool:
         """The user speaks: nothing of what was asked for so far is spoken any more.
@@ -197,10 +197,10 @@ class TurnMachine:
         Returns:
             Whether the server is still generating.
         """
-        for answer in self._owed:
-            answer.muted = True
+        for answer in self._pending:
+            answer.suppressed = True
         if self._last is not None:
-            self._last.muted = True
+            self._last.suppressed = True
             self._last.calls.clear()
         self._text.drop()
         self._held.clear()
@@ -225,16 +225,16 @@ class TurnMachine:
         """
         last = self._last
         self._last_message_at = now
-        if last is None or last.muted:
+        if last is None or last.suppressed:
             return
         last.calls.discard(call_id)
-        if last.border is None:
+        if last.end_reason is None:
             last.answered_call = True
             return
         # The asking answer is over (non-blocking tools, or a server that closes it): the result gets its own.
         self._sends += 1
         self._last = Answer(last.turn, self._sends, now, answered_call=True, call_words=last.call_words)
-        self._owed.append(self._last)
+        self._pending.append(self._last)
 
     # What the server does.
 
@@ -249,7 +249,7 @@ class TurnMachine:
             What follows from it, in order.
         """
         events = self.tick(now)
-        self._give_up_lost_border(now)
+        self._give_up_lost_end(now)
         if message.tool_call and message.tool_call.function_calls:
             events += self._tool_calls(message.tool_call.function_calls, now)
         content = message.server_content
@@ -296,25 +296,25 @@ class TurnMachine:
             The end of its text.
         """
         last = self._last
-        if last is None or last.muted:
+        if last is None or last.suppressed:
             return []
-        if last.border is None:
-            last.border = Border.LOST
+        if last.end_reason is None:
+            last.end_reason = EndReason.LOST
         last.calls.clear()
         return self._text.end(self._last) or [Ended(last.turn, spoken=bool(last.text))]
 
     # Content.
 
     def _running(self) -> Answer | None:
-        """The answer whose content may arrive: the oldest one without a border."""
-        return next((answer for answer in self._owed if answer.border is None), None)
+        """The answer whose content may arrive: the oldest one that has not ended."""
+        return next((answer for answer in self._pending if answer.end_reason is None), None)
 
-    def _give_up_lost_border(self, now: float) -> None:
+    def _give_up_lost_end(self, now: float) -> None:
         """A replaced answer that fell silent has ended without saying so; the next content is not its own."""
         running = self._running()
-        silent = now - self._last_message_at >= LOST_BORDER_SECS
+        silent = now - self._last_message_at >= LOST_END_SECS
         if running is not None and running is not self._last and silent:
-            running.end(Border.LOST, now)
+            running.end(EndReason.LOST, now)
 
     def _content(self, content: types.LiveServerContent, now: float) -> list[TurnEvent]:
         text, finished = self._text.read(content)
@@ -332,7 +332,7 @@ class TurnMachine:
             self._held.append(content)
             return []
         running.started = True
-        if running is self._last and not running.muted:
+        if running is self._last and not running.suppressed:
             self._stray_closings = 0
         running.audio = running.audio or has_audio
         return self._text.deliver(running, text, finished=finished)
@@ -340,12 +340,12 @@ class TurnMachine:
     def _release_held(self, now: float) -> list[TurnEvent]:
         """The server merged the replaced turn into the newest one: what was held is the newest one's."""
         held, self._held = self._held, []
-        for answer in list(self._owed):
+        for answer in list(self._pending):
             if answer is not self._last:
-                self._owed.remove(answer)
+                self._pending.remove(answer)
         return [event for content in held for event in self._content(content, now)]
 
-    # Borders.
+    # Ends.
 
     def _interrupted(self, now: float) -> list[TurnEvent]:
         running = self._running()
@@ -353,7 +353,7 @@ class TurnMachine:
         if running is None or running.sent_index >= self._sends:
             return []  # stale: nothing was sent after the answer that runs
         self._last_message_at = now
-        running.end(Border.INTERRUPTED, now)
+        running.end(EndReason.INTERRUPTED, now)
         return self._text.end(self._last) if running is self._text.speaking and running is self._last else []
 
     def _complete(self, now: float) -> list[TurnEvent]:
@@ -364,49 +364,49 @@ class TurnMachine:
         self._last_message_at = now
         running.started = True
         running.answered_call = False
-        running.end(Border.COMPLETE, now)
+        running.end(EndReason.COMPLETE, now)
         return self._plan_end(running, now)
 
     def _turn_complete(self, content: types.LiveServerContent, now: float) -> list[TurnEvent]:
         self._held.clear()
-        if not self._owed:
+        if not self._pending:
             return []
         self._last_message_at = now
-        front = self._owed[0]
-        newest = self._owed[-1]
-        if front is not newest and newest.border is Border.COMPLETE:
+        front = self._pending[0]
+        newest = self._pending[-1]
+        if front is not newest and newest.end_reason is EndReason.COMPLETE:
             # The newest answer is complete, so what closes now is that one; older closings were merged into it.
             front = newest
-            while self._owed[0] is not newest:
-                self._owed.popleft()
-        if front.border is None and front.answered_call:
+            while self._pending[0] is not newest:
+                self._pending.popleft()
+        if front.end_reason is None and front.answered_call:
             # Closes the phase in which the function was called; the answer to its result is still to come.
             front.answered_call = False
             return []
-        if front is self._last and not (front.started or front.muted) and self._stray_closings:
+        if front is self._last and not (front.started or front.suppressed) and self._stray_closings:
             self._stray_closings = 0  # closes the empty turn that cancelled the answer before, not this one
             return []
-        self._owed.popleft()
-        fresh_border = front.border is None
-        if fresh_border:
-            front.end(Border.CLOSED, now)
-        events = self._plan_end(front, now) if fresh_border else []
+        self._pending.popleft()
+        ends_now = front.end_reason is None
+        if ends_now:
+            front.end(EndReason.CLOSED, now)
+        events = self._plan_end(front, now) if ends_now else []
         if content.interaction_status == types.InteractionStatus.IN_PROGRESS and front is self._last:
             # Extended thinking: this only closed a part, the rest of the answer follows (facts/live#server-messages).
             events += self._text.end(self._last)
-            if not front.muted:
+            if not front.suppressed:
                 self._last = Answer(front.turn, front.sent_index, now, started=True)
-                self._owed.append(self._last)
+                self._pending.append(self._last)
         return events
 
     def _plan_end(self, answer: Answer, now: float) -> list[TurnEvent]:
-        return [] if answer.muted or answer is not self._last else self._text.plan_end(answer, now)
+        return [] if answer.suppressed or answer is not self._last else self._text.plan_end(answer, now)
 
     # Functions.
 
     def _tool_calls(self, calls: Iterable[types.FunctionCall], now: float) -> list[TurnEvent]:
         answer = self._running() or self._last
-        if answer is None or answer.muted:
+        if answer is None or answer.suppressed:
             return []
         self._last_message_at = now
         calls = tuple(calls)
@@ -417,6 +417,6 @@ class TurnMachine:
 
     def _tool_cancellation(self, ids: Iterable[str]) -> list[TurnEvent]:
         ids = tuple(ids)
-        for answer in (*self._owed, *([self._last] if self._last else [])):
+        for answer in (*self._pending, *([self._last] if self._last else [])):
             answer.calls.difference_update(ids)
         return [ToolCancellation(ids)]

@@ -30,7 +30,7 @@ class Step(Enum):
     CUT = "cut"
 
 
-_IMPATIENCE = 2 / 3
+_SHORTENED = 2 / 3
 
 
 class Watchdog:
@@ -40,7 +40,7 @@ class Watchdog:
         """Start calm.
 
         Args:
-            options: Patience.
+            options: Timeouts.
         """
         self._options = options
         self._nudged = False
@@ -84,7 +84,7 @@ class Watchdog:
         """Tell when something is to be done if nothing comes.
 
         Args:
-            waiting: The answer that owes us the next move, if any.
+            waiting: The pending answer whose next move is the server's, if any.
             heard_from_at: Clock reading of its last message.
             model: Row of the model.
 
@@ -93,10 +93,10 @@ class Watchdog:
         """
         if waiting is None:
             return None
-        patience = self._options.patience_secs or model.patience_secs
+        timeout = self._options.answer_timeout_secs or model.answer_timeout_secs
         if self._nudged or self._resent:
-            patience *= _IMPATIENCE  # the user has waited already
-        return max(waiting.sent_at, heard_from_at) + (self._options.stall_secs if _stalled(waiting) else patience)
+            timeout *= _SHORTENED  # the user has waited already
+        return max(waiting.sent_at, heard_from_at) + (self._options.stall_secs if _stalled(waiting) else timeout)
 
     def step(self, waiting: Answer) -> Step:
         """Tell what to do now that it is due.

@@ -81,6 +81,6 @@ class AudioHistory:
             return start
         energy = np.square(samples[: count * frame]).reshape(count, frame).sum(axis=1)
         smooth = np.convolve(energy, np.ones(_DIP_FRAMES), mode="valid")
-        # The newest third is left out, so that both parts hold at least that much in common.
+        # The newest third is left out, so that both segments hold at least that much in common.
         quiet = int(np.argmin(smooth[: max(1, 2 * len(smooth) // 3)]))
         return start + quiet * frame + _DIP_FRAMES * frame // 2

@@ -19,7 +19,7 @@ class StreamParams:
             on so soon, the half-closed stream is given up and its audio sent again with what follows.
         longest_reopened_secs: Audio up to this long is sent again; after more, the next stream overlaps a little.
         flush_timeout_secs: How long a half-closed stream may take to end before it counts as dropped.
-        give_up_secs: How long after the end of a part its words are still worth a retry.
+        give_up_secs: How long after the end of a segment its words are still worth a retry.
     """
 
     preroll_secs: float = 0.5

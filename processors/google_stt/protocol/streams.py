@@ -1,8 +1,8 @@
 """Which audio goes to which recognition stream, and in which order the words come back: the ears without I/O.
 
-Audio is cut into *parts*, consecutive pieces of what the microphone gave. Each part is recognized by one request
-stream; if that stream fails, by another one that replays the part from the last final result on. Words are delivered in
-the order of the parts, whatever the order in which streams answer.
+Audio is cut into *segments*, consecutive stretches of what the microphone gave. Each segment is recognized by one
+request stream; if that stream fails, by another one that replays the segment from the last final result on. Words are
+delivered in the order of the segments, whatever the order in which streams answer.
 
 The machine is fed audio, voice activity, responses and clock readings, and queues events for a shell that owns the
 sockets. All positions are counted in samples since the first audio; all times are seconds of one monotonic clock.
@@ -22,7 +22,7 @@ from halfcascade.processors.google_stt.protocol.events import (
     WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.text import join_text
-from halfcascade.processors.google_stt.protocol.words import Part, WordQueue
+from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
 
 _FIRST_BACKOFF_SECS = 0.1
 _LONGEST_BACKOFF_SECS = 4.0
@@ -30,7 +30,7 @@ _LONGEST_BACKOFF_SECS = 4.0
 
 @dataclass
 class _Stream:
-    part: Part
+    segment: Segment
     base: int
     cursor: int
     opened_at: float
@@ -58,25 +58,25 @@ class SpeechStreams:
         oldest = self._params.max_stream_secs + self._params.rollover_grace_secs
         longest = oldest + self._params.give_up_secs
         self._history = AudioHistory(sample_rate, longest)
-        self._parts: list[Part] = []
+        self._segments: list[Segment] = []
         self._streams: dict[int, _Stream] = {}
-        self._open: Part | None = None
+        self._open: Segment | None = None
         self._events: deque[Event] = deque()
         self._next_stream = 0
-        self._last_cut = 0
+        self._last_endpoint = 0
         self._samples_lost = 0
         self._failures = 0
         self._speaking = False
         self._paused = False
         self._words = WordQueue(sample_rate)
-        # The part that a silence has cut which may turn out to be a mere pause.
-        self._tentative: Part | None = None
+        # The segment that a silence has cut which may turn out to be a mere pause.
+        self._tentative: Segment | None = None
 
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is due next, or None."""
-        times = [part.retry_at for part in self._parts if part.retry_at is not None]
-        times += [self._expiry(state) for state in self._streams.values() if state.part.end is not None]
+        times = [segment.retry_at for segment in self._segments if segment.retry_at is not None]
+        times += [self._expiry(state) for state in self._streams.values() if state.segment.end is not None]
         return min(times, default=None)
 
     @property
@@ -104,7 +104,7 @@ class SpeechStreams:
         """
         self._history.append(pcm)
         if self._open is None and self._params.continuous:
-            self._begin_part(self._last_cut, now)
+            self._begin_segment(self._last_endpoint, now)
         self._forget_old_audio()
         if self._open is not None:
             self._roll_over_if_old(self._open, now)
@@ -118,7 +118,7 @@ class SpeechStreams:
         """
         self._speaking, self._paused = True, False
         self._words.expect()
-        self._ensure_part(noticed_after_secs, now)
+        self._ensure_segment(noticed_after_secs, now)
         self._deliver()
 
     def speech_paused(self, silence_secs: float, now: float) -> None:
@@ -131,11 +131,11 @@ class SpeechStreams:
         if not self._speaking:
             return
         self._paused = True
-        part = self._open
-        self._cut(silence_secs, now)
-        if part is not None and part.end is not None:
-            part.provisional = True
-            self._tentative = part
+        segment = self._open
+        self._endpoint(silence_secs, now)
+        if segment is not None and segment.end is not None:
+            segment.provisional = True
+            self._tentative = segment
         self._deliver()
 
     def speech_resumed(self, noticed_after_secs: float, now: float) -> None:
@@ -148,8 +148,8 @@ class SpeechStreams:
         if not self._speaking:
             return
         self._paused = False
-        if not self._reopen_part(now):
-            self._ensure_part(noticed_after_secs, now)
+        if not self._reopen_segment(now):
+            self._ensure_segment(noticed_after_secs, now)
         self._deliver()
 
     def speech_stopped(self, silence_secs: float, now: float) -> None:
@@ -160,7 +160,7 @@ class SpeechStreams:
             now: Clock.
         """
         self._speaking, self._paused, self._tentative = False, False, None
-        self._cut(silence_secs, now)
+        self._endpoint(silence_secs, now)
         self._deliver()
 
     # What the server says
@@ -180,19 +180,19 @@ class SpeechStreams:
         if self._samples_lost:
             self._events.append(WordsLost(self._samples_lost / self._rate))
             self._samples_lost = 0
-        part = state.part
-        part.interim, part.interim_language, part.interim_end = "", "", 0
+        segment = state.segment
+        segment.interim, segment.interim_language, segment.interim_end = "", "", 0
         for result in results:
             end = state.base + round(result.end * self._rate) if result.end else state.cursor
-            end = min(max(end, part.confirmed), state.cursor)
+            end = min(max(end, segment.confirmed), state.cursor)
             if result.is_final:
-                part.confirmed = end
+                segment.confirmed = end
                 if result.text.strip():
-                    part.add(result.text, result.language)
+                    segment.add(result.text, result.language)
             else:
-                part.interim = join_text(part.interim, result.text)
-                part.interim_language = result.language or part.interim_language
-                part.interim_end = end
+                segment.interim = join_text(segment.interim, result.text)
+                segment.interim_language = result.language or segment.interim_language
+                segment.interim_end = end
         self._deliver()
 
     def ended(self, stream: int, failed: bool, now: float) -> None:
@@ -206,14 +206,14 @@ class SpeechStreams:
         state = self._streams.pop(stream, None)
         if state is None:
             return
-        part = state.part
-        part.stream = None
+        segment = state.segment
+        segment.stream = None
         complete = not failed and state.flushed_at is not None
         self._failures = 0 if complete else self._failures + 1
-        if complete or (part.end is not None and (part.confirmed >= part.end or self._is_stale(part, now))):
-            self._finish(part)
+        if complete or (segment.end is not None and (segment.confirmed >= segment.end or self._is_stale(segment, now))):
+            self._finish(segment)
         else:
-            part.retry_at = now + self._backoff()
+            segment.retry_at = now + self._backoff()
             self.tick(now)
         self._deliver()
 
@@ -223,10 +223,10 @@ class SpeechStreams:
         Args:
             now: Clock.
         """
-        for part in self._parts:
-            if part.end is None:
-                self._end_part(part, now)
-            self._finish(part)
+        for segment in self._segments:
+            if segment.end is None:
+                self._end_segment(segment, now)
+            self._finish(segment)
         for stream in list(self._streams):
             self._abort(stream)
         self._deliver()
@@ -238,16 +238,16 @@ class SpeechStreams:
             now: Clock.
         """
         for number, state in list(self._streams.items()):
-            if state.part.end is not None and now >= self._expiry(state):
+            if state.segment.end is not None and now >= self._expiry(state):
                 self._abort(number)
                 self._failures += 1
-                if self._is_stale(state.part, now):
-                    self._finish(state.part)
+                if self._is_stale(state.segment, now):
+                    self._finish(state.segment)
                 else:
-                    state.part.retry_at = now
-        for part in self._parts:
-            if part.retry_at is not None and now >= part.retry_at:
-                self._open_stream(part, now)
+                    state.segment.retry_at = now
+        for segment in self._segments:
+            if segment.retry_at is not None and now >= segment.retry_at:
+                self._open_stream(segment, now)
         self._deliver()
 
     # What the shell sends
@@ -265,7 +265,7 @@ class SpeechStreams:
         state = self._streams.get(stream)
         if state is None:
             return b""
-        end = self._history.end if state.part.end is None else state.part.end
+        end = self._history.end if state.segment.end is None else state.segment.end
         stop = min(end, state.cursor + max_bytes // 2)
         audio = self._history.read(state.cursor, stop)
         state.cursor = max(state.cursor, stop)
@@ -281,147 +281,147 @@ class SpeechStreams:
         state = self._streams.get(stream)
         if state is None:
             return True
-        if state.part.end is None or state.cursor < state.part.end:
+        if state.segment.end is None or state.cursor < state.segment.end:
             return False
         if state.flushed_at is None:
             state.flushed_at = now
         return True
 
-    # Parts
+    # Segments
 
-    def _ensure_part(self, noticed_after_secs: float, now: float) -> None:
+    def _ensure_segment(self, noticed_after_secs: float, now: float) -> None:
         if self._open is None:
             back = round((noticed_after_secs + self._params.preroll_secs) * self._rate)
-            self._begin_part(max(self._last_cut, self._history.end - back), now)
+            self._begin_segment(max(self._last_endpoint, self._history.end - back), now)
         if self._open is not None:
             self._open.has_speech = True
 
-    def _reopen_part(self, now: float) -> bool:
-        """Take back a cut that may lie inside a word, and all that was heard up to it."""
-        part, self._tentative = self._tentative, None
+    def _reopen_segment(self, now: float) -> bool:
+        """Revoke an endpoint that may lie inside a word, and all that was heard up to it."""
+        segment, self._tentative = self._tentative, None
         unused = self._open if self._open is not None and not self._open.has_speech else None
-        if part is None or part.end is None or self._open is not unused:
+        if segment is None or segment.end is None or self._open is not unused:
             return False
-        pause = self._history.end - part.end
-        again = self._history.end - part.confirmed_at_cut
+        pause = self._history.end - segment.end
+        again = self._history.end - segment.confirmed_at_endpoint
         if pause > self._params.reopen_secs * self._rate:
             return False
         if unused is not None:
             self._drop(unused)
         if again > self._params.longest_reopened_secs * self._rate:
-            self._begin_overlapping(part.start, part.end, now)
+            self._begin_overlapping(segment.start, segment.end, now)
             return True
-        self._drop(part)
-        self._parts.append(part)
-        self._words.take_back(part)
-        part.reopen()
-        self._open = part
-        self._last_cut = part.start
-        self._open_stream(part, now)
+        self._drop(segment)
+        self._segments.append(segment)
+        self._words.revoke(segment)
+        segment.reopen()
+        self._open = segment
+        self._last_endpoint = segment.start
+        self._open_stream(segment, now)
         return True
 
-    def _drop(self, part: Part) -> None:
-        """Forget a part and abort its stream, if it has one."""
-        self._parts = [other for other in self._parts if other is not part]
-        if part.stream is not None:
-            self._abort(part.stream)
+    def _drop(self, segment: Segment) -> None:
+        """Forget a segment and abort its stream, if it has one."""
+        self._segments = [other for other in self._segments if other is not segment]
+        if segment.stream is not None:
+            self._abort(segment.stream)
 
-    def _begin_part(self, start: int, now: float, *, overlaps: bool = False) -> None:
+    def _begin_segment(self, start: int, now: float, *, overlaps: bool = False) -> None:
         start = max(start, self._history.start)
-        part = Part(start=start, confirmed=start, overlaps=overlaps)
-        self._parts.append(part)
-        self._open = part
-        self._open_stream(part, now)
+        segment = Segment(start=start, confirmed=start, overlaps=overlaps)
+        self._segments.append(segment)
+        self._open = segment
+        self._open_stream(segment, now)
 
-    def _cut(self, silence_secs: float, now: float) -> None:
-        """End the open part here, if anything was said in it."""
-        part = self._open
-        if part is None or not part.has_speech:
+    def _endpoint(self, silence_secs: float, now: float) -> None:
+        """End the open segment here, if anything was said in it."""
+        segment = self._open
+        if segment is None or not segment.has_speech:
             return
-        part.speech_end = max(part.start, self._history.end - round(silence_secs * self._rate))
-        self._end_part(part, now)
+        segment.speech_end = max(segment.start, self._history.end - round(silence_secs * self._rate))
+        self._end_segment(segment, now)
         if self._params.continuous:
-            self._begin_part(self._last_cut, now)
+            self._begin_segment(self._last_endpoint, now)
 
-    def _end_part(self, part: Part, now: float) -> None:
-        part.end = self._last_cut = self._history.end
-        part.confirmed_at_cut = part.confirmed
-        part.ended_at = now
+    def _end_segment(self, segment: Segment, now: float) -> None:
+        segment.end = self._last_endpoint = self._history.end
+        segment.confirmed_at_endpoint = segment.confirmed
+        segment.ended_at = now
         self._open = None
 
-    def _roll_over_if_old(self, part: Part, now: float) -> None:
-        if part.stream is None:
+    def _roll_over_if_old(self, segment: Segment, now: float) -> None:
+        if segment.stream is None:
             return  # A retry replaces the stream anyway.
-        stream = self._streams[part.stream]
+        stream = self._streams[segment.stream]
         age = max(now - stream.opened_at, (self._history.end - stream.base) / self._rate)
         quiet = not self._speaking or self._paused
         if age < self._params.max_stream_secs + (0.0 if quiet else self._params.rollover_grace_secs):
             return
         end = self._history.end
         if quiet:
-            self._end_part(part, now)
-            self._begin_part(end, now)
+            self._end_segment(segment, now)
+            self._begin_segment(end, now)
             return
-        self._end_part(part, now)
-        self._begin_overlapping(part.start, end, now)
+        self._end_segment(segment, now)
+        self._begin_overlapping(segment.start, end, now)
 
     def _begin_overlapping(self, earliest: int, end: int, now: float) -> None:
-        """Begin a part before the end of the previous one, where most likely no word is cut."""
+        """Begin a segment before the end of the previous one, where most likely no word is cut."""
         start = max(earliest, end - round(self._params.overlap_secs * self._rate))
-        self._begin_part(self._history.quietest(start, end), now, overlaps=True)
+        self._begin_segment(self._history.quietest(start, end), now, overlaps=True)
         if self._open is not None:
             self._open.has_speech = True
 
-    def _finish(self, part: Part) -> None:
-        """Nothing more comes for this part. Words that never became final are better than none.
+    def _finish(self, segment: Segment) -> None:
+        """Nothing more comes for this segment. Words that never became final are better than none.
 
         See facts/stt#half-close.
         """
-        if part.interim.strip():
-            part.add(part.interim, part.interim_language)
-            part.interim = ""
-        part.retry_at = None
-        part.done = True
+        if segment.interim.strip():
+            segment.add(segment.interim, segment.interim_language)
+            segment.interim = ""
+        segment.retry_at = None
+        segment.done = True
 
     def _forget_old_audio(self) -> None:
-        if self._open is None and not self._parts:
+        if self._open is None and not self._segments:
             # Speech is noticed late, so more than the pre-roll is kept.
             keep = self._history.end - round((self._params.preroll_secs + 1.0) * self._rate)
         else:
-            keep = min((part.confirmed for part in self._parts), default=self._history.end)
+            keep = min((segment.confirmed for segment in self._segments), default=self._history.end)
         if self._tentative is not None:
-            keep = min(keep, self._tentative.confirmed_at_cut)
+            keep = min(keep, self._tentative.confirmed_at_endpoint)
         keep = min(keep, self._history.end - round(self._params.overlap_secs * self._rate))
         lost = self._history.forget(keep)
         if not lost:
             return
-        for part in self._parts:
-            if part.confirmed < self._history.start:
-                part.confirmed = part.start = self._history.start
+        for segment in self._segments:
+            if segment.confirmed < self._history.start:
+                segment.confirmed = segment.start = self._history.start
         # Told in one when the server is back: it grows with every block of audio.
         self._samples_lost += lost
 
     # Streams
 
-    def _open_stream(self, part: Part, now: float) -> None:
-        part.retry_at = None
+    def _open_stream(self, segment: Segment, now: float) -> None:
+        segment.retry_at = None
         number, self._next_stream = self._next_stream, self._next_stream + 1
-        part.stream = number
-        part.interim, part.interim_end = "", 0
-        self._streams[number] = _Stream(part, base=part.confirmed, cursor=part.confirmed, opened_at=now)
+        segment.stream = number
+        segment.interim, segment.interim_end = "", 0
+        self._streams[number] = _Stream(segment, base=segment.confirmed, cursor=segment.confirmed, opened_at=now)
         self._events.append(OpenStream(number))
 
     def _abort(self, number: int) -> None:
         state = self._streams.pop(number)
-        state.part.stream = None
+        state.segment.stream = None
         self._events.append(AbortStream(number))
 
-    def _is_stale(self, part: Part, now: float) -> bool:
-        return now - part.ended_at > self._params.give_up_secs
+    def _is_stale(self, segment: Segment, now: float) -> bool:
+        return now - segment.ended_at > self._params.give_up_secs
 
     def _expiry(self, state: _Stream) -> float:
-        """When a stream whose part has ended counts as dropped."""
-        return (state.flushed_at or max(state.opened_at, state.part.ended_at)) + self._params.flush_timeout_secs
+        """When a stream whose segment has ended counts as dropped."""
+        return (state.flushed_at or max(state.opened_at, state.segment.ended_at)) + self._params.flush_timeout_secs
 
     def _backoff(self) -> float:
         """The first retry is immediate: most failures are a stream's end that came too early."""
@@ -430,6 +430,6 @@ class SpeechStreams:
         return min(_LONGEST_BACKOFF_SECS, _FIRST_BACKOFF_SECS * 2 ** min(self._failures - 2, 10))
 
     def _deliver(self) -> None:
-        self._parts = self._words.deliver(self._parts, speaking=self._speaking, paused=self._paused)
+        self._segments = self._words.deliver(self._segments, speaking=self._speaking, paused=self._paused)
         while (event := self._words.next_event()) is not None:
             self._events.append(event)

@@ -1,4 +1,4 @@
-"""Joining recognized text: parts of one turn, and parts whose audio overlapped."""
+"""Joining recognized text: segments of one turn, and segments whose audio overlapped."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ _NOT_WORD = re.compile(r"[^\w]", re.UNICODE)
 # Words (or characters, in unspaced scripts) around a seam in which the overlap is looked for. Two seconds of fast
 # speech hold about ten words and sixteen characters.
 _SEAM_UNITS = 24
-# Units that a cut in mid-word may have garbled on either side of what both parts heard alike.
+# Units that a cut in mid-word may have garbled on either side of what both segments heard alike.
 _GARBLED_UNITS = 2
 
 
@@ -20,7 +20,7 @@ def is_unspaced(text: str) -> bool:
 
 
 def join_text(head: str, tail: str) -> str:
-    """Join two consecutive pieces of one transcript.
+    """Join two consecutive stretches of one transcript.
 
     Args:
         head: What came first.

@@ -1,4 +1,4 @@
-"""The order of words: parts of audio are recognized in any order, their words are delivered in one."""
+"""The order of words: segments of audio are recognized in any order, their words are delivered in one."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -18,28 +18,28 @@ WordEvent = FinalText | InterimText | LikelyComplete | SpeechCovered
 
 
 @dataclass(eq=False)
-class Part:
-    """A consecutive piece of audio that one stream, or one after another, recognizes.
+class Segment:
+    """A consecutive stretch of audio that one stream, or one after another, recognizes.
 
     Positions are samples since the first audio.
 
     Parameters:
         start: First sample.
-        overlaps: Whether the previous part holds its beginning too.
+        overlaps: Whether the previous segment holds its beginning too.
         end: After the last sample, or None while it grows.
         ended_at: Clock reading at which it ended.
         speech_end: Where speech ended in it, if that is why it ended.
         has_speech: Whether anything is said in it.
         confirmed: Up to where finals reach; a new stream begins there.
-        confirmed_at_cut: What ``confirmed`` was when the part ended.
-        provisional: Whether its end may be taken back.
+        confirmed_at_endpoint: What ``confirmed`` was when the segment ended.
+        provisional: Whether its end may be revoked.
         finals: Certain words not yet delivered.
         interim: Uncertain words after those.
         interim_language: Their language code.
         interim_end: Where they end.
         stream: Number of the stream at work on it.
         retry_at: Clock reading at which the next stream is due.
-        delivered: Whether the words of later parts may follow.
+        delivered: Whether the words of later segments may follow.
         done: Whether nothing more comes.
     """
 
@@ -50,7 +50,7 @@ class Part:
     speech_end: int | None = None
     has_speech: bool = False
     confirmed: int = 0
-    confirmed_at_cut: int = 0
+    confirmed_at_endpoint: int = 0
     provisional: bool = False
     finals: "deque[Words]" = field(default_factory=deque)
     interim: str = ""
@@ -69,7 +69,7 @@ class Part:
     def reopen(self) -> None:
         """Let it grow again as if it had not ended."""
         self.finals = deque(words for words in self.finals if not words.provisional)
-        self.confirmed = self.confirmed_at_cut
+        self.confirmed = self.confirmed_at_endpoint
         self.end = self.speech_end = None
         self.provisional = self.delivered = self.done = False
 
@@ -81,18 +81,18 @@ class Words:
     Parameters:
         text: The words.
         language: Their language code, or "".
-        part: Where they were said.
-        provisional: Whether they are void if the part is reopened.
+        segment: Where they were said.
+        provisional: Whether they are void if the segment is reopened.
     """
 
     text: str
     language: str
-    part: Part
+    segment: Segment
     provisional: bool
 
 
 class WordQueue:
-    """Delivers words in the order of their parts.
+    """Delivers words in the order of their segments.
 
     The newest final is held until it is known whether it is the last: ``FinalText.finalized`` must be told with it.
     """
@@ -116,26 +116,26 @@ class WordQueue:
         return self._events.popleft() if self._events else None
 
     def expect(self) -> None:
-        """Speech has begun: a final, or word that there is none, is owed."""
+        """Speech has begun: a final, or word that there is none, is pending."""
         self._expected = True
 
-    def take_back(self, part: Part) -> None:
-        """Forget the words of a part that came after its provisional end."""
-        self._held = [words for words in self._held if not (words.part is part and words.provisional)]
+    def revoke(self, segment: Segment) -> None:
+        """Forget the words of a segment that came after its provisional end."""
+        self._held = [words for words in self._held if not (words.segment is segment and words.provisional)]
 
-    def deliver(self, parts: Sequence[Part], *, speaking: bool, paused: bool) -> list[Part]:
+    def deliver(self, segments: Sequence[Segment], *, speaking: bool, paused: bool) -> list[Segment]:
         """Queue the events for what can be told now.
 
         Args:
-            parts: All parts that are not over, in order.
+            segments: All segments that are not over, in order.
             speaking: Whether the user speaks; short pauses included.
             paused: Whether there is a short pause.
 
         Returns:
-            The parts that are still not over.
+            The segments that are still not over.
         """
-        self._collect(parts)
-        settled = not speaking and not any(part.has_speech and not part.delivered for part in parts)
+        self._collect(segments)
+        settled = not speaking and not any(segment.has_speech and not segment.delivered for segment in segments)
         ready = self._held[: self._ready_count(settled, paused)]
         for i, words in enumerate(ready):
             self._events.append(FinalText(words.text, words.language, finalized=settled and i == len(ready) - 1))
@@ -149,8 +149,8 @@ class WordQueue:
         if settled:
             self._expected = False
         else:
-            self._show_interim(parts, may_be_complete=paused or not speaking)
-        return [part for part in parts if not part.done or part.finals]
+            self._show_interim(segments, may_be_complete=paused or not speaking)
+        return [segment for segment in segments if not segment.done or segment.finals]
 
     def _ready_count(self, settled: bool, paused: bool) -> int:
         if settled:
@@ -158,44 +158,44 @@ class WordQueue:
         provisional = (i for i, words in enumerate(self._held) if paused and words.provisional)
         return max(0, min(len(self._held) - 1, next(provisional, len(self._held))))
 
-    def _collect(self, parts: Sequence[Part]) -> None:
-        for part in parts:
-            while part.finals:
-                self._hold(part.finals.popleft())
-            part.delivered = part.done or self._covered(part)
-            if not part.delivered:
+    def _collect(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            while segment.finals:
+                self._hold(segment.finals.popleft())
+            segment.delivered = segment.done or self._covered(segment)
+            if not segment.delivered:
                 break
 
-    def _covered(self, part: Part) -> bool:
-        """Whether the finals of a half-closed part reach the end of its speech, so that no words can follow."""
-        if part.speech_end is None or not part.has_speech:
+    def _covered(self, segment: Segment) -> bool:
+        """Whether the finals of a half-closed segment reach the end of its speech, so that no words can follow."""
+        if segment.speech_end is None or not segment.has_speech:
             return False
-        return part.confirmed > part.start and part.confirmed >= part.speech_end - self._slack
+        return segment.confirmed > segment.start and segment.confirmed >= segment.speech_end - self._slack
 
     def _hold(self, words: Words) -> None:
         text = words.text
-        if words.part.overlaps and self._held:
+        if words.segment.overlaps and self._held:
             head = self._held.pop()
             kept, text = merge_overlap(join_text(self._said, head.text), text)
             kept = kept[len(self._said) :].strip() if kept.startswith(self._said) else ""
             if kept:
-                self._held.append(Words(kept, head.language, head.part, head.provisional))
-        words.part.overlaps = False
+                self._held.append(Words(kept, head.language, head.segment, head.provisional))
+        words.segment.overlaps = False
         if text:
-            self._held.append(Words(text, words.language, words.part, words.provisional))
+            self._held.append(Words(text, words.language, words.segment, words.provisional))
 
-    def _show_interim(self, parts: Sequence[Part], *, may_be_complete: bool) -> None:
+    def _show_interim(self, segments: Sequence[Segment], *, may_be_complete: bool) -> None:
         text, language = "", ""
         for words in self._held:
             text, language = join_text(text, words.text), words.language or language
-        for part in parts:
-            for words in part.finals:
+        for segment in segments:
+            for words in segment.finals:
                 text, language = join_text(text, words.text), words.language or language
-            if part.interim:
-                head, tail = merge_overlap(text, part.interim) if part.overlaps else (text, part.interim)
-                text, language = join_text(head, tail), part.interim_language or language
-            if part.has_speech and not part.delivered:
-                may_be_complete = may_be_complete and self._interim_covers(part)
+            if segment.interim:
+                head, tail = merge_overlap(text, segment.interim) if segment.overlaps else (text, segment.interim)
+                text, language = join_text(head, tail), segment.interim_language or language
+            if segment.has_speech and not segment.delivered:
+                may_be_complete = may_be_complete and self._interim_covers(segment)
         if not may_be_complete:
             self._complete = ""
         if not text:
@@ -207,5 +207,8 @@ class WordQueue:
             self._complete = text
             self._events.append(LikelyComplete(text, language))
 
-    def _interim_covers(self, part: Part) -> bool:
-        return part.speech_end is not None and max(part.interim_end, part.confirmed) >= part.speech_end - self._slack
+    def _interim_covers(self, segment: Segment) -> bool:
+        return (
+            segment.speech_end is not None
+            and max(segment.interim_end, segment.confirmed) >= segment.speech_end - self._slack
+        )

@@ -132,10 +132,10 @@ class Stage:
     async def send(self, *frames: Frame) -> None:
         await self.worker.queue_frames(list(frames))
 
-    async def reply(self, text: str | Sequence[str], *, chars_per_second: float = 0, piece: int = 12) -> None:
+    async def reply(self, text: str | Sequence[str], *, chars_per_second: float = 0, delta: int = 12) -> None:
         """Write a reply as the brain does."""
         await self.send(LLMFullResponseStartFrame())
-        for part in pieces(text, piece) if isinstance(text, str) else text:
+        for part in deltas(text, delta) if isinstance(text, str) else text:
             await self.send(LLMTextFrame(part))
             if chars_per_second:
                 await asyncio.sleep(len(part) / chars_per_second)
@@ -152,7 +152,7 @@ class Stage:
         return [str(m["content"]) for m in self.context.get_messages() if m["role"] == "assistant"]
 
 
-def pieces(text: str, least: int) -> list[str]:
+def deltas(text: str, least: int) -> list[str]:
     """Cut text as the Live API's transcription comes: at spaces, some characters at a time."""
     found, current = [], ""
     for word in text.split(" "):

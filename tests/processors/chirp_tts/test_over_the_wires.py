@@ -74,8 +74,8 @@ async def test_after_an_interruption_the_conversation_holds_what_was_heard(googl
             at = await stage.interrupt()
             await finish(stage, number + 1)
             played = stage.loudspeaker.heard_between(begun, at)
-            pieces = stage.tts.ledger.texts("sent")[sent:]
-            heard = len(true_onsets(google.mind.speaker, voice, pieces, played))
+            segments = stage.tts.ledger.texts("sent")[sent:]
+            heard = len(true_onsets(google.mind.speaker, voice, segments, played))
             deviations.append(len(stage.said[number].split()) - heard)
             assert text.startswith(stage.said[number])
     assert max(map(abs, deviations)) <= 1, deviations
@@ -101,7 +101,7 @@ async def test_nothing_of_an_interrupted_reply_is_played_again(google_emulator_f
         assert cancelled, "the call in flight was cancelled on the wire"
 
 
-async def test_pieces_follow_each_other_without_gaps(google_emulator_factory):
+async def test_segments_follow_each_other_without_gaps(google_emulator_factory):
     await google_emulator_factory(profile="reference")
     async with on_stage(ChirpTTSService()) as stage:
         await stage.reply(ENGLISH, chars_per_second=120)
@@ -110,7 +110,7 @@ async def test_pieces_follow_each_other_without_gaps(google_emulator_factory):
         assert max(stage.loudspeaker.gaps(), default=0) < 0.15
 
 
-async def test_the_stand_by_stream_speaks_the_first_piece(google_emulator):
+async def test_the_stand_by_stream_speaks_the_first_segment(google_emulator):
     async with on_stage(ChirpTTSService(settings=quick())) as stage:
         await stage.send(TurnSentFrame(text="Hi"))
         await until(lambda: google_emulator.log.find("tts", "config"))
@@ -151,7 +151,7 @@ async def test_one_failure_is_not_heard_of(google_emulator_factory, faults):
         assert not stage.tts.ledger.texts("skipped")
 
 
-async def test_a_piece_that_fails_for_good_is_skipped_and_known(google_emulator_factory):
+async def test_a_segment_that_fails_for_good_is_skipped_and_known(google_emulator_factory):
     google = await google_emulator_factory(profile=BRISK)
     # The first call, which stands ready, is left alone.
     google.faults.add(Fault("tts", "error", code="UNAVAILABLE", skip=1, times=-1))

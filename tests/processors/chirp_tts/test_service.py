@@ -45,7 +45,7 @@ def seconds(frames) -> float:
     return sum(frame.num_frames for frame in frames if isinstance(frame, TTSAudioRawFrame)) / RATE
 
 
-async def test_a_reply_is_spoken_piece_by_piece_and_reported_word_by_word(server):
+async def test_a_reply_is_spoken_segment_by_segment_and_reported_word_by_word(server):
     tts = ChirpTTSService(client=server)
     down, _ = await run_test(tts, frames_to_send=reply("Well, hello there my ", "friend, how are you? I am ", "fine."))
     assert words(down) == ["Well,", "hello", "there", "my", "friend,", "how", "are", "you?", "I", "am", "fine."]
@@ -54,8 +54,8 @@ async def test_a_reply_is_spoken_piece_by_piece_and_reported_word_by_word(server
     assert kinds.index(TTSStartedFrame) < kinds.index(TTSAudioRawFrame) < kinds.index(TTSTextFrame)
     assert kinds[-1] is LLMFullResponseEndFrame
     assert "".join(server.texts).replace(" ", "") == "Well,hellotheremyfriend,howareyou?Iamfine."
-    pieces = [frame.text for frame in down if type(frame) is AggregatedTextFrame]
-    assert len(pieces) == len(server.texts)
+    segments = [frame.text for frame in down if type(frame) is AggregatedTextFrame]
+    assert len(segments) == len(server.texts)
 
 
 async def test_word_frames_come_with_rising_times(server):
@@ -156,7 +156,7 @@ async def test_a_custom_voice_needs_no_name_and_shows_no_key(server):
     assert "s3cret" not in repr(settings)
 
 
-async def test_settings_change_between_pieces_and_bad_ones_are_refused(server):
+async def test_settings_change_between_segments_and_bad_ones_are_refused(server):
     tts = ChirpTTSService(client=server)
     change = {"voice": "en-US-Chirp3-HD-Kore", "speaking_rate": 1.5}
     _, up = await run_test(
@@ -189,7 +189,7 @@ async def test_characters_sent_and_thrown_away_are_metrics(server):
     assert discarded == sum(map(len, tts.ledger.texts("cut")))
 
 
-async def test_late_pieces_do_not_end_the_utterance(server):
+async def test_late_segments_do_not_end_the_utterance(server):
     tts = ChirpTTSService(client=server, stop_frame_timeout_s=0.5)
     frames = reply("First comes this. ", "Then comes that.")
     down, _ = await run_test(tts, frames_to_send=[*frames[:2], SleepFrame(1.8), *frames[2:]])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfcascade.processors.chirp_tts.text import CODE, FirstPiece, SpeechSegmenter, SpeechTextAggregator, split_utf8
+from halfcascade.processors.chirp_tts.text import CODE, FirstSegment, SpeechSegmenter, SpeechTextAggregator, split_utf8
 
-# (language, text, pieces): the text comes token by token; the end of the reply is not forced.
+# (language, text, segments): the text comes token by token; the end of the reply is not forced.
 REPLIES = [
     ("en-US", "Sure! I can help you. What is it?", ["Sure!", "I can help you.", "What is it?"]),
     ("en-US", "Well, I think so.", ["Well, I think so."]),
@@ -110,15 +110,15 @@ def cut(segmenter: SpeechSegmenter, parts: list[str]) -> list[str]:
     return [s.text for part in parts for s in segmenter.feed(part)] + [s.text for s in segmenter.flush()]
 
 
-@pytest.mark.parametrize(("language", "text", "pieces"), REPLIES, ids=[f"{r[0]}-{r[1][:16]}" for r in REPLIES])
-def test_where_replies_are_cut(language, text, pieces):
+@pytest.mark.parametrize(("language", "text", "segments"), REPLIES, ids=[f"{r[0]}-{r[1][:16]}" for r in REPLIES])
+def test_where_replies_are_cut(language, text, segments):
     found = cut(SpeechSegmenter(language), tokens(text))
     assert "".join(found) == text
-    assert [piece.strip() for piece in found if piece.strip()] == pieces
+    assert [segment.strip() for segment in found if segment.strip()] == segments
 
 
 @pytest.mark.parametrize(
-    ("language", "text", "piece"),
+    ("language", "text", "spoken"),
     [
         ("en-US", "I found three good pla", "I found three good"),
         ("en-US", "It depends, of cour", "It depends,"),
@@ -130,11 +130,11 @@ def test_where_replies_are_cut(language, text, pieces):
         ("cmn-CN", "今天北京", None),
     ],
 )
-def test_what_is_spoken_when_time_is_up(language, text, piece):
+def test_what_is_spoken_when_time_is_up(language, text, spoken):
     segmenter = SpeechSegmenter(language)
     assert not segmenter.feed(text)
     segment = segmenter.force()
-    assert (segment.text.strip() if segment else None) == piece
+    assert (segment.text.strip() if segment else None) == spoken
 
 
 def test_a_sentence_alone_is_spoken_without_waiting_for_more():
@@ -150,7 +150,7 @@ def test_later_clauses_are_cut_only_on_demand():
     assert segmenter.awaits_more
 
 
-def test_fenced_code_is_a_piece_of_its_own():
+def test_fenced_code_is_a_segment_of_its_own():
     segmenter = SpeechSegmenter()
     text = "Try this:\n```python\nprint('Hi. There!')\n```\nThat is it."
     segments = [s for part in tokens(text) for s in segmenter.feed(part)] + segmenter.flush()
@@ -160,11 +160,11 @@ def test_fenced_code_is_a_piece_of_its_own():
 
 
 def test_a_sentence_without_end_is_cut_at_some_length():
-    pieces = cut(SpeechSegmenter(), tokens("word " * 400))
-    assert max(map(len, pieces)) <= 405
+    segments = cut(SpeechSegmenter(), tokens("word " * 400))
+    assert max(map(len, segments)) <= 405
 
 
-def test_a_new_reply_begins_with_an_early_piece_again():
+def test_a_new_reply_begins_with_an_early_segment_again():
     segmenter = SpeechSegmenter()
     for _ in range(2):
         assert segmenter.feed("That depends on many things, and more of")[0].text == "That depends on many things, "
@@ -203,10 +203,10 @@ def test_long_korean_text_is_split_after_sentences():
     assert len(parts) == -(-len(text.encode()) // 4500)
 
 
-async def test_the_aggregator_hands_pieces_to_pipecat():
-    aggregator = SpeechTextAggregator("en-US", FirstPiece())
-    pieces = [a async for a in aggregator.aggregate("It depends on the weather, and on")]
-    assert [(a.text, str(a.type)) for a in pieces] == [("It depends on the weather,", "sentence")]
+async def test_the_aggregator_hands_segments_to_pipecat():
+    aggregator = SpeechTextAggregator("en-US", FirstSegment())
+    segments = [a async for a in aggregator.aggregate("It depends on the weather, and on")]
+    assert [(a.text, str(a.type)) for a in segments] == [("It depends on the weather,", "sentence")]
     assert aggregator.text.text == "and on"
     assert (await aggregator.flush()).text == "and on"
     assert await aggregator.flush() is None

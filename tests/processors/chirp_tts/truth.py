@@ -9,12 +9,12 @@ _PRINT_SAMPLES = 400
 
 
 def true_onsets(speaker: ScriptedSpeaker, voice: str, texts: list[str], played: bytes) -> list[int]:
-    """Find every word of the pieces in what was played.
+    """Find every word of the segments in what was played.
 
     Args:
         speaker: The emulator's speaker.
         voice: Voice name.
-        texts: The pieces as the server got them, in order.
+        texts: The segments as the server got them, in order.
         played: What the loudspeaker played: 16-bit mono PCM.
 
     Returns:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from google.genai import types
 
-from halfcascade.processors.gemini_live.protocol.answer import Answer, Border
-from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS, UNFINISHED_TAIL_SECS, AnswerText
+from halfcascade.processors.gemini_live.protocol.answer import Answer, EndReason
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_DELTA_SECS, UNFINISHED_TAIL_SECS, AnswerText
 from halfcascade.processors.gemini_live.protocol.models import Modality, lookup
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Started, TextDelta
 
 MODEL = lookup("gemini-3.8-live")
 
@@ -39,8 +39,8 @@ def test_where_there_is_a_transcript_only_the_transcript_is_spoken() -> None:
 
 def test_a_text_begins_once_and_its_end_is_told_once() -> None:
     spoken, answer = AnswerText(MODEL, Modality.AUDIO), Answer(1, 1, 0.0)
-    assert spoken.deliver(answer, "Hi, ", finished=False) == [Started(1), Piece(1, "Hi, ")]
-    assert spoken.deliver(answer, "you.", finished=False) == [Piece(1, "you.")]
+    assert spoken.deliver(answer, "Hi, ", finished=False) == [Started(1), TextDelta(1, "Hi, ")]
+    assert spoken.deliver(answer, "you.", finished=False) == [TextDelta(1, "you.")]
     assert answer.text == "Hi, you."
     assert spoken.end(answer) == [Ended(1, spoken=True)]
     assert spoken.end(answer) == []
@@ -48,7 +48,7 @@ def test_a_text_begins_once_and_its_end_is_told_once() -> None:
 
 def test_nothing_is_spoken_of_a_muted_answer() -> None:
     spoken = AnswerText(MODEL, Modality.AUDIO)
-    assert spoken.deliver(Answer(1, 1, 0.0, muted=True), "Hi.", finished=False) == []
+    assert spoken.deliver(Answer(1, 1, 0.0, suppressed=True), "Hi.", finished=False) == []
 
 
 def test_a_whole_sentence_ends_at_once_and_an_unfinished_one_waits() -> None:
@@ -75,16 +75,16 @@ def test_text_that_is_no_transcript_has_no_tail() -> None:
 def test_sound_without_words_is_given_time_for_them() -> None:
     spoken, answer = AnswerText(MODEL, Modality.AUDIO), Answer(1, 1, 0.0, audio=True)
     assert spoken.plan_end(answer, 10.0) == []
-    assert spoken.end_at == 10.0 + LATE_PIECE_SECS
+    assert spoken.end_at == 10.0 + LATE_DELTA_SECS
     assert spoken.end(answer) == [Ended(1, spoken=False)]
 
 
-@pytest.mark.parametrize(("late", "waits"), [(0.4, 0.6), (LATE_PIECE_SECS, LATE_PIECE_SECS)])
+@pytest.mark.parametrize(("late", "waits"), [(0.4, 0.6), (LATE_DELTA_SECS, LATE_DELTA_SECS)])
 def test_the_next_text_waits_as_long_as_pieces_were_late(late: float, waits: float) -> None:
     spoken, answer = begun("One.")
     spoken.plan_end(answer, 10.0)
-    answer.end(Border.COMPLETE, 10.0)
-    assert Piece(1, "Two.") in spoken.deliver_late(answer, "Two.", 10.0 + late, finished=False)
+    answer.end(EndReason.COMPLETE, 10.0)
+    assert TextDelta(1, "Two.") in spoken.deliver_late(answer, "Two.", 10.0 + late, finished=False)
     spoken.end(answer)
     spoken.begin()
     following = Answer(2, 2, 20.0)
@@ -95,8 +95,8 @@ def test_the_next_text_waits_as_long_as_pieces_were_late(late: float, waits: flo
 
 def test_a_piece_that_comes_much_too_late_is_nobodys() -> None:
     spoken, answer = begun("One.")
-    answer.end(Border.COMPLETE, 10.0)
-    assert spoken.deliver_late(answer, " Two.", 10.1 + LATE_PIECE_SECS, finished=False) == []
+    answer.end(EndReason.COMPLETE, 10.0)
+    assert spoken.deliver_late(answer, " Two.", 10.1 + LATE_DELTA_SECS, finished=False) == []
     assert answer.text == "One."
 
 
@@ -112,7 +112,7 @@ def test_a_resumed_text_skips_what_was_delivered() -> None:
     spoken, answer = begun("Once upon a time")
     spoken.resume("Once upon a time")
     again = Answer(1, 2, 5.0, text=answer.text)
-    assert spoken.deliver(again, "Once upon a time there was", finished=False) == [Piece(1, " there was")]
+    assert spoken.deliver(again, "Once upon a time there was", finished=False) == [TextDelta(1, " there was")]
     assert again.text == "Once upon a time there was"
 
 
@@ -122,4 +122,4 @@ def test_a_phantom_transcript_is_known_by_its_words_and_its_silence() -> None:
     answer.call([types.FunctionCall(name="weather", args={"city": "Seoul"})])
     assert spoken.deliver(answer, "seoul", finished=False) == []
     answer.audio = True
-    assert Piece(1, "Seoul") in spoken.deliver(answer, "Seoul", finished=False)
+    assert TextDelta(1, "Seoul") in spoken.deliver(answer, "Seoul", finished=False)

@@ -10,10 +10,10 @@ from halfcascade.processors.gemini_live.protocol.actions import (
     SendResults,
     TurnSent,
 )
-from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_DELTA_SECS
 from halfcascade.processors.gemini_live.protocol.history import Turn
 from halfcascade.processors.gemini_live.protocol.models import lookup
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, ToolCalls
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, TextDelta, ToolCalls
 from tests.processors.gemini_live.machine_harness import (
     AUDIO,
     CLOSED,
@@ -32,13 +32,13 @@ def test_an_unanswered_turn_is_nudged_then_sent_again_then_given_up() -> None:
     session = Session()
     session.take(handle("h1"))
     session.say("Hello.")
-    session.wait(MODEL.patience_secs + 0.1)
+    session.wait(MODEL.answer_timeout_secs + 0.1)
     assert "Please answer" in session.sent()[-1]
-    session.wait(MODEL.patience_secs)
+    session.wait(MODEL.answer_timeout_secs)
     assert session.sent()[-1] == "user: Hello."
     assert [action.handle for action in session.of(Open)] == [None, "h1"]
     assert not session.of(Apologize)
-    session.wait(MODEL.patience_secs)
+    session.wait(MODEL.answer_timeout_secs)
     assert len(session.of(Apologize)) == 1
     assert session.of(Report)[-1].error
     session.wait(60)
@@ -51,19 +51,19 @@ def test_answers_without_words_are_nudged_then_sent_again_then_given_up() -> Non
     session.say("Hello.")
     for number, last in enumerate(["did not arrive", "user: Hello."]):
         session.take(AUDIO, COMPLETE, CLOSED, handle(f"holds wordless answer {number}"))
-        session.wait(LATE_PIECE_SECS + 0.1)
+        session.wait(LATE_DELTA_SECS + 0.1)
         assert last in session.sent()[-1]
     assert [action.handle for action in session.of(Open)] == [None, "h1"]
     assert not session.of(Apologize)
     session.take(AUDIO, COMPLETE, CLOSED)
-    session.wait(LATE_PIECE_SECS + 0.1)
+    session.wait(LATE_DELTA_SECS + 0.1)
     session.wait(60)
     assert session.of(Apologize) == [Apologize(1)]
     assert sum(report.error for report in session.of(Report)) == 1
     assert [action.attempt for action in session.of(TurnSent)] == [1, 2]
     session.say("And now?")
     session.answer("Yes.")
-    assert session.of(Piece)[-1] == Piece(2, "Yes.")
+    assert session.of(TextDelta)[-1] == TextDelta(2, "Yes.")
 
 
 def test_empty_answers_go_the_same_way() -> None:
@@ -104,7 +104,7 @@ def test_an_answer_whose_last_words_are_lost_with_the_connection_goes_on() -> No
     assert wording.go_on_from("Hi, how") in session.sent()[-1]
     session.answer("Hi, how are you?")
     session.wait(1)
-    assert "".join(piece.text for piece in session.of(Piece)) == "Hi, how are you?"
+    assert "".join(delta.text for delta in session.of(TextDelta)) == "Hi, how are you?"
     assert session.of(Ended) == [Ended(1, spoken=True)]
 
 
@@ -113,7 +113,7 @@ def test_silence_after_a_broken_connection_is_nudged_once_more_before_it_is_give
     session.take(handle("h1"))
     session.say("Hello.")
     session.feed(session.machine.lost, 1, 1011, "gone")
-    session.wait(MODEL.patience_secs)
+    session.wait(MODEL.answer_timeout_secs)
     assert session.sent() == ["user: Hello.", "user: Hello.", f"user: {wording.NO_ANSWER_NUDGE}"]
     assert not session.of(Apologize)
     session.wait(60)
@@ -124,11 +124,11 @@ def test_silence_after_a_broken_connection_is_nudged_once_more_before_it_is_give
 def test_a_long_answer_survives_a_second_broken_connection() -> None:
     session = Session()
     session.say("Tell me a story.")
-    for number, piece in enumerate(["Once upon a time ", "there was a fox "]):
-        session.take(says(piece))
+    for number, delta in enumerate(["Once upon a time ", "there was a fox "]):
+        session.take(says(delta))
         session.feed(session.machine.lost, number + 1, 1011, "gone")
     session.answer("in a wood.")
-    assert "".join(piece.text for piece in session.of(Piece)) == "Once upon a time there was a fox in a wood."
+    assert "".join(delta.text for delta in session.of(TextDelta)) == "Once upon a time there was a fox in a wood."
     assert not session.of(Apologize)
 
 
@@ -153,7 +153,7 @@ def test_a_turn_that_was_answered_is_not_sent_again_for_a_wordless_answer_to_a_r
     session.feed(session.machine.result, "c1", {"up": True})
     for _ in range(3):
         session.take(AUDIO, COMPLETE, CLOSED)
-        session.wait(LATE_PIECE_SECS + 1)
+        session.wait(LATE_DELTA_SECS + 1)
     assert session.sent()[:2] == ["user: Wake me.", f"user: {wording.EMPTY_ANSWER_NUDGE}"]
     assert [action.attempt for action in session.of(TurnSent)] == [1]
     assert session.of(Apologize) == [Apologize(1)]
@@ -233,7 +233,7 @@ def test_a_turn_that_only_waits_for_its_imagined_playback_is_closed_while_the_us
     session.say("Thanks.")
     assert session.sent() == ["user: Tell me a story.", "", "user: Thanks."]
     session.answer("You are welcome.")
-    assert session.of(Piece)[-1].text == "You are welcome."
+    assert session.of(TextDelta)[-1].text == "You are welcome."
 
 
 @pytest.mark.parametrize("model", ["gemini-3.1-flash-live-preview", "gemini-2.5-flash-native-audio-latest"])

@@ -14,7 +14,9 @@ from halfcascade.processors.gemini_live.protocol import answer_text
 from tests.processors.gemini_live.harness import Google, talking
 
 STORY = "Once upon a time there was a fox who lived in a wood. One day it met a crow with a piece of cheese."
-QUICK = SessionOptions(backoff_secs=0.02, patience_secs=0.5, stall_secs=0.5, offline_secs=3.0, goaway_margin_secs=0.1)
+QUICK = SessionOptions(
+    backoff_secs=0.02, answer_timeout_secs=0.5, stall_secs=0.5, offline_secs=3.0, goaway_margin_secs=0.1
+)
 REPLIES = [ScriptedReply(STORY, match="story", chars_per_second=400)]
 
 
@@ -60,10 +62,10 @@ async def test_a_turn_that_comes_during_the_hand_over_is_sent_once_right_after()
         assert user_texts(google) == ["One.", "Two."]
 
 
-@pytest.mark.parametrize("phase", ["answer", "pieces", "generation_complete", "turn_complete", "after"])
+@pytest.mark.parametrize("phase", ["answer", "deltas", "generation_complete", "turn_complete", "after"])
 @pytest.mark.parametrize("code", [None, 1011])
 async def test_a_drop_in_any_phase_loses_no_word_and_doubles_none(phase: str, code: int | None) -> None:
-    faults = LiveFaults(drops=[Drop(turn=2, phase=phase, pieces=3, code=code, reason="Deadline expired")])
+    faults = LiveFaults(drops=[Drop(turn=2, phase=phase, deltas=3, code=code, reason="Deadline expired")])
     async with Google(REPLIES, faults) as google, talking(google, options=QUICK) as bench:
         await bench.answer("Hello.")
         await bench.say("Tell me a story.")
@@ -80,7 +82,7 @@ async def test_a_drop_in_any_phase_loses_no_word_and_doubles_none(phase: str, co
 
 
 async def test_an_interruption_after_a_resend_still_tells_the_truth() -> None:
-    faults = LiveFaults(drops=[Drop(turn=1, phase="pieces", pieces=2)])
+    faults = LiveFaults(drops=[Drop(turn=1, phase="deltas", deltas=2)])
     slow = [ScriptedReply(STORY, match="^Tell me a story|broke", chars_per_second=80)]
     async with Google(slow, faults) as google, talking(google, options=QUICK) as bench:
         await bench.say("Tell me a story.")
@@ -109,7 +111,7 @@ async def test_a_refused_handle_gives_a_fresh_session_that_knows_what_was_heard(
 
 async def test_a_resume_refused_while_the_old_socket_lingers_is_tried_again() -> None:
     faults = LiveFaults(drops=[Drop(turn=1, phase="after")], forget_closed_after=0.3)
-    options = SessionOptions(backoff_secs=0.2, patience_secs=1.0)
+    options = SessionOptions(backoff_secs=0.2, answer_timeout_secs=1.0)
     async with Google(faults=faults) as google, talking(google, options=options) as bench:
         await bench.answer("One.")
         await bench.answer("Two.")
@@ -145,7 +147,7 @@ async def test_a_server_that_stays_silent_gets_an_apology_spoken_and_an_error_re
 async def test_answers_that_never_have_a_transcript_end_in_an_apology_and_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answer_text, "LATE_PIECE_SECS", 0.3)
+    monkeypatch.setattr(answer_text, "LATE_DELTA_SECS", 0.3)
     faults = LiveFaults(turns=[TurnFault(no_transcript=True)])
     async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
         assert (await bench.answer("Are you there?")).startswith("Sorry")
@@ -255,7 +257,7 @@ async def test_slow_pongs_do_not_end_the_connection() -> None:
 
 async def test_an_hour_passes_unnoticed_on_a_compressed_clock() -> None:
     """58 minutes are 2.9 s here; the connection's 10 minutes 0.5 s."""
-    options = SessionOptions(renew_after_secs=0.3, backoff_secs=0.02, patience_secs=5.0)
+    options = SessionOptions(renew_after_secs=0.3, backoff_secs=0.02, answer_timeout_secs=5.0)
     async with Google(clock_scale=1200, default="Fine.") as google, talking(google, options=options) as bench:
         begun = time.monotonic()
         count = 0

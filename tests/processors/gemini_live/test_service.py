@@ -265,7 +265,7 @@ def usages(bench: Bench) -> list[LLMUsageMetricsData]:
 
 
 @pytest.mark.parametrize(
-    "pieces",
+    "deltas",
     [
         ["안녕하", "세요. 저는", " 봇이", "에요."],
         ["こんに", "ちは。", "元気ですか？"],
@@ -273,9 +273,9 @@ def usages(bench: Bench) -> list[LLMUsageMetricsData]:
         [" Hello", " the", "re. ", "How", "  are you", "?"],
     ],
 )
-async def test_pieces_are_joined_without_losing_or_adding_a_space(pieces: list[str]) -> None:
-    async with Google([ScriptedReply(pieces)]) as google, talking(google) as bench:
-        assert await bench.answer("Hello.") == "".join(pieces).lstrip()
+async def test_pieces_are_joined_without_losing_or_adding_a_space(deltas: list[str]) -> None:
+    async with Google([ScriptedReply(deltas)]) as google, talking(google) as bench:
+        assert await bench.answer("Hello.") == "".join(deltas).lstrip()
 
 
 # Functions.

@@ -12,11 +12,11 @@ from halfcascade.processors.gemini_live.protocol.actions import (
     Report,
     TurnSent,
 )
-from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_DELTA_SECS
 from halfcascade.processors.gemini_live.protocol.link import LinkState, Renewal
 from halfcascade.processors.gemini_live.protocol.models import Modality, Refusal, Remedy, lookup
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started
+from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Started, TextDelta
 from tests.processors.gemini_live.machine_harness import (
     AUDIO,
     CLOSED,
@@ -79,7 +79,7 @@ def test_the_announced_end_does_not_wait_for_a_user_who_speaks_on() -> None:
 
 
 def test_a_server_that_falls_silent_after_goaway_loses_its_turn_to_a_new_connection() -> None:
-    session = Session(options=SessionOptions(patience_secs=60))
+    session = Session(options=SessionOptions(answer_timeout_secs=60))
     session.take(handle("h1"), says("stray"))
     session.say("Hello.")
     session.take(server(goAway={"timeLeft": "5s"}))
@@ -159,10 +159,10 @@ def test_words_lost_with_the_connection_are_awaited_while_there_is_no_new_one() 
     session.take(AUDIO, COMPLETE)
     session.opens = False
     session.feed(session.machine.lost, 1, 1011, "gone")
-    session.wait(LATE_PIECE_SECS + 1)
+    session.wait(LATE_DELTA_SECS + 1)
     session.feed(session.machine.opened, 2, Modality.AUDIO)
     session.answer("Hi.")
-    assert session.of(Piece) == [Piece(1, "Hi.")]
+    assert session.of(TextDelta) == [TextDelta(1, "Hi.")]
     assert not session.of(Apologize)
 
 
@@ -249,5 +249,5 @@ def test_every_turn_ends_whatever_happens(steps: list[Any], model: str) -> None:
     assert all(action.attempt <= OPTIONS.max_attempts for action in session.of(TurnSent))
     starts = [action.turn for action in session.done if isinstance(action, Started)]
     assert starts == sorted(starts)
-    pieces = [action.turn for action in session.done if isinstance(action, Piece)]
-    assert pieces == sorted(pieces)
+    deltas = [action.turn for action in session.done if isinstance(action, TextDelta)]
+    assert deltas == sorted(deltas)

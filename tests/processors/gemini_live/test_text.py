@@ -1,15 +1,15 @@
-"""Joining pieces and skipping repetitions."""
+"""Joining deltas and skipping repetitions."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halfcascade.processors.gemini_live.protocol.text import PieceJoiner, Resumer, ends_sentence, letters
+from halfcascade.processors.gemini_live.protocol.text import DeltaJoiner, Resumer, ends_sentence, letters
 
 
 @given(st.text(alphabet="ab .,안녕は。", min_size=1), st.lists(st.integers(1, 5), max_size=20))
 def test_pieces_cut_anywhere_give_the_same_text(text: str, cuts: list[int]) -> None:
-    joiner, out, position = PieceJoiner(), "", 0
+    joiner, out, position = DeltaJoiner(), "", 0
     for cut in [*cuts, len(text)]:
         out += joiner.join(text[position : position + cut])
         position += cut
@@ -27,7 +27,7 @@ def test_pieces_cut_anywhere_give_the_same_text(text: str, cuts: list[int]) -> N
     ],
 )
 def test_finished_segments_are_parted_where_the_script_parts_them(first: str, second: str, joined: str) -> None:
-    joiner = PieceJoiner()
+    joiner = DeltaJoiner()
     assert joiner.join(first, finished=True) + joiner.join(second, finished=True) == joined
 
 

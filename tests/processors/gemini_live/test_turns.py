@@ -7,9 +7,15 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfcascade.processors.gemini_live.protocol.answer_text import LATE_PIECE_SECS
+from halfcascade.processors.gemini_live.protocol.answer_text import LATE_DELTA_SECS
 from halfcascade.processors.gemini_live.protocol.models import Modality, lookup
-from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Piece, Started, ToolCalls, ToolCancellation
+from halfcascade.processors.gemini_live.protocol.turn_events import (
+    Ended,
+    Started,
+    TextDelta,
+    ToolCalls,
+    ToolCancellation,
+)
 from halfcascade.processors.gemini_live.protocol.turns import DOUBT_SECS, TurnMachine
 
 MODEL = lookup("gemini-3.8-live")
@@ -56,7 +62,7 @@ class Table:
         self.now = end
 
     def spoken(self, turn: int) -> str:
-        return "".join(event.text for event in self.events if isinstance(event, Piece) and event.turn == turn)
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta) and event.turn == turn)
 
     def ends(self, turn: int) -> int:
         return sum(isinstance(event, Ended) and event.turn == turn for event in self.events)
@@ -66,7 +72,7 @@ def test_text_ends_with_generation_complete_not_with_turn_complete() -> None:
     table = Table()
     table.send(1)
     table.take(content(words("Hello."), AUDIO), content(COMPLETE))
-    assert table.events == [Started(1), Piece(1, "Hello."), Ended(1, spoken=True)]
+    assert table.events == [Started(1), TextDelta(1, "Hello."), Ended(1, spoken=True)]
     table.wait(20)
     table.take(content(CLOSED))
     assert table.ends(1) == 1
@@ -77,7 +83,7 @@ def test_one_message_may_carry_words_and_completion() -> None:
     table = Table()
     table.send(1)
     table.take(content(words("Hello."), AUDIO, COMPLETE, CLOSED))
-    assert table.events == [Started(1), Piece(1, "Hello."), Ended(1, spoken=True)]
+    assert table.events == [Started(1), TextDelta(1, "Hello."), Ended(1, spoken=True)]
 
 
 def test_empty_frames_mean_nothing() -> None:
@@ -92,7 +98,7 @@ def test_a_piece_after_generation_complete_still_belongs_to_the_turn() -> None:
     table = Table()
     table.send(1)
     table.take(content(words("Once upon")), content(COMPLETE), content(words(" a time.")), content(CLOSED))
-    table.wait(LATE_PIECE_SECS)
+    table.wait(LATE_DELTA_SECS)
     assert table.spoken(1) == "Once upon a time."
     assert table.ends(1) == 1
 
@@ -194,7 +200,7 @@ def test_an_answer_without_any_transcript_ends() -> None:
     table = Table()
     table.send(1)
     table.take(content(AUDIO), content(AUDIO), content(COMPLETE), content(CLOSED))
-    table.wait(LATE_PIECE_SECS)
+    table.wait(LATE_DELTA_SECS)
     assert table.events == [Ended(1, spoken=False)]
 
 
@@ -256,7 +262,7 @@ def test_a_phantom_transcript_of_an_argument_is_not_spoken() -> None:
     table.take(call(city="Seoul"), content(words("seoul")))
     table.machine.result_sent("1", table.now)
     table.take(content(words("Seoul"), AUDIO), content(words(" is clear."), AUDIO), content(COMPLETE), content(CLOSED))
-    table.wait(LATE_PIECE_SECS)
+    table.wait(LATE_DELTA_SECS)
     assert table.spoken(1) == "Seoul is clear."
 
 
@@ -314,7 +320,7 @@ def test_a_text_that_waits_for_late_pieces_ends_when_the_connection_breaks() -> 
 class Plan:
     """How one turn goes."""
 
-    pieces: int
+    deltas: int
     audio: bool
     framing: str
     late: str
@@ -328,7 +334,7 @@ class Plan:
 
 plans = st.builds(
     Plan,
-    pieces=st.integers(0, 4),
+    deltas=st.integers(0, 4),
     audio=st.booleans(),
     framing=st.sampled_from(["plain", "bundled"]),
     late=st.sampled_from(["no", "after_complete", "after_closed"]),
@@ -344,29 +350,29 @@ plans = st.builds(
 def play(table: Table, turn: int, plan: Plan, leftovers: list[types.LiveServerMessage]) -> str:
     """Play one turn as a server would; returns what must have been spoken of it."""
 
-    def piece(index: int) -> types.LiveServerMessage:
+    def delta(index: int) -> types.LiveServerMessage:
         return content(words(f"{turn}x{index} "), *([AUDIO] if plan.audio else []))
 
     table.send(turn)
-    # What the server still owed of the turn before: it comes before anything of the new one.
+    # What was still pending of the turn before: it comes before anything of the new one.
     table.take(*leftovers)
     leftovers.clear()
     expected = ""
-    for index in range(plan.pieces):
+    for index in range(plan.deltas):
         if plan.interrupt_at == index:
             break
         if plan.noise:
             table.take(content(), content({"modelTurn": {"parts": [{"text": "hm", "thought": True}]}}))
-        held_back = index == plan.pieces - 1 and plan.late != "no" and plan.interrupt_at is None
+        held_back = index == plan.deltas - 1 and plan.late != "no" and plan.interrupt_at is None
         if not held_back:
-            table.take(piece(index))
+            table.take(delta(index))
         expected += f"{turn}x{index} "
-    if plan.interrupt_at is not None and plan.interrupt_at < plan.pieces:
+    if plan.interrupt_at is not None and plan.interrupt_at < plan.deltas:
         generating = table.machine.interrupt()
         assert generating
         if plan.cancel:
             table.machine.cancel_sent()
-        table.take(*(piece(plan.interrupt_at + extra) for extra in range(plan.in_flight)))
+        table.take(*(delta(plan.interrupt_at + extra) for extra in range(plan.in_flight)))
         ending = {
             "interrupted_closed": [content(INTERRUPTED), content(CLOSED)],
             "closed_interrupted": [content(CLOSED), content(INTERRUPTED)],
@@ -378,9 +384,9 @@ def play(table: Table, turn: int, plan: Plan, leftovers: list[types.LiveServerMe
             if plan.order == "interrupted_closed" and plan.noise:
                 leftovers.append(content(CLOSED))  # the empty turn's own
         else:
-            leftovers += [*(piece(9) for _ in range(plan.in_flight and plan.pieces)), *ending]
+            leftovers += [*(delta(9) for _ in range(plan.in_flight and plan.deltas)), *ending]
     else:
-        last = [piece(plan.pieces - 1)] if plan.pieces and plan.late != "no" and plan.interrupt_at is None else []
+        last = [delta(plan.deltas - 1)] if plan.deltas and plan.late != "no" and plan.interrupt_at is None else []
         paced = plan.order == "paced"
         if plan.framing == "bundled" and not paced and not last:
             table.take(content(COMPLETE, CLOSED))
@@ -406,11 +412,11 @@ def test_text_of_a_turn_is_only_spoken_in_that_turn_and_every_turn_ends(plan_lis
     for turn, plan in enumerate(plan_list, start=1):
         expected[turn] = play(table, turn, plan, leftovers)
     table.take(*leftovers)
-    table.wait(LATE_PIECE_SECS + 1)
+    table.wait(LATE_DELTA_SECS + 1)
     for turn, plan in enumerate(plan_list, start=1):
         spoken = table.spoken(turn).replace(" ", "")
         assert spoken == expected[turn].replace(" ", ""), (turn, table.events)
-        interrupted = plan.interrupt_at is not None and plan.interrupt_at < plan.pieces
+        interrupted = plan.interrupt_at is not None and plan.interrupt_at < plan.deltas
         assert interrupted or table.ends(turn) >= 1, (turn, table.events)
     assert not table.machine.busy or plan_list[-1].interrupt_at is not None
 
@@ -441,9 +447,9 @@ def test_no_order_whatever_breaks_it_and_silence_always_lets_a_turn_end(steps: l
                 table.wait(0.5)
             case _:
                 table.take(content(step))
-    table.wait(LATE_PIECE_SECS + 1)
+    table.wait(LATE_DELTA_SECS + 1)
     table.events += table.machine.stop()
-    table.wait(LATE_PIECE_SECS + 1)
+    table.wait(LATE_DELTA_SECS + 1)
     assert not table.machine.busy
     assert table.machine.deadline is None
     starts = sum(isinstance(event, Started) for event in table.events)

@@ -108,7 +108,7 @@ async def test_only_speech_is_sent(google_emulator_factory):
     assert normalize(heard.turns[0]) == normalize(entry["text"])
     sent = sum(event.data.get("bytes", 0) for event in google.log.find("speech", "audio")) / (2 * RATE)
     speech = entry["end"] - entry["start"]
-    # The pre-roll, and at most one consonant taken for a pause, whose part is sent again.
+    # The pre-roll, and at most one consonant taken for a pause, whose segment is sent again.
     assert speech < sent < 2 * (speech + 1.0)
 
 

@@ -340,7 +340,7 @@ def test_an_outage_longer_than_the_memory_is_reported_once_when_it_is_over():
     assert lost == pytest.approx(4.0)
 
 
-def test_a_part_that_broke_after_all_its_time_is_replayed_from_its_beginning():
+def test_a_segment_that_broke_after_all_its_time_is_replayed_from_its_beginning():
     machine = SpeechStreams(RATE, StreamParams(max_stream_secs=2.0, rollover_grace_secs=0.5))
     machine.speech_started(0.0, 0.0)
     sound = np.arange(6 * RATE, dtype=np.int16)

@@ -109,7 +109,7 @@ def test_words_beyond_the_audio_are_expected_at_the_known_speed():
     assert one.onsets()[5] > one.duration
 
 
-def test_a_piece_that_broke_off_keeps_the_words_that_were_spoken():
+def test_a_segment_that_broke_off_keeps_the_words_that_were_spoken():
     one = estimator("One two three four five six")
     one.feed(speech("One two three")[0].tobytes())
     times = one.onsets()[:3]
