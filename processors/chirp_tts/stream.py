@@ -22,7 +22,7 @@ class SynthesisStream:
 
     Each segment of a reply has a call of its own: responses do not say which input they belong to, so only the end of
     the call tells where a segment's audio ends, and half-closing is the documented way to have it spoken to the end
-    (facts B1, B3).
+    (facts/tts#input, #first-audio).
     """
 
     def __init__(
