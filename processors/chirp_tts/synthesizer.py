@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from google.cloud import texttospeech_v1 as tts
 from loguru import logger
 
+from halfcascade.processors.chirp_tts.batch import cannot_stream, synthesize_batch
 from halfcascade.processors.chirp_tts.errors import synthesis_error
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, phrase_key, streaming_config, synthesis_input
@@ -52,6 +53,8 @@ class ChirpSynthesizer:
         self._create_task = create_task
         self._phrase_cache = phrase_cache
         self.first_audio_secs = _FIRST_AUDIO_PRIOR_SECS
+        # Once a voice or location has said that it does not stream, it is not asked again.
+        self._batch_only = False
         self._stand_by = StandBy(self._open_stream, create_task)
 
     def connect(self) -> None:
@@ -61,7 +64,8 @@ class ChirpSynthesizer:
 
     def expect_text(self) -> None:
         """Text will come soon: have a call opened."""
-        self._stand_by.expect()
+        if not self._batch_only:
+            self._stand_by.expect()
 
     def close(self) -> None:
         """Drop the call that stands ready; settings may have changed, or the conversation is over."""
@@ -100,13 +104,20 @@ class ChirpSynthesizer:
         backoff, failures, reason = _FIRST_BACKOFF_SECS, 0, ""
         while True:
             got_audio = False
-            ready = self._stand_by.take()
+            ready = None if self._batch_only else self._stand_by.take()
             try:
-                async for chunk in self._attempt(ready or self._open_stream(), text, reason):
+                attempt = (
+                    self._whole(text) if self._batch_only else self._attempt(ready or self._open_stream(), text, reason)
+                )
+                async for chunk in attempt:
                     got_audio = True
                     yield chunk
                 return
             except Exception as raised:
+                if cannot_stream(raised) and not self._batch_only:
+                    logger.warning(f"{self._settings.voice} does not stream here: its audio comes in one answer each.")
+                    self._batch_only = True
+                    continue
                 error = synthesis_error(raised, str(self._settings.voice))
                 # A call that stood ready may have died unnoticed, which says nothing about this segment.
                 failures += 0 if ready else 1
@@ -119,6 +130,15 @@ class ChirpSynthesizer:
             reason = "retry"
             await asyncio.sleep(wait)
             backoff *= 2
+
+    def _call(self, ready: SynthesisStream | None, text: str, reason: str) -> AsyncIterator[bytes]:
+        return self._whole(text) if self._batch_only else self._attempt(ready or self._open_stream(), text, reason)
+
+    async def _whole(self, text: str) -> AsyncIterator[bytes]:
+        if self.client is None:
+            raise RuntimeError("the voice was not set up")
+        await self._on_sent(text, "batch")
+        yield await synthesize_batch(self.client, self._settings, text)
 
     async def _attempt(self, stream: SynthesisStream, text: str, reason: str) -> AsyncIterator[bytes]:
         try:

@@ -1,0 +1,187 @@
+"""The voice alone: text in, speech out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from google.cloud import texttospeech_v1 as tts
+
+from halfcascade.processors.chirp_tts.batch import synthesize_batch
+from halfcascade.processors.chirp_tts.errors import SynthesisError, synthesis_error
+from halfcascade.processors.chirp_tts.settings import (
+    SAMPLE_RATE,
+    ChirpTTSSettings,
+    check_settings,
+    default_settings,
+)
+from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
+from halfcascade.processors.chirp_tts.text import SpeechSegmenter, split_utf8
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.google_clients import texttospeech_client
+
+# Facts B2: 5,000 bytes a request; some are left for what surrounds the text.
+_REQUEST_BYTES = 4_500
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A spoken text.
+
+    Parameters:
+        pcm: 16-bit little-endian mono PCM.
+        sample_rate: Samples per second.
+    """
+
+    pcm: bytes
+    sample_rate: int = SAMPLE_RATE
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.pcm) / 2 / self.sample_rate
+
+    def save(self, path: Path | str) -> None:
+        """Write it to a file.
+
+        Args:
+            path: Its ending decides the format: ``.wav``, ``.flac``, ``.ogg``.
+
+        Raises:
+            ConfigurationError: If the file cannot be written.
+        """
+        try:
+            soundfile.write(path, np.frombuffer(self.pcm, dtype="<i2"), self.sample_rate)
+        except (OSError, TypeError, ValueError, soundfile.SoundFileError) as error:
+            raise ConfigurationError(f"{path} cannot be written ({error}): name a .wav file that can.") from error
+
+
+async def synthesize(
+    text: str,
+    *,
+    voice: str = "Charon",
+    language: str = "en-US",
+    speaking_rate: float | None = None,
+    location: str | None = None,
+    batch: bool = False,
+    client: tts.TextToSpeechAsyncClient | None = None,
+) -> Speech:
+    """Speak a text.
+
+    Args:
+        text: What to say, of any length; sentences are synthesized one after the other.
+        voice: Chirp 3 HD voice, short (``Charon``) or full (``en-US-Chirp3-HD-Charon``).
+        language: Locale.
+        speaking_rate: Multiple of the voice's own speed, 0.25 to 2.0.
+        location: Region of the endpoint, None for the global one.
+        batch: Ask with SynthesizeSpeech, one call for some thousand characters, instead of streaming.
+        client: Text-to-Speech client, or None for one from the environment.
+
+    Returns:
+        The speech.
+
+    Raises:
+        ConfigurationError: If settings, credentials or text make no sense.
+        SynthesisError: If the service refuses or does not answer.
+    """
+    pcm = b"".join(
+        [
+            chunk
+            async for chunk in synthesize_stream(
+                text,
+                voice=voice,
+                language=language,
+                speaking_rate=speaking_rate,
+                location=location,
+                batch=batch,
+                client=client,
+            )
+        ]
+    )
+    return Speech(pcm)
+
+
+async def synthesize_stream(
+    text: str,
+    *,
+    voice: str = "Charon",
+    language: str = "en-US",
+    speaking_rate: float | None = None,
+    location: str | None = None,
+    batch: bool = False,
+    client: tts.TextToSpeechAsyncClient | None = None,
+) -> AsyncIterator[bytes]:
+    """Speak a text, piece by piece as the audio comes.
+
+    Args:
+        text: See ``synthesize``.
+        voice: See ``synthesize``.
+        language: See ``synthesize``.
+        speaking_rate: See ``synthesize``.
+        location: See ``synthesize``.
+        batch: See ``synthesize``.
+        client: See ``synthesize``.
+
+    Yields:
+        16-bit little-endian mono PCM at ``SAMPLE_RATE``.
+
+    Raises:
+        ConfigurationError: If settings, credentials or text make no sense.
+        SynthesisError: If the service refuses or does not answer.
+    """
+    settings = default_settings()
+    settings.apply_update(
+        ChirpTTSSettings(
+            voice=voice if "-" in voice else f"{language}-Chirp3-HD-{voice}",
+            language=language,
+            speaking_rate=speaking_rate,
+        )
+    )
+    check_settings(settings)
+    if not text.strip():
+        raise ConfigurationError("There is nothing to say: give some text.")
+    own, client = client is None, client or texttospeech_client(location)
+    pieces = split_utf8(text, _REQUEST_BYTES) if batch else _sentences(text, language)
+    try:
+        async for chunk in _batch(client, settings, pieces) if batch else _stream(client, settings, pieces):
+            yield chunk
+    finally:
+        if own:
+            await client.transport.close()
+
+
+def _sentences(text: str, language: str) -> list[str]:
+    segmenter = SpeechSegmenter(language)
+    segments = [*segmenter.feed(text), *segmenter.flush()]
+    spoken = [segment.text.strip() for segment in segments]
+    return [part for sentence in spoken for part in split_utf8(sentence, _REQUEST_BYTES) if part.strip()]
+
+
+async def _stream(
+    client: tts.TextToSpeechAsyncClient, settings: ChirpTTSSettings, pieces: list[str]
+) -> AsyncIterator[bytes]:
+    async def sent(text: str, reason: str) -> None:
+        pass
+
+    synthesizer = ChirpSynthesizer(settings, sent, asyncio.ensure_future)
+    synthesizer.client = client
+    try:
+        for piece in pieces:
+            async for chunk in synthesizer.synthesize(piece, phrase=False):
+                yield chunk
+    finally:
+        synthesizer.close()
+
+
+async def _batch(
+    client: tts.TextToSpeechAsyncClient, settings: ChirpTTSSettings, pieces: list[str]
+) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        try:
+            yield await synthesize_batch(client, settings, piece)
+        except SynthesisError:
+            raise
+        except Exception as error:
+            raise synthesis_error(error, str(settings.voice)) from error
