@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from google import genai
+from openai.types.chat import ChatCompletionUserMessageParam
 from pipecat.frames.frames import (
     Frame,
     FunctionCallInProgressFrame,
@@ -107,7 +108,7 @@ class TypedConversation:
         if self._worker is None:
             raise RuntimeError("a TypedConversation is to be entered with `async with` first")
         answer = self._answer = _Answer(self._answer.failure)
-        message = {"role": "user", "content": text.strip()}
+        message = ChatCompletionUserMessageParam(role="user", content=text.strip())
         await self._worker.queue_frame(LLMMessagesAppendFrame([message], run_llm=True))
         try:
             async for piece in answer.pieces():

@@ -22,7 +22,7 @@ from halfcascade.processors.chirp_tts.text import SpeechSegmenter, split_utf8
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.google_clients import texttospeech_client
 
-# Facts B2: 5,000 bytes a request; some are left for what surrounds the text.
+# facts/tts#limits: 5,000 bytes a request; some are left for what surrounds the text.
 _REQUEST_BYTES = 4_500
 
 

@@ -63,8 +63,8 @@ async def transcribe(
 ) -> AsyncIterator[Heard]:
     """Listen to a recording, or to audio as it comes.
 
-    A recording is played in real time, as Google asks for (facts A1), through the same detector and service as in a
-    talk: a final comes whenever speech pauses.
+    A recording is played in real time, as Google asks for (facts/stt#requests), through the same detector and service
+    as in a talk: a final comes whenever speech pauses.
 
     Args:
         audio: A sound file that libsndfile reads; an array of samples at 16 kHz (``int16``, or floats within ±1);

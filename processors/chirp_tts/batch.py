@@ -8,12 +8,12 @@ from google.cloud import texttospeech_v1 as tts
 
 from halfcascade.processors.chirp_tts.settings import SAMPLE_RATE, ChirpTTSSettings, streaming_config
 
-# Facts B3: about 800 ms for a sentence; a text of some thousand characters takes longer.
+# facts/tts#first-audio: about 800 ms for a sentence; a text of some thousand characters takes longer.
 BATCH_SECS = 30.0
 
 
 def cannot_stream(error: BaseException) -> bool:
-    """Whether an error says that this voice or location does not stream at all (facts B1).
+    """Whether an error says that this voice or location does not stream at all (facts/tts#voices).
 
     Args:
         error: What a StreamingSynthesize call raised.
@@ -30,7 +30,7 @@ async def synthesize_batch(client: tts.TextToSpeechAsyncClient, settings: ChirpT
     Args:
         client: Text-to-Speech client.
         settings: Complete settings.
-        text: What to say; at most 5,000 bytes (facts B2).
+        text: What to say; at most 5,000 bytes (facts/tts#limits).
 
     Returns:
         16-bit little-endian mono PCM at ``SAMPLE_RATE``.

@@ -2,7 +2,8 @@
 
 Keepalive: the server answers pings late, up to 30 s (facts/live#keepalive), where the websocket library gives up after
 20. The socket's settings travel in ``HttpOptions.async_client_args``, which google-genai hands to
-``websockets.connect``; use ``LIVE_SOCKET_OPTIONS`` for a client of your own. On a client made without them they are set on the open socket.
+``websockets.connect``; use ``LIVE_SOCKET_OPTIONS`` for a client of your own. On a client made without them they are set
+on the open socket.
 
 Audio: models that only speak send 5 to 20 times more bytes of audio than of everything else, and google-genai would
 parse and decode all of it. It is cut out of the raw messages before that, so that text does not queue behind audio.
