@@ -146,7 +146,7 @@ def _quieten() -> None:
 def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) -> int:
     terminal = Terminal()
     settings = _settings(chosen, terminal)
-    from halfcascade.bot.talk import run_conversation
+    from halfcascade.bot.desk import run_conversation
 
     return run_conversation(settings, terminal=terminal, verbose=verbose, mirror=mirror)
 

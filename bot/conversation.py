@@ -1,11 +1,11 @@
-"""One conversation: its servers, devices and pipeline, and what watches over them."""
+"""A talk at this desk: its servers, its devices or recordings, and what is told on the terminal."""
 
 import asyncio
 import importlib
 import os
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +21,14 @@ from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from pipecat.pipeline.worker import PipelineWorker
-
     from halfcascade.bot.mirror import Mirror
     from halfcascade.bot.pipeline import Tool
     from halfcascade.bot.session.folder import Session
+    from halfcascade.bot.talk import Talk
     from halfcascade.transports.local import LocalDuplexTransport
     from halfcascade.transports.tap import AudioTap
     from halfcascade.transports.wav import WavTransport
 
-# Ending in order flushes what is queued; a service that hangs shall not keep a person waiting longer than this.
-_END_SECS = 15.0
 # When services fail, their server may have died: how long to wait for the news before blaming the service.
 _DEATH_SECS = 1.0
 
@@ -74,7 +71,6 @@ class Conversation:
         self._emulator = Emulator(session.folder, llm_path=settings.llm_path, mind=mind)
         self._finish = EndOfConversation()
         self._last_trouble = ""
-        self._worker: PipelineWorker | None = None
         self._opened: Mirror | None = None
         self._watchers: set[asyncio.Task[None]] = set()
 
@@ -84,35 +80,23 @@ class Conversation:
         Raises:
             ConfigurationError: If it cannot begin.
         """
-        talking = asyncio.create_task(self._talk(), name="conversation")
+        preparing = asyncio.create_task(self._prepare(), name="prepare")
         over = asyncio.create_task(self._outcome.over.wait(), name="over")
         try:
-            await asyncio.wait({talking, over}, return_when=asyncio.FIRST_COMPLETED)
-            if not talking.done():
-                await self._end(talking)
-            if talking.done() and not talking.cancelled():
-                await talking
+            await asyncio.wait({preparing, over}, return_when=asyncio.FIRST_COMPLETED)
+            if preparing.done():
+                talk = await preparing
+                with self._terminal.showing(self._session):
+                    await talk.run()
         finally:
-            for task in (over, talking, *self._watchers):
+            for task in (over, preparing, *self._watchers):
                 task.cancel()
-            await asyncio.gather(over, talking, *self._watchers, return_exceptions=True)
+            await asyncio.gather(over, preparing, *self._watchers, return_exceptions=True)
             await self._emulator.stop()
             if self._opened:
                 await asyncio.to_thread(self._opened.close)
 
-    async def _end(self, talking: asyncio.Task[None]) -> None:
-        if not self._worker:
-            talking.cancel()
-        elif self._outcome.reason == "finished":
-            await self._worker.stop_when_done()
-        else:
-            await self._worker.cancel(reason=self._outcome.reason)
-        await asyncio.wait({talking}, timeout=_END_SECS)
-        if not talking.done():
-            logger.error("The pipeline did not end in time.")
-            talking.cancel()
-
-    async def _talk(self) -> None:
+    async def _prepare(self) -> "Talk":
         settings = self._settings
         if settings.user_audio:
             from halfcascade.transports.wav_file import check_wav
@@ -121,63 +105,32 @@ class Conversation:
         choice = await asyncio.to_thread(choose_backend, settings.backend)
         self._session.emit("backend", backend=choice.backend.value, reason=choice.reason)
         self._terminal.say(f"Talking to {_NAMES[choice.backend]}, because {choice.reason}.", "dim")
-        await self._prepare(choice)
-        from pipecat.workers.runner import WorkerRunner
+        environ = await self._find_servers(choice)
+        from halfcascade.bot.talk import Talk
 
         tools = [tool for server in settings.mcp_servers for tool in await _tools_of(server)]
-        self._worker = self._make_worker(await self._open_transport(), tools)
-        runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
-        await runner.add_workers(self._worker)
-        with self._terminal.showing(self._session):
-            await runner.run()
-        if not self._outcome.over.is_set():
-            self._outcome.fail("The pipeline ended by itself; the log tells more.")
+        transport = await self._open_transport()
+        self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
+        talk = Talk(settings, transport, self._session, self._outcome, tools=tools, environ=environ)
+        talk.started = self._on_started
+        talk.failing = self._on_failing
+        self._session.listen(self._on_event)
+        return talk
 
-    async def _prepare(self, choice: Choice) -> None:
-        """Load what is heavy while the servers start."""
+    async def _find_servers(self, choice: Choice) -> Mapping[str, str]:
+        """Load what is heavy while the servers start, and give the variables that lead to them."""
         loading = _start_imports()
+        environ = dict(os.environ)
         if choice.backend is Backend.EMULATOR:
             with self._terminal.working("Loading the embedded speech and language models"):
-                environment = await self._emulator.start()
-            os.environ.update(environment)
+                environ |= await self._emulator.start()
             self._watch(self._watch_emulator())
         else:
             with self._terminal.working("Looking for credentials"):
                 await asyncio.to_thread(check_google_access)
         with self._terminal.working("Loading"):
             await loading
-
-    def _make_worker(
-        self, transport: "WavTransport | LocalDuplexTransport", tools: "Sequence[Tool]"
-    ) -> "PipelineWorker":
-        from pipecat.clocks.system_clock import SystemClock
-        from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
-
-        from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, build_pipeline
-
-        self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
-        clock = SystemClock()
-        worker = PipelineWorker(
-            build_pipeline(transport, self._settings, tools).pipeline,
-            params=PipelineParams(
-                audio_in_sample_rate=AUDIO_IN_RATE,
-                audio_out_sample_rate=AUDIO_OUT_RATE,
-                enable_metrics=True,
-                enable_usage_metrics=True,
-            ),
-            clock=clock,
-            observers=[self._session.observer(clock)],
-            # A bot without ears, brain or voice would be silently deaf or mute.
-            processor_unusable_policy=ProcessorUnusablePolicy.CONTINUE,
-            enable_rtvi=False,
-            enable_turn_tracking=False,
-            idle_timeout_secs=None,
-        )
-        self._session.listen(self._on_event)
-        worker.add_event_handler("on_pipeline_started", self._on_started)
-        worker.add_event_handler("on_setup_timeout", self._on_timeout)
-        worker.add_event_handler("on_pipeline_timeout", self._on_timeout)
-        return worker
+        return environ
 
     async def _open_transport(self) -> "WavTransport | LocalDuplexTransport":
         settings = self._settings
@@ -223,32 +176,23 @@ class Conversation:
 
     def _on_event(self, event: Event) -> None:
         self._finish.apply(event, time.monotonic())
-        if event.type == "error" and event.fields["permanent"]:
-            self._watch(self._fail(event.fields["message"]))
-        elif event.type == "error":
+        if event.type == "error" and not event.fields["permanent"]:
             self._last_trouble = event.fields["message"]
         elif event.type == "speaking_started":
             self._last_trouble = ""
 
-    async def _fail(self, message: str) -> None:
+    async def _on_failing(self, message: str) -> None:
         # Services of a server that has died complain too, perhaps before the news of its death.
         if self._emulator.has_started:
             await asyncio.sleep(_DEATH_SECS)
         if not self._emulator.has_died:
             self._outcome.fail(message)
 
-    async def _on_started(self, worker: Any, frame: Any) -> None:
+    async def _on_started(self) -> None:
         recorded = self._settings.user_audio
         self._terminal.say("The recorded user talks." if recorded else "Talk now; Ctrl-C ends.", "dim")
         if recorded:
-            self._watch(self._watch_finish())
-        if self._settings.greeting:
-            from pipecat.frames.frames import TTSSpeakFrame
-
-            await worker.queue_frame(TTSSpeakFrame(self._settings.greeting))
-
-    async def _on_timeout(self, worker: Any, *frame: Any) -> None:
-        self._outcome.fail("The pipeline did not start in time: is the network slow, or a server not answering?")
+            await self._watch_finish()
 
     async def _on_device_news(self, transport: Any, message: str) -> None:
         self._session.emit("device", message=message)
@@ -306,8 +250,7 @@ def _start_imports() -> asyncio.Future[None]:
     def load() -> None:
         error = None
         try:
-            importlib.import_module("halfcascade.bot.pipeline")
-            importlib.import_module("pipecat.workers.runner")
+            importlib.import_module("halfcascade.bot.talk")
         except Exception as caught:  # raised again where it is awaited
             error = caught
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -1,7 +1,7 @@
 """The whole chain, on one screen."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -51,13 +51,20 @@ class BotPipeline:
     voice: ChirpTTSService
 
 
-def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence[Tool] = ()) -> BotPipeline:
+def build_pipeline(
+    transport: BaseTransport,
+    settings: Settings,
+    tools: Sequence[Tool] = (),
+    *,
+    environ: Mapping[str, str] | None = None,
+) -> BotPipeline:
     """Chain transport, ears, turns, brain and voice.
 
     Args:
         transport: Where audio enters and leaves.
         settings: What to listen for, who answers, and how it sounds.
         tools: Functions for the model besides the built-in ones.
+        environ: Variables that say which servers the services talk to; None means this process's.
 
     Returns:
         The pipeline and its parts.
@@ -72,6 +79,7 @@ def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence
             model=settings.stt_model, languages=cast(list[Language], settings.listen_for)
         ),
         eager=settings.speculate,
+        environ=environ,
     )
     user, assistant = joining_aggregators(
         context,
@@ -88,12 +96,14 @@ def build_pipeline(transport: BaseTransport, settings: Settings, tools: Sequence
             model=settings.model, system_instruction=settings.instruction, language=settings.language
         ),
         context=context,
+        environ=environ,
     )
     voice = ChirpTTSService(
         location=settings.tts_location,
         settings=ChirpTTSService.Settings(
             voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
         ),
+        environ=environ,
     )
     pipeline = Pipeline(
         [

@@ -1,81 +1,144 @@
-"""One conversation from start to end, with its session folder and exit code."""
+"""One talk over any of Pipecat's transports: its pipeline, what watches over it, and how it ends.
+
+Nothing here belongs to the process: signals, the terminal, exit codes and the embedded servers are the business of
+whoever holds the talk, so that many may be held in one process.
+"""
 
 import asyncio
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
+from pipecat.clocks.system_clock import SystemClock
+from pipecat.frames.frames import Frame, TTSSpeakFrame
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.workers.runner import WorkerRunner
 
-from halfcascade.bot.conversation import Conversation
-from halfcascade.bot.logs import LOG_FILE, set_up_logs
-from halfcascade.bot.outcome import Outcome, ending_on_signals
-from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, BotPipeline, Tool, build_pipeline
+from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
-from halfcascade.bot.terminal import Terminal
-from halfcascade.processors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipecat.observers.base_observer import BaseObserver
+
+# Ending in order flushes what is queued; a service that hangs shall not keep a person waiting longer than this.
+_END_SECS = 15.0
+
+Started = Callable[[], Coroutine[Any, Any, None]]
 
 
-def run_conversation(
-    settings: Settings, *, terminal: Terminal, verbose: bool = False, mirror: bool = False, mind: str = "local"
-) -> int:
-    """Hold one conversation.
+class Talk:
+    """What runs from the first frame to the last.
 
     Args:
         settings: Everything that can be chosen.
-        terminal: Where to show it.
-        verbose: Whether log lines are shown too.
-        mirror: Whether the conversation of a recorded user is heard on the loudspeaker, if there is one.
-        mind: What stands behind the embedded servers.
+        transport: Where audio enters and leaves; any of Pipecat's.
+        hub: Where all that happens comes together.
+        outcome: Learns how it ends, and ends it.
+        tools: Functions for the model besides the built-in ones.
+        environ: Variables that say which servers are talked to; None means this process's.
+        rtvi: Whether a client is told what happens, and may send text, by Pipecat's RTVI protocol.
+        observers: Who else watches the pipeline.
 
-    Returns:
-        The process's exit code.
+    Raises:
+        ConfigurationError: If settings contradict each other or a user's processor cannot be loaded.
     """
-    folder = settings.session or Path("sessions") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    try:
-        return asyncio.run(_hold(settings, folder, terminal, verbose=verbose, mirror=mirror, mind=mind))
-    except ConfigurationError as error:  # before there was a session to write it to
-        terminal.fail(str(error))
-    except KeyboardInterrupt:
-        terminal.say("Ended before the conversation began.")
-        return 0
-    return 1
 
+    def __init__(
+        self,
+        settings: Settings,
+        transport: BaseTransport,
+        hub: EventHub,
+        outcome: Outcome,
+        *,
+        tools: Sequence[Tool] = (),
+        environ: Mapping[str, str] | None = None,
+        rtvi: bool = False,
+        observers: "Sequence[BaseObserver]" = (),
+    ):
+        self._settings = settings
+        self._hub = hub
+        self._outcome = outcome
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.started: Started | None = None
+        """Called once everything runs, if set."""
+        self.failing: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        """Called with the message of an error that cannot be recovered from, in place of ending the talk at once."""
+        self.bot: BotPipeline = build_pipeline(transport, settings, tools, environ=environ)
+        clock = SystemClock()
+        self.worker = PipelineWorker(
+            self.bot.pipeline,
+            params=PipelineParams(
+                audio_in_sample_rate=AUDIO_IN_RATE,
+                audio_out_sample_rate=AUDIO_OUT_RATE,
+                enable_metrics=True,
+                enable_usage_metrics=True,
+            ),
+            clock=clock,
+            observers=[hub.observer(clock), *observers],
+            # A bot without ears, brain or voice would be silently deaf or mute.
+            processor_unusable_policy=ProcessorUnusablePolicy.CONTINUE,
+            enable_rtvi=rtvi,
+            enable_turn_tracking=False,
+            idle_timeout_secs=None,
+        )
+        hub.listen(self._on_event)
+        self.worker.add_event_handler("on_pipeline_started", self._on_started)
+        self.worker.add_event_handler("on_setup_timeout", self._on_timeout)
+        self.worker.add_event_handler("on_pipeline_timeout", self._on_timeout)
 
-async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose: bool, mirror: bool, mind: str) -> int:
-    redactor = Redactor.from_environment()
-    outcome = Outcome()
-    with ending_on_signals(outcome):
-        with terminal.working("Starting"):
-            from halfcascade.bot.session.folder import Session
-
-            session = Session(wanted, redactor)
-            folder = session.folder
-            set_up_logs(folder, redactor, verbose=verbose)
-            session.start(_title(settings))
-        if folder != wanted:
-            terminal.say(f"{wanted} holds an earlier session, so this one goes to {folder}.", "yellow")
+    async def run(self) -> None:
+        """Hold the talk until its outcome is settled, and end it in order."""
+        talking = asyncio.create_task(self._run_pipeline(), name="talk")
+        over = asyncio.create_task(self._outcome.over.wait(), name="over")
         try:
-            await Conversation(settings, session, terminal, outcome, mirror=mirror, mind=mind).run()
-        except ConfigurationError as error:
-            outcome.fail(str(error))
-        except Exception as error:  # whatever it is, a person gets one line and the log the rest
-            logger.exception("The conversation failed.")
-            outcome.fail(f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more.")
+            await asyncio.wait({talking, over}, return_when=asyncio.FIRST_COMPLETED)
+            if not talking.done():
+                await self._end(talking)
+            if talking.done() and not talking.cancelled():
+                await talking
         finally:
-            if outcome.failure and not session.has_told(outcome.failure):
-                session.emit("error", message=outcome.failure, source="bot", permanent=True)
-            await session.close(outcome.reason)
-    if outcome.failure:
-        terminal.fail(redactor.text(outcome.failure))
-    terminal.say(f"Session folder: {folder}")
-    return outcome.exit_code
+            for task in (over, talking, *self._tasks):
+                task.cancel()
+            await asyncio.gather(over, talking, *self._tasks, return_exceptions=True)
 
+    async def _run_pipeline(self) -> None:
+        runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
+        await runner.add_workers(self.worker)
+        await runner.run()
+        if not self._outcome.over.is_set():
+            self._outcome.fail("The pipeline ended by itself; the log tells more.")
 
-def _title(settings: Settings) -> dict[str, Any]:
-    return {
-        "language": settings.language,
-        "model": settings.model,
-        "voice": settings.voice_name,
-        "user audio": str(settings.user_audio or ""),
-    }
+    async def _end(self, talking: asyncio.Task[None]) -> None:
+        if self._outcome.reason == "finished":
+            await self.worker.stop_when_done()
+        else:
+            await self.worker.cancel(reason=self._outcome.reason)
+        await asyncio.wait({talking}, timeout=_END_SECS)
+        if not talking.done():
+            logger.error("The pipeline did not end in time.")
+            talking.cancel()
+
+    def _on_event(self, event: Event) -> None:
+        if event.type == "error" and event.fields["permanent"]:
+            if self.failing:
+                self._start(self.failing(event.fields["message"]))
+            else:
+                self._outcome.fail(event.fields["message"])
+
+    async def _on_started(self, worker: PipelineWorker, frame: Frame) -> None:
+        if self.started:
+            self._start(self.started())
+        if self._settings.greeting:
+            await worker.queue_frame(TTSSpeakFrame(self._settings.greeting))
+
+    async def _on_timeout(self, worker: PipelineWorker, *frame: Frame) -> None:
+        self._outcome.fail("The pipeline did not start in time: is the network slow, or a server not answering?")
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -2,9 +2,14 @@
 
 ``SPEECH_EMULATOR_HOST`` and ``TEXTTOSPEECH_EMULATOR_HOST`` (``host:port``) lead to plaintext gRPC servers with
 anonymous credentials, after the custom of Google's own emulators. google-genai reads ``GOOGLE_GEMINI_BASE_URL`` itself.
+
+Each function takes the variables to go by as ``environ``, so that two talks in one process may lead to different
+servers.
 """
 
 import os
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +64,12 @@ class CloudAccess:
     project: str
 
 
-def cloud_access(host_variable: str) -> CloudAccess:
+def cloud_access(host_variable: str, environ: Mapping[str, str] | None = None) -> CloudAccess:
     """Find the credentials for one Cloud API.
 
     Args:
         host_variable: Environment variable that names an emulator of that API; set, it makes credentials needless.
+        environ: The variables; None means this process's.
 
     Returns:
         Anonymous access where the variable is set, else application default credentials and their project.
@@ -71,13 +77,14 @@ def cloud_access(host_variable: str) -> CloudAccess:
     Raises:
         ConfigurationError: If there are no credentials, or they name no project.
     """
-    if os.environ.get(host_variable):
-        return CloudAccess(AnonymousCredentials(), os.environ.get("GOOGLE_CLOUD_PROJECT", EMULATOR_PROJECT))
+    variables = os.environ if environ is None else environ
+    if variables.get(host_variable):
+        return CloudAccess(AnonymousCredentials(), variables.get("GOOGLE_CLOUD_PROJECT", EMULATOR_PROJECT))
     try:
         credentials, project = default_credentials(scopes=[_CLOUD_SCOPE])
     except GoogleAuthError as error:
         raise ConfigurationError(f"No Google Cloud credentials were found: {_CREDENTIALS_REMEDY}.") from error
-    project = os.environ.get("GOOGLE_CLOUD_PROJECT") or project
+    project = variables.get("GOOGLE_CLOUD_PROJECT") or project
     if not project:
         raise ConfigurationError(
             "The Google Cloud credentials name no project: set GOOGLE_CLOUD_PROJECT, "
@@ -86,12 +93,15 @@ def cloud_access(host_variable: str) -> CloudAccess:
     return CloudAccess(credentials, project)
 
 
-def speech_client(location: str = "global") -> tuple[speech_v2.SpeechAsyncClient, str]:
+def speech_client(
+    location: str = "global", environ: Mapping[str, str] | None = None
+) -> tuple[speech_v2.SpeechAsyncClient, str]:
     """Make a Speech-to-Text v2 client. Must be called with the event loop running.
 
     Args:
         location: Google Cloud location; decides the host, which must agree with the recognizer path
             (facts/stt#requests).
+        environ: The variables; None means this process's.
 
     Returns:
         The client, and the project for its recognizer paths.
@@ -99,8 +109,8 @@ def speech_client(location: str = "global") -> tuple[speech_v2.SpeechAsyncClient
     Raises:
         ConfigurationError: If there are no usable credentials.
     """
-    access = cloud_access(SPEECH_EMULATOR_HOST)
-    if host := os.environ.get(SPEECH_EMULATOR_HOST):
+    access = cloud_access(SPEECH_EMULATOR_HOST, environ)
+    if host := (os.environ if environ is None else environ).get(SPEECH_EMULATOR_HOST):
         channel = grpc.aio.insecure_channel(host, options=_CHANNEL_OPTIONS)
         return speech_v2.SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel)), access.project
     endpoint = "speech.googleapis.com" if location == "global" else f"{location}-speech.googleapis.com"
@@ -108,11 +118,14 @@ def speech_client(location: str = "global") -> tuple[speech_v2.SpeechAsyncClient
     return speech_v2.SpeechAsyncClient(credentials=access.credentials, client_options=options), access.project
 
 
-def texttospeech_client(location: str | None = None) -> texttospeech_v1.TextToSpeechAsyncClient:
+def texttospeech_client(
+    location: str | None = None, environ: Mapping[str, str] | None = None
+) -> texttospeech_v1.TextToSpeechAsyncClient:
     """Make a Text-to-Speech v1 client. Must be called with the event loop running.
 
     Args:
         location: Region of the endpoint, or None for the global one (facts/tts#locations).
+        environ: The variables; None means this process's.
 
     Returns:
         The client.
@@ -120,8 +133,8 @@ def texttospeech_client(location: str | None = None) -> texttospeech_v1.TextToSp
     Raises:
         ConfigurationError: If there are no usable credentials.
     """
-    access = cloud_access(TEXTTOSPEECH_EMULATOR_HOST)
-    if host := os.environ.get(TEXTTOSPEECH_EMULATOR_HOST):
+    access = cloud_access(TEXTTOSPEECH_EMULATOR_HOST, environ)
+    if host := (os.environ if environ is None else environ).get(TEXTTOSPEECH_EMULATOR_HOST):
         channel = grpc.aio.insecure_channel(host, options=_CHANNEL_OPTIONS)
         return texttospeech_v1.TextToSpeechAsyncClient(transport=TextToSpeechGrpcAsyncIOTransport(channel=channel))
     in_region = location and location != "global"
@@ -130,8 +143,11 @@ def texttospeech_client(location: str | None = None) -> texttospeech_v1.TextToSp
     return texttospeech_v1.TextToSpeechAsyncClient(credentials=access.credentials, client_options=options)
 
 
-def gemini_client() -> genai.Client:
+def gemini_client(environ: Mapping[str, str] | None = None) -> genai.Client:
     """Make a google-genai client from google-genai's own environment names.
+
+    Args:
+        environ: The variables; None leaves it to google-genai to read this process's.
 
     Returns:
         A client of the Developer API (``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``), or of Vertex AI
@@ -140,10 +156,26 @@ def gemini_client() -> genai.Client:
     Raises:
         ConfigurationError: If neither is set up.
     """
+    given: dict[str, Any] = {} if environ is None else _gemini_arguments(environ)
+    socket_options = {**LIVE_SOCKET_OPTIONS, **given.pop("socket", {})}
+    options = types.HttpOptions(async_client_args=socket_options, base_url=given.pop("base_url", None))
     try:
-        return genai.Client(http_options=types.HttpOptions(async_client_args=dict(LIVE_SOCKET_OPTIONS)))
+        return genai.Client(http_options=options, **given)
     except (ValueError, GoogleAuthError) as error:
         raise ConfigurationError(
             "No Gemini access was found: set GOOGLE_API_KEY, or GOOGLE_GENAI_USE_VERTEXAI=true with "
             "GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION, or talk to the emulator with `--backend emulator`."
         ) from error
+
+
+def _gemini_arguments(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What google-genai would have read from these variables, as arguments."""
+    vertex = environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower() in ("1", "true")
+    arguments: dict[str, Any] = {"vertexai": vertex, "base_url": environ.get(GEMINI_BASE_URL)}
+    if vertex:
+        arguments |= {"project": environ.get("GOOGLE_CLOUD_PROJECT"), "location": environ.get("GOOGLE_CLOUD_LOCATION")}
+    else:
+        arguments["api_key"] = environ.get("GOOGLE_API_KEY") or environ.get("GEMINI_API_KEY")
+    if authority := environ.get("SSL_CERT_FILE"):
+        arguments["socket"] = {"ssl": ssl.create_default_context(cafile=authority)}
+    return arguments

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -11,16 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from pipecat.clocks.base_clock import BaseClock
 
-from halfcascade.bot.session.clock import SessionClock
 from halfcascade.bot.session.events import Event, EventLog
-from halfcascade.bot.session.metrics import Metrics
-from halfcascade.bot.session.observer import SessionObserver
+from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.recorder import Recorder
 from halfcascade.bot.session.redaction import Redactor
-from halfcascade.bot.session.sound import SoundEdges
-from halfcascade.bot.session.transcript import Problem, Transcript, render
+from halfcascade.bot.session.transcript import render
 from halfcascade.processors.errors import ConfigurationError
 
 RECORDING = "conversation.wav"
@@ -29,13 +24,9 @@ TRANSCRIPT = "transcript.md"
 METRICS = "metrics.json"
 
 _SAVE_SECS = 0.5
-# Fields that hold ``time.monotonic()`` seconds until they are written.
-_TIMES = ("speech_at",)
-
-Listener = Callable[[Event], None]
 
 
-class Session:
+class Session(EventHub):
     """One conversation's folder, and the audio tap that fills its recording.
 
     ``conversation.wav`` and ``events.jsonl`` grow as things happen; ``transcript.md`` and ``metrics.json`` are replaced
@@ -52,18 +43,11 @@ class Session:
     """
 
     def __init__(self, folder: Path, redactor: Redactor):
-        self.clock = SessionClock()
-        self.metrics = Metrics()
-        self.transcript = Transcript()
-        self._redactor = redactor
+        super().__init__(redactor)
         self._title: dict[str, Any] = {}
         self._transport_stats: Callable[[], Mapping[str, Any]] = dict
-        self._listeners: list[Listener] = []
-        self._edges = SoundEdges()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._saver: asyncio.Task[None] | None = None
         self._dirty = True
-        self._closed = False
         try:
             self.folder, self._log = _begin(folder)
             self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self._recorder_failed)
@@ -73,53 +57,16 @@ class Session:
                 f"The session folder {folder} cannot be written ({error.strerror}): name another one with --session."
             ) from error
 
-    def listen(self, listener: Listener) -> None:
-        """Tell somebody else about events too.
-
-        Args:
-            listener: Called on the event loop with each event, free of secrets.
-        """
-        self._listeners.append(listener)
-
     def start(self, title: Mapping[str, Any]) -> None:
         """Begin to save regularly. Must be called with the event loop running.
 
         Args:
             title: What the session was set up with.
         """
-        self._loop = asyncio.get_running_loop()
+        self.begin()
         self._title = dict(self._redactor.value(title))
         self._saver = asyncio.create_task(self._save_regularly(), name="session saver")
         self.emit("session_started", started=datetime.now().astimezone().isoformat(timespec="seconds"), **title)
-
-    def observer(self, clock: BaseClock) -> SessionObserver:
-        """Make the observer that feeds this session.
-
-        Args:
-            clock: The clock given to the pipeline's worker.
-
-        Returns:
-            The observer.
-        """
-        return SessionObserver(self._take, clock)
-
-    def emit(self, type_: str, **fields: Any) -> None:
-        """Write down something that happens now. Call it on the event loop.
-
-        Args:
-            type_: The event's type.
-            fields: Its fields.
-        """
-        self._take(type_, None, fields)
-
-    def has_told(self, message: str) -> bool:
-        """Whether an error has been written down.
-
-        Args:
-            message: Its message.
-        """
-        hidden = self._redactor.text(message)
-        return any(isinstance(entry, Problem) and entry.message == hidden for entry in self.transcript.entries)
 
     def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
         """Take one captured block (see ``AudioTap``).
@@ -140,8 +87,7 @@ class Session:
             at: ``time.monotonic()`` seconds at which the first sample is heard.
         """
         self._recorder.played(audio, sample_rate, at)
-        for kind, edge in self._edges.feed(audio, sample_rate, at):
-            self._call_on_loop(self._take, kind, edge, {})
+        super().played(audio, sample_rate, at)
 
     def watch_transport(self, stats: Callable[[], Mapping[str, Any]]) -> None:
         """Add the transport's own counters to the metrics.
@@ -171,33 +117,15 @@ class Session:
         except OSError as error:
             logger.error(f"The session folder is incomplete: {error}.")
 
-    def _take(self, type_: str, at: float | None, fields: dict[str, Any]) -> None:
-        if self._closed:
-            return
-        fields = {
-            name: self.clock.seconds(value) if name in _TIMES else self._redactor.value(value)
-            for name, value in fields.items()
-        }
-        event = Event(self.clock.seconds(time.monotonic() if at is None else at), type_, fields)
+    def _happened(self, event: Event, *, changed: bool) -> None:
         try:
             self._log.write(event)
         except OSError as error:
             logger.error(f"The events cannot be written any more: {error}.")
-        changed = [reducer.apply(event) for reducer in (self.transcript, self.metrics)]
-        self._dirty = self._dirty or any(changed)
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception:  # whoever watches must not end what is watched
-                logger.exception(f"Somebody who listens failed at {type_}.")
+        self._dirty = self._dirty or changed
 
     def _recorder_failed(self, message: str) -> None:
         self._call_on_loop(self._take, "error", None, {"message": message, "source": "recorder", "permanent": False})
-
-    def _call_on_loop(self, callback: Callable[..., None], *args: Any) -> None:
-        # The loop may have been closed while a device thread was still at work.
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback, *args)
 
     async def _save_regularly(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -97,6 +97,7 @@ class ChirpTTSService(TTSService):
         phrase_cache: PhraseCache | None = None,
         output_latency: float = 0.02,
         text_transforms: Sequence[tuple[str, TextTransform]] | None = None,
+        environ: Mapping[str, str] | None = None,
         **kwargs: Any,
     ):
         """Initialize; nothing is connected yet.
@@ -110,6 +111,7 @@ class ChirpTTSService(TTSService):
                 costs no request.
             output_latency: Seconds from pushing audio into an idle pipeline until it is heard.
             text_transforms: Rewriting of text before synthesis, after what makes it speakable.
+            environ: Variables that say where a client of its own leads; None means this process's.
             **kwargs: Arguments of Pipecat's ``TTSService``.
 
         Raises:
@@ -128,6 +130,7 @@ class ChirpTTSService(TTSService):
         )
         check_settings(self._settings)
         self._location = location
+        self._environ = environ
         self._synthesizer = ChirpSynthesizer(self._settings, self._sent, self.create_task, phrase_cache)
         self._synthesizer.client = client
         self._first_segment = first_segment or FirstSegment()
@@ -175,7 +178,7 @@ class ChirpTTSService(TTSService):
         """
         await super().setup(setup)
         if self._synthesizer.client is None:
-            self._synthesizer.client = texttospeech_client(self._location)
+            self._synthesizer.client = texttospeech_client(self._location, self._environ)
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to connect, so that the first reply finds the channel warm.

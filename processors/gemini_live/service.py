@@ -1,5 +1,6 @@
 """The text brain: a Gemini Live session as a Pipecat LLM service."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +103,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         context: LLMContext | None = None,
         options: SessionOptions | None = None,
         opener: Opener = LiveConnection.open,
+        environ: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Prepare the brain; nothing is opened before ``setup``.
@@ -112,6 +114,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             context: The context that the aggregators share; its tools and messages go into the first setup.
             options: Timeouts of the session.
             opener: Opens a connection; for tests.
+            environ: Variables that say where a client of its own leads; None means this process's.
             **kwargs: For ``LLMService``.
         """
         complete = default_settings()
@@ -119,6 +122,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             complete.apply_update(settings)
         super().__init__(settings=complete, **kwargs)
         self._client = client
+        self._environ = environ
         self._context = context
         self._opener = opener
         self._machine = SessionMachine(self._row(), options, self._function_is_async)
@@ -151,7 +155,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             ConfigurationError: If no client was given and the environment names none.
         """
         await super().setup(setup)
-        client = self._client or gemini_client()
+        client = self._client or gemini_client(self._environ)
         if self._context is not None:
             self._machine.context = self._context.messages
             self._sync_registered_tool_handlers(self._context.tools)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         streams: StreamParams | None = None,
         eager: bool = False,
         ttfs_p99_latency: float | None = TTFS_P99_SECS,
+        environ: Mapping[str, str] | None = None,
         **kwargs: Any,
     ):
         """Check the settings; nothing is connected yet.
@@ -118,6 +119,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
             streams: When streams begin and end.
             eager: Whether to push an ``EagerTranscriptionFrame`` when uncertain words already cover the speech.
             ttfs_p99_latency: What Pipecat's turn strategies are told to wait for a final at most, in seconds.
+            environ: Variables that say where a client of its own leads; None means this process's.
             **kwargs: Passed to ``STTService``.
 
         Raises:
@@ -153,6 +155,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._eager = eager
         self._eager_pending = False
         self._own_client = client is None
+        self._environ = environ
         self._speech_client = client
         self._project_id = project or ""
         # GoogleSTTService reconnects this one when a setting changes; every stream of ours takes the newest settings.
@@ -181,7 +184,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         """
         await STTService.setup(self, setup)
         if self._speech_client is None:
-            self._speech_client, self._project_id = speech_client(self._location)
+            self._speech_client, self._project_id = speech_client(self._location, self._environ)
         self._connect_early()
         self._machine = SpeechStreams(self.sample_rate, self._params)
         self._timer_task = self.create_task(self._run_timer(), "stt_timer")
@@ -280,7 +283,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
             return {}
         if self._location != location and self._own_client and self._speech_client is not None:
             # Streams that are open go on with the client they have.
-            self._speech_client, self._project_id = speech_client(self._location)
+            self._speech_client, self._project_id = speech_client(self._location, self._environ)
             self._connect_early()
         return changed
 

@@ -146,7 +146,7 @@ WRONG = {
 WRONG_PROGRAM = """
 import json, os, sys
 from halfcascade.bot.settings import Settings
-from halfcascade.bot.talk import run_conversation
+from halfcascade.bot.desk import run_conversation
 from halfcascade.bot.terminal import Terminal
 for name, (options, variables) in json.loads(sys.argv[1]).items():
     kept = dict(os.environ)
@@ -181,7 +181,7 @@ async def test_an_emulator_that_dies_ends_the_conversation_with_one_line(tmp_pat
     code = (
         "import sys; from pathlib import Path; from halfcascade.bot.settings import Settings;"
         "from halfcascade.bot.terminal import Terminal;"
-        "from halfcascade.bot.talk import run_conversation;"
+        "from halfcascade.bot.desk import run_conversation;"
         "settings = Settings(backend='emulator', user_audio=Path('user.wav'), session=Path('s'));"
         "sys.exit(run_conversation(settings, terminal=Terminal(), mind='scripted'))"
     )

@@ -1,0 +1,81 @@
+"""One conversation at this desk as a process: its session folder, signals, and exit code."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from halfcascade.bot.conversation import Conversation
+from halfcascade.bot.logs import LOG_FILE, set_up_logs
+from halfcascade.bot.outcome import Outcome, ending_on_signals
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.settings import Settings
+from halfcascade.bot.terminal import Terminal
+from halfcascade.processors.errors import ConfigurationError
+
+
+def run_conversation(
+    settings: Settings, *, terminal: Terminal, verbose: bool = False, mirror: bool = False, mind: str = "local"
+) -> int:
+    """Hold one conversation.
+
+    Args:
+        settings: Everything that can be chosen.
+        terminal: Where to show it.
+        verbose: Whether log lines are shown too.
+        mirror: Whether the conversation of a recorded user is heard on the loudspeaker, if there is one.
+        mind: What stands behind the embedded servers.
+
+    Returns:
+        The process's exit code.
+    """
+    folder = settings.session or Path("sessions") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    try:
+        return asyncio.run(_hold(settings, folder, terminal, verbose=verbose, mirror=mirror, mind=mind))
+    except ConfigurationError as error:  # before there was a session to write it to
+        terminal.fail(str(error))
+    except KeyboardInterrupt:
+        terminal.say("Ended before the conversation began.")
+        return 0
+    return 1
+
+
+async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose: bool, mirror: bool, mind: str) -> int:
+    redactor = Redactor.from_environment()
+    outcome = Outcome()
+    with ending_on_signals(outcome):
+        with terminal.working("Starting"):
+            from halfcascade.bot.session.folder import Session
+
+            session = Session(wanted, redactor)
+            folder = session.folder
+            set_up_logs(folder, redactor, verbose=verbose)
+            session.start(_title(settings))
+        if folder != wanted:
+            terminal.say(f"{wanted} holds an earlier session, so this one goes to {folder}.", "yellow")
+        try:
+            await Conversation(settings, session, terminal, outcome, mirror=mirror, mind=mind).run()
+        except ConfigurationError as error:
+            outcome.fail(str(error))
+        except Exception as error:  # whatever it is, a person gets one line and the log the rest
+            logger.exception("The conversation failed.")
+            outcome.fail(f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more.")
+        finally:
+            if outcome.failure and not session.has_told(outcome.failure):
+                session.emit("error", message=outcome.failure, source="bot", permanent=True)
+            await session.close(outcome.reason)
+    if outcome.failure:
+        terminal.fail(redactor.text(outcome.failure))
+    terminal.say(f"Session folder: {folder}")
+    return outcome.exit_code
+
+
+def _title(settings: Settings) -> dict[str, Any]:
+    return {
+        "language": settings.language,
+        "model": settings.model,
+        "voice": settings.voice_name,
+        "user audio": str(settings.user_audio or ""),
+    }

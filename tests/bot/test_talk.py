@@ -1,0 +1,67 @@
+"""A talk apart from the process that holds it: two at once, each with servers of its own."""
+
+import asyncio
+import os
+
+import pytest
+import soundfile
+
+from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.session.hub import EventHub
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.settings import Settings
+from halfcascade.bot.talk import Talk
+from halfcascade.emulator.server import GoogleEmulator
+from halfcascade.transports.wav import WavTransport
+from tests.bot.support import DATA, recording, recordings_for
+
+
+async def _hold(name: str, google: GoogleEmulator) -> tuple[EventHub, Outcome]:
+    """One talk of one turn, from the user's recording to the end of the answer."""
+    hub, outcome = EventHub(Redactor({})), Outcome()
+    hub.begin()
+    sound, rate = soundfile.read(DATA / recording(name)["file"], dtype="int16")
+    transport = WavTransport(user_audio=sound, user_audio_rate=rate, tap=hub)
+    talk = Talk(Settings(_env_file=None), transport, hub, outcome, environ={**os.environ, **google.env})
+    hub.listen(lambda event: outcome.end("finished") if event.type == "speaking_stopped" else None)
+    await asyncio.wait_for(talk.run(), 60)
+    return hub, outcome
+
+
+@pytest.fixture
+def clean_environment(monkeypatch):
+    """None of the variables that lead to servers, so that only what a talk is given can lead it there."""
+    for name in list(os.environ):
+        if name.startswith(("GOOGLE_", "GEMINI_", "SPEECH_", "TEXTTOSPEECH_", "SSL_CERT_FILE")):
+            monkeypatch.delenv(name)
+
+
+async def test_two_talks_in_one_process_each_have_their_own_servers(clean_environment):
+    answers = {"weather": "It will be sunny all day.", "question": "Far, far away."}
+    before = dict(os.environ)
+    async with (
+        GoogleEmulator(
+            scenario={"recordings": recordings_for("weather"), "replies": [{"text": answers["weather"]}]}
+        ) as one,
+        GoogleEmulator(
+            scenario={"recordings": recordings_for("question"), "replies": [{"text": answers["question"]}]}
+        ) as two,
+    ):
+        talks = await asyncio.gather(_hold("weather", one), _hold("question", two))
+    assert dict(os.environ) == before
+    for (hub, outcome), answer in zip(talks, answers.values(), strict=True):
+        assert outcome.failure is None
+        assert outcome.reason == "finished"
+        said = [entry.heard.strip() for entry in hub.transcript.entries if hasattr(entry, "heard")]
+        assert said == [answer]
+
+
+async def test_a_talk_that_cannot_go_on_says_why_and_ends(clean_environment):
+    async with GoogleEmulator(scenario={"recordings": recordings_for("weather"), "replies": [{"text": "Hi."}]}) as one:
+        environ = {**one.env, "TEXTTOSPEECH_EMULATOR_HOST": ""}
+    hub, outcome = EventHub(Redactor({})), Outcome()
+    hub.begin()
+    talk = Talk(Settings(_env_file=None), WavTransport(tap=hub), hub, outcome, environ=environ)
+    await asyncio.wait_for(talk.run(), 60)
+    assert outcome.failure
+    assert "\n" not in outcome.failure
