@@ -45,7 +45,8 @@ def test_citations_are_read() -> None:
         ("live", "closes"),
         ("stt", "limits"),
     ]
-    assert citations("# facts/live#client-messages,\n    # #models)") == [("live", "client-messages"), ("live", "models")]
+    broken = "# facts/live#client-messages,\n    # #models)"
+    assert citations(broken) == [("live", "client-messages"), ("live", "models")]
     assert STALE.search("(facts C8)") and STALE.search("facts audio 4") and not STALE.search("the facts that C knows")
 
 
