@@ -15,4 +15,5 @@ compile() {
 }
 compile requirements/base.txt --extra talk
 compile requirements/demo.txt --extra demo --extra talk -c requirements/base.txt
-compile requirements/dev.txt --extra demo --extra talk --group dev -c requirements/demo.txt
+compile requirements/serve.txt --extra serve --extra trace --extra demo --extra talk -c requirements/demo.txt
+compile requirements/dev.txt --extra serve --extra trace --extra demo --extra talk --group dev -c requirements/serve.txt
