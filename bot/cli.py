@@ -1,22 +1,29 @@
 """The command line."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dotenv import load_dotenv
 from loguru import logger
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
+from halfcascade import __version__
+from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
+from halfcascade.bot.listings import list_settings, print_models, print_settings, print_voices, shown
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.extras import require
 
 # Pipecat greets on the terminal when it is imported; a session sends log lines to its folder.
 logger.remove()
 
 _DEFAULT_COMMAND = "talk"
+_GROUP_OPTIONS = ("-h", "--help", "--version")
 _DEMO_AUDIO = Path(__file__).parent / "assets" / "demo_user.wav"
 
 
@@ -24,47 +31,76 @@ class _TalkByDefault(TyperGroup):
     """Without a command, ``talk`` is meant, with or without options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        wants_help = any(arg in ("--help", "--install-completion", "--show-completion") for arg in args[:1])
-        if not wants_help and (not args or args[0] not in self.commands):
+        if not args or (args[0].startswith("-") and args[0] not in _GROUP_OPTIONS):
             args = [_DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_TalkByDefault, no_args_is_help=False, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(
+    cls=_TalkByDefault,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
-_Backend = Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")]
+
+def _option(help_text: str, setting: str = "") -> Any:
+    """An option that leaves a setting as it is unless it is given; the help shows the setting's own default."""
+    default = shown(Settings.model_fields[setting].get_default(call_default_factory=True)) if setting else ""
+    return typer.Option(help=help_text, show_default=default or False)
+
+
+_Backend = Annotated[Backend | None, _option("Which servers; auto looks for credentials.", "backend")]
 _Session = Annotated[
-    Path | None, typer.Option(help="Folder for recording, events, transcript and metrics; earlier ones are kept.")
+    Path | None, _option("Folder for recording, events, transcript and metrics; earlier ones are kept.")
 ]
-_Language = Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")]
-_Voice = Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")]
-_Model = Annotated[str | None, typer.Option(help="Gemini Live model.")]
-_InputDevice = Annotated[str | None, typer.Option(help="Microphone, by name or part of it.")]
-_OutputDevice = Annotated[str | None, typer.Option(help="Loudspeaker, by name or part of it.")]
+_Language = Annotated[str | None, _option("Locale, such as en-US or ko-KR.", "language")]
+_Voice = Annotated[str | None, _option("Chirp 3 HD voice; `voices` lists them.", "voice")]
+_Model = Annotated[str | None, _option("Gemini Live model; `models` lists them.", "model")]
+_InputDevice = Annotated[str | None, _option("Microphone, by name or part of it; the system's default otherwise.")]
+_OutputDevice = Annotated[str | None, _option("Loudspeaker, by name or part of it; the system's default otherwise.")]
+_UserAudio = Annotated[Path | None, _option("A WAV file that plays the user's part.")]
+_Processor = Annotated[list[str] | None, _option("A processor of your own, package.module:factory; repeatable.")]
+_EchoCancel = Annotated[
+    bool | None,
+    typer.Option(
+        "--echo-cancel/--no-echo-cancel", help="Cancel the bot's voice in the microphone.", show_default="echo-cancel"
+    ),
+]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines too.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"halfcascade {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
-    """A local voice bot: Google Speech-to-Text, a Gemini Live session as text, and a Chirp 3 HD voice."""
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A local voice bot: Google Speech-to-Text, a Gemini Live session as text, and a Chirp 3 HD voice.
+
+    Without a command, `talk` is meant. Every setting has a name in the environment too: see `settings`.
+    """
 
 
 @app.command()
 def talk(  # noqa: PLR0917 a command's options
     backend: _Backend = None,
-    user_audio: Annotated[Path | None, typer.Option(help="A WAV file that plays the user's part.")] = None,
+    user_audio: _UserAudio = None,
     session: _Session = None,
     language: _Language = None,
     voice: _Voice = None,
     model: _Model = None,
     input_device: _InputDevice = None,
     output_device: _OutputDevice = None,
-    processor: Annotated[
-        list[str] | None, typer.Option(help="A processor of your own, package.module:factory; repeatable.")
-    ] = None,
-    echo_cancel: Annotated[
-        bool | None, typer.Option("--echo-cancel/--no-echo-cancel", help="Cancel the bot's voice in the microphone.")
-    ] = None,
+    processor: _Processor = None,
+    echo_cancel: _EchoCancel = None,
     verbose: _Verbose = False,
 ) -> None:
     """Talk over the local microphone and loudspeaker."""
@@ -101,38 +137,100 @@ def devices() -> None:
 @app.command()
 def doctor(  # noqa: PLR0917 a command's options
     backend: _Backend = None,
+    user_audio: _UserAudio = None,
+    session: _Session = None,
     language: _Language = None,
     voice: _Voice = None,
     model: _Model = None,
     input_device: _InputDevice = None,
     output_device: _OutputDevice = None,
+    processor: _Processor = None,
+    echo_cancel: _EchoCancel = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Play nothing on the loudspeaker.")] = False,
 ) -> None:
-    """Check everything that can be wrong before talking."""
+    """Check everything that can be wrong before talking; takes the options of `talk`."""
     from halfcascade.bot.doctor import run_doctor
 
     terminal = Terminal()
     chosen = {
         "backend": backend,
+        "user_audio": user_audio,
+        "session": session,
         "language": language,
         "voice": voice,
         "model": model,
         "input_device": input_device,
         "output_device": output_device,
+        "processors": processor or None,
+        "echo_cancel": echo_cancel,
     }
     raise typer.Exit(run_doctor(_settings(chosen, terminal), make_noise=not quiet, terminal=terminal))
 
 
+@app.command()
+def settings(
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each is.")] = False,
+) -> None:
+    """Print every setting with its value, where that comes from, its default and its name in the environment."""
+    terminal = Terminal()
+    found = _environment(terminal)
+    print_settings(list_settings(_checked({}, found, terminal), {}, found), terminal, explain=explain)
+
+
+@app.command()
+def voices(language: _Language = None) -> None:
+    """List the voices, and the locales that they speak."""
+    terminal = Terminal()
+    with _telling(terminal):
+        require("bot", "The list of voices")
+        print_voices(_settings({"language": language}, terminal).language, terminal)
+
+
+@app.command()
+def models() -> None:
+    """List the models that are known: Gemini Live, and speech recognition."""
+    terminal = Terminal()
+    with _telling(terminal):
+        require("bot", "The list of models")
+        print_models(terminal)
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    add_help_option=False,
+)
+def emulator(context: typer.Context) -> None:
+    """Serve Google's three APIs on loopback, for any Google client: no account, nothing of the bot needed."""
+    from halfcascade.emulator.__main__ import app as program
+
+    program(context.args, prog_name=f"{context.find_root().info_name} emulator")
+
+
 def _settings(chosen: dict[str, Any], terminal: Terminal) -> Settings:
-    """Put options over environment and ``.env``; end with one line if that makes no sense."""
-    # Google's libraries read their names (GOOGLE_API_KEY, ...) from the environment only.
-    load_dotenv(Path(".env"))
+    """Put options over environment and settings file; end with one line if that makes no sense."""
+    return _checked(chosen, _environment(terminal), terminal)
+
+
+def _environment(terminal: Terminal) -> Environment:
+    with _telling(terminal, code=2):
+        found = load_environment()
+    for warning in found.warnings:
+        terminal.say(warning, "yellow")
     _quieten()
+    return found
+
+
+def _checked(chosen: dict[str, Any], found: Environment, terminal: Terminal) -> Settings:
+    given = {name: value for name, value in chosen.items() if value not in (None, "")}
     try:
-        return Settings(**{name: value for name, value in chosen.items() if value is not None})
+        return Settings(_env_file=None, **given)  # type: ignore[call-arg]
     except ValidationError as error:
         first = error.errors()[0]
-        terminal.fail(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
+        name = str(first["loc"][0])
+        variable = f"{PREFIX}{name.upper()}"
+        where = "on the command line" if name in given else f"in {variable}"
+        where += f" ({SETTINGS_FILE})" if variable in found.from_file else ""
+        terminal.fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}. Mend it {where}.")
         raise typer.Exit(2) from None
 
 
@@ -145,16 +243,20 @@ def _quieten() -> None:
 
 def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) -> int:
     terminal = Terminal()
-    settings = _settings(chosen, terminal)
-    from halfcascade.bot.desk import run_conversation
+    wanted = _settings(chosen, terminal)
+    with _telling(terminal):
+        require("bot", "Talking")
+        if not wanted.user_audio:
+            require("talk", "Talking over microphone and loudspeaker")
+        from halfcascade.bot.desk import run_conversation
+    return run_conversation(wanted, terminal=terminal, verbose=verbose, mirror=mirror)
 
-    return run_conversation(settings, terminal=terminal, verbose=verbose, mirror=mirror)
 
-
-def run(program: str = "halfcascade") -> None:
-    """Run the command line and exit with its code.
-
-    Args:
-        program: How the person called it, for the help.
-    """
-    app(prog_name=program)
+@contextmanager
+def _telling(terminal: Terminal, code: int = 1) -> Iterator[None]:
+    """End with one line if something inside cannot be done."""
+    try:
+        yield
+    except ConfigurationError as error:
+        terminal.fail(str(error))
+        raise typer.Exit(code) from None

@@ -162,10 +162,10 @@ class Conversation:
     async def _open_mirror(self) -> "list[Mirror]":
         if not self._mirror:
             return []
-        from halfcascade.bot.mirror import Mirror
-
-        mirror = Mirror()
         try:
+            from halfcascade.bot.mirror import Mirror
+
+            mirror = Mirror()
             await asyncio.to_thread(mirror.open)
         except ConfigurationError as error:
             logger.info(f"Nobody listens: {error}")

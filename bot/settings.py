@@ -58,7 +58,9 @@ class Settings(BaseSettings):
         llm_path: A GGUF file for the emulator's local mind, or None for the small one it ships with.
     """
 
-    model_config = SettingsConfigDict(env_prefix="HALFCASCADE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HALFCASCADE_", env_file=".env", env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore"
+    )
 
     backend: Backend = Backend.AUTO
     language: str = "en-US"

@@ -1,6 +1,25 @@
-"""``python -m halfcascade``: the command line."""
+"""The command line: ``halfcascade``, or ``python -m halfcascade``."""
 
-from halfcascade.bot.cli import run
+import sys
+
+_INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
+
+
+def run(program: str = "halfcascade") -> None:
+    """Run the command line and exit with its code.
+
+    Args:
+        program: How the person called it, for the help.
+    """
+    try:
+        # Loading takes a second, in which a person may think better of it.
+        from halfcascade.bot.cli import app
+
+        app(prog_name=program)
+    except KeyboardInterrupt:
+        sys.stderr.write("Ended before it began.\n")
+        raise SystemExit(_INTERRUPTED) from None
+
 
 if __name__ == "__main__":
     run("python -m halfcascade")

@@ -21,10 +21,15 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-import pyaudio
 from loguru import logger
 
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.extras import missing_extra
+
+try:
+    import pyaudio
+except ImportError as error:  # also where PortAudio itself is missing
+    raise missing_extra("talk", error) from error
 
 _PULSE_DEVICE = "pulse"
 _COMMON_RATES = (48_000, 44_100, 24_000, 16_000)

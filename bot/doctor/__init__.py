@@ -358,10 +358,10 @@ def list_devices(terminal: Terminal | None = None) -> int:
     Returns:
         Exit code: 0 if they could be listed.
     """
-    from halfcascade.transports import devices
-
     out = terminal or Terminal()
     try:
+        from halfcascade.transports import devices
+
         out.say(devices.describe(devices.list_devices()))
     except ConfigurationError as error:
         out.fail(str(error))

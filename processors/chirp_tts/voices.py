@@ -5,12 +5,24 @@ import re
 from halfcascade.processors.errors import ConfigurationError
 
 # facts/tts#voices: the same 30 speakers in every locale.
-_SPEAKERS = (
-    "Achernar Achird Algenib Algieba Alnilam Aoede Autonoe Callirrhoe Charon Despina Enceladus Erinome Fenrir Gacrux "
-    "Iapetus Kore Laomedeia Leda Orus Puck Pulcherrima Rasalgethi Sadachbia Sadaltager Schedar Sulafat Umbriel "
-    "Vindemiatrix Zephyr Zubenelgenubi"
+_FEMALE = (
+    "Achernar Aoede Autonoe Callirrhoe Despina Erinome Gacrux Kore Laomedeia Leda Pulcherrima Sulafat Vindemiatrix "
+    "Zephyr"
 )
-VOICE_NAMES = frozenset(_SPEAKERS.split())
+_MALE = (
+    "Achird Algenib Algieba Alnilam Charon Enceladus Fenrir Iapetus Orus Puck Rasalgethi Sadachbia Sadaltager Schedar "
+    "Umbriel Zubenelgenubi"
+)
+_LOCALES = (
+    "ar-XA bg-BG bn-IN cmn-CN cs-CZ da-DK de-DE el-GR en-AU en-GB en-IN en-US es-ES es-US et-EE fi-FI fr-CA fr-FR "
+    "gu-IN he-IL hi-IN hr-HR hu-HU id-ID it-IT ja-JP kn-IN ko-KR lt-LT lv-LV ml-IN mr-IN nb-NO nl-BE nl-NL pa-IN pl-PL "
+    "pt-BR ro-RO ru-RU sk-SK sl-SI sr-RS sv-SE sw-KE ta-IN te-IN th-TH tr-TR uk-UA ur-IN vi-VN yue-HK"
+)
+GENDERS = dict.fromkeys(_FEMALE.split(), "female") | dict.fromkeys(_MALE.split(), "male")
+"""Gender of each speaker."""
+VOICE_NAMES = frozenset(GENDERS)
+LOCALES = tuple(_LOCALES.split())
+"""Locales that are known to be spoken; Google adds some now and then."""
 # facts/tts#voices: `speaking_rate` outside of this is refused.
 MIN_SPEAKING_RATE = 0.25
 MAX_SPEAKING_RATE = 2.0

@@ -3,8 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
+import halfcascade
 from halfcascade.bot.cli import app
-from tests.bot.support import Run, run_bot
+from halfcascade.processors.gemini_live.protocol.models import LIVE_MODELS
+from tests.bot.support import Run, run_bot, start_bot
 
 
 def bot(*arguments: str):
@@ -76,12 +78,65 @@ def test_an_unknown_backend_is_refused_by_the_command_line():
     assert "google" in result.output
 
 
-@pytest.mark.parametrize("arguments", [(), ("talk",), ("demo",), ("devices",), ("doctor",)])
-def test_every_command_explains_itself(arguments):
-    result = bot(*arguments, "--help")
+COMMANDS = ("talk", "demo", "devices", "doctor", "settings", "voices", "models", "emulator")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)])
+def test_every_command_explains_itself(arguments, option):
+    result = bot(*arguments, option)
     assert result.exit_code == 0
     assert "Usage:" in result.output
 
 
 def test_the_help_names_every_command():
-    assert all(command in bot("--help").output for command in ("talk", "demo", "devices", "doctor"))
+    assert all(command in bot("--help").output for command in COMMANDS)
+
+
+def test_the_help_tells_defaults(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    output = bot("talk", "--help").output
+    assert all(f"[default: ({value})]" in output for value in ("auto", "en-US", "Charon", "gemini-3.8-live"))
+
+
+def test_the_version_is_told():
+    assert bot("--version").output == f"halfcascade {halfcascade.__version__}\n"
+
+
+def test_a_mistyped_command_is_told_with_the_nearest():
+    result = bot("tlak")
+    assert result.exit_code == 2
+    assert "talk" in result.output
+
+
+def test_voices_and_models_are_listed():
+    voices, models = bot("voices", "--language", "ko-KR"), bot("models")
+    assert voices.exit_code == models.exit_code == 0
+    assert all(name in voices.output for name in ("Kore", "Charon", "th-TH", "--language ko-KR"))
+    assert all(row.family in models.output for row in LIVE_MODELS)
+
+
+# A trap springs in the middle of loading, as Ctrl-C does in the first second.
+TRAP = """
+import os, signal, sys
+class Trap:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+MODULE = sys.argv.pop(1)
+sys.meta_path.insert(0, Trap())
+from halfcascade.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["halfcascade.bot.cli", "typer", "pydantic_settings", "halfcascade.bot.desk", "pipecat.frames.frames"]
+)
+async def test_ctrl_c_while_it_loads_is_no_traceback(tmp_path, module):
+    process = await start_bot(tmp_path, module, "--user-audio", "x.wav", program=("-c", TRAP))
+    output = (await process.communicate())[0].decode()
+    assert process.returncode in (0, 1, 130)
+    assert "Traceback" not in output
+    assert len(output.splitlines()) <= 2, output

@@ -8,10 +8,15 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from pywebrtc_audio import AudioProcessor
 
+from halfcascade.processors.extras import missing_extra
 from halfcascade.transports.local.echo_monitor import FULL_SCALE, CancellingMonitor, power_of
 from halfcascade.transports.local.linear import LinearCanceller, LinearJudge
+
+try:
+    from pywebrtc_audio import AudioProcessor
+except ImportError as error:
+    raise missing_extra("talk", error) from error
 
 FRAME_SECS = 0.01
 """AEC3 works on frames of 10 ms."""

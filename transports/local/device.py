@@ -11,13 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pyaudio
 from loguru import logger
 
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.extras import missing_extra
 from halfcascade.transports.devices import Device, Direction, PortAudio, open_failure, quiet, routed
 from halfcascade.transports.local.resample import StreamResampler
 from halfcascade.transports.local.ring import BlockClock
+
+try:
+    import pyaudio
+except ImportError as error:  # also where PortAudio itself is missing
+    raise missing_extra("talk", error) from error
 
 CAPTURE_BLOCK_SECS = 0.02
 """One capture callback: two frames of AEC3, and what Pipecat's own transport uses."""

@@ -1,0 +1,88 @@
+"""Which extra of this distribution brings a package that is missing, said in one line.
+
+The base install holds the command line and the emulator; whoever talks takes an extra. Nothing is imported here.
+"""
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+from halfcascade.processors.errors import ConfigurationError
+
+PACKAGES = {
+    "bot": {"pipecat": "pipecat-ai", "google.genai": "google-genai", "onnxruntime": "onnxruntime"},
+    "talk": {"pyaudio": "pyaudio", "pywebrtc_audio": "pywebrtc-audio"},
+}
+"""What each extra brings: name to import, name to install."""
+
+_PORTAUDIO = {
+    "darwin": "run `brew install portaudio`",
+    "linux": "install PortAudio and a compiler (`apt install portaudio19-dev gcc python3-dev`)",
+}
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """A package is not installed, or does not load; the message names the extra that brings it."""
+
+
+def missing_extra(extra: str, error: ImportError) -> MissingExtraError:
+    """Word a failed import for a person.
+
+    Args:
+        extra: The extra that brings the package.
+        error: What the import said.
+
+    Returns:
+        One line: what is missing, and the command that installs it.
+    """
+    absent = isinstance(error, ModuleNotFoundError)
+    what = f"the package {error.name}" if absent and error.name else f"a package that does not load ({error})"
+    return MissingExtraError(f"This needs {what}: {_remedy(extra)}", name=error.name)
+
+
+def require(extra: str, purpose: str) -> None:
+    """Make sure that an extra is installed, without importing any of it.
+
+    Args:
+        extra: A key of `PACKAGES`.
+        purpose: Begins the sentence, such as "Talking".
+
+    Raises:
+        MissingExtraError: If it is not.
+    """
+    if absent := [package for module, package in PACKAGES[extra].items() if not _is_there(module)]:
+        raise MissingExtraError(f"{purpose} needs {' and '.join(absent)}: {_remedy(extra)}")
+
+
+def how_to_install(extra: str) -> str:
+    """Tell the command that installs an extra here: in a checkout or from a wheel, with pip or with uv.
+
+    Args:
+        extra: Its name.
+
+    Returns:
+        The command, in backticks.
+    """
+    if in_checkout():
+        return "`make demo`"
+    pip = "uv pip" if not _is_there("pip") and shutil.which("uv") else "pip"
+    return f'`{pip} install "halfcascade[{extra}]"`'
+
+
+def in_checkout() -> bool:
+    """Whether this is the project's own checkout, where the Makefile installs everything."""
+    root = Path(__file__).resolve().parents[1]
+    return (root / "Makefile").is_file() and (root / "pyproject.toml").is_file()
+
+
+def _remedy(extra: str) -> str:
+    system = _PORTAUDIO.get(sys.platform) if extra == "talk" and not in_checkout() else None
+    return f"{f'{system}, then ' if system else ''}run {how_to_install(extra)}."
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it lies in
+        return False
