@@ -25,6 +25,7 @@ from google.cloud.texttospeech_v1.services.text_to_speech.transports import Text
 from google.genai import types
 
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.google_errors import words_of
 
 SPEECH_EMULATOR_HOST = "SPEECH_EMULATOR_HOST"
 TEXTTOSPEECH_EMULATOR_HOST = "TEXTTOSPEECH_EMULATOR_HOST"
@@ -32,6 +33,7 @@ GEMINI_BASE_URL = "GOOGLE_GEMINI_BASE_URL"
 EMULATOR_PROJECT = "emulator"
 
 _CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_CREDENTIALS_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 _CREDENTIALS_REMEDY = (
     "run `gcloud auth application-default login` (or set GOOGLE_APPLICATION_CREDENTIALS), "
     "or talk to the emulator with `--backend emulator`"
@@ -82,8 +84,15 @@ def cloud_access(host_variable: str, environ: Mapping[str, str] | None = None) -
         return CloudAccess(AnonymousCredentials(), variables.get("GOOGLE_CLOUD_PROJECT", EMULATOR_PROJECT))
     try:
         credentials, project = default_credentials(scopes=[_CLOUD_SCOPE])
-    except GoogleAuthError as error:
-        raise ConfigurationError(f"No Google Cloud credentials were found: {_CREDENTIALS_REMEDY}.") from error
+    except (GoogleAuthError, OSError, ValueError) as error:
+        named = variables.get(_CREDENTIALS_FILE)
+        if not named:
+            raise ConfigurationError(f"No Google Cloud credentials were found: {_CREDENTIALS_REMEDY}.") from error
+        raise ConfigurationError(
+            f"The credentials that {_CREDENTIALS_FILE} names cannot be used ({words_of(error)}): "
+            f"correct the path {named}, unset the variable, or make new ones with "
+            "`gcloud auth application-default login`."
+        ) from error
     project = variables.get("GOOGLE_CLOUD_PROJECT") or project
     if not project:
         raise ConfigurationError(

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from google.api_core import exceptions as google
 from pipecat.utils.errors import ErrorCategory
+
+from halfcascade.processors.google_calls import CATEGORIES
+from halfcascade.processors.google_errors import TEXT_TO_SPEECH, ProblemKind, google_problem, words_of
 
 # Refusals that name these are about the settings, not about the segment of text.
 _SETTINGS_WORDS = ("voice", "language", "locale", "chirp", "speaking_rate", "sample rate", "pronunciation", "encoding")
@@ -29,7 +31,7 @@ class SynthesisError(Exception):
         return self.reason
 
 
-def synthesis_error(error: BaseException, voice: str) -> SynthesisError:  # noqa: PLR0911 - one return a kind
+def synthesis_error(error: BaseException, voice: str) -> SynthesisError:
     """Judge an error of a synthesis call.
 
     Args:
@@ -41,38 +43,13 @@ def synthesis_error(error: BaseException, voice: str) -> SynthesisError:  # noqa
     """
     if isinstance(error, SynthesisError):
         return error
-    if isinstance(error, TimeoutError):
-        return SynthesisError("Text-to-Speech stopped answering.", ErrorCategory.CONNECTIVITY, retry=True)
-    words = " ".join(str(getattr(error, "message", "") or error).split())
-    if isinstance(error, google.ResourceExhausted | google.TooManyRequests):
-        return SynthesisError(
-            f"Text-to-Speech is over its quota ({words}): wait, or raise the Chirp 3 quota of the project.",
-            ErrorCategory.RATE_LIMIT,
-            retry=True,
-            throttled=True,
-        )
-    if isinstance(error, google.Unauthenticated):
-        return SynthesisError(
-            f"Text-to-Speech refused the credentials ({words}): run `gcloud auth application-default login`.",
-            ErrorCategory.AUTHENTICATION,
-        )
-    if isinstance(error, google.PermissionDenied):
-        return SynthesisError(
-            f"Text-to-Speech is not allowed for this project ({words}): enable texttospeech.googleapis.com for it.",
-            ErrorCategory.AUTHORIZATION,
-        )
-    if isinstance(error, google.InvalidArgument | google.NotFound | google.OutOfRange | google.FailedPrecondition):
+    found, words = google_problem(error, TEXT_TO_SPEECH), words_of(error)
+    if found.kind in (ProblemKind.REQUEST, ProblemKind.NOT_FOUND):
         if any(word in words.lower() for word in _SETTINGS_WORDS):
-            return SynthesisError(
-                f"Text-to-Speech does not speak with {voice} ({words}): choose another voice or location.",
-                ErrorCategory.INVALID_REQUEST,
-            )
+            line = f"Text-to-Speech does not speak with {voice} ({words}): choose another voice or location."
+            return SynthesisError(line, ErrorCategory.INVALID_REQUEST)
         # The service itself is well: only this segment is refused.
         return SynthesisError(f"Text-to-Speech refused a segment of text ({words}).", ErrorCategory.APPLICATION)
-    if isinstance(error, google.ServiceUnavailable):
-        category = ErrorCategory.CONNECTIVITY
-    elif isinstance(error, google.GoogleAPICallError):
-        category = ErrorCategory.SERVER
-    else:
-        category = ErrorCategory.UNKNOWN
-    return SynthesisError(f"Text-to-Speech failed ({words or type(error).__name__}).", category, retry=True)
+    return SynthesisError(
+        found.line, CATEGORIES[found.kind], retry=found.passes, throttled=found.kind is ProblemKind.QUOTA
+    )

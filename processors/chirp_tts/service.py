@@ -1,6 +1,7 @@
 """The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
 
-from halfcascade.processors.chirp_tts.errors import SynthesisError
+from halfcascade.processors.chirp_tts.errors import SynthesisError, synthesis_error
 from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEntry
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
@@ -45,19 +46,24 @@ from halfcascade.processors.chirp_tts.settings import (
     check_settings,
     default_settings,
     prior_rate,
+    streaming_config,
+    synthesis_input,
 )
+from halfcascade.processors.chirp_tts.stream import SynthesisStream
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
 from halfcascade.processors.chirp_tts.text import CODE, FirstSegment, SpeechTextAggregator, split_utf8
 from halfcascade.processors.chirp_tts.text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
 from halfcascade.processors.chirp_tts.utterance import Segment, Utterance
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import texttospeech_client
 
 # facts/tts#limits: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_SEGMENT_BYTES = 4_500
 # A segment must be handed over before the voice would fall silent, by the time to first audio and this.
 _LEAD_SECS = 0.2
+_PROBE_TEXT = "Hello."
 _MARKUP = "markup"
 
 
@@ -179,6 +185,39 @@ class ChirpTTSService(TTSService):
         await super().setup(setup)
         if self._synthesizer.client is None:
             self._synthesizer.client = texttospeech_client(self._location, self._environ)
+
+    async def probe(self, secs: float = PROBE_SECS) -> Probe:
+        """Ask Text-to-Speech, before a talk, whether it would speak: one word on a call as talks make it.
+
+        Args:
+            secs: How long that may take.
+
+        Returns:
+            What was found.
+
+        Raises:
+            ConfigurationError: Why it would not work, and what to do.
+        """
+        own = self._synthesizer.client
+        client = own or texttospeech_client(self._location, self._environ)
+        began, took = time.monotonic(), 0.0
+        # Before a talk there is no task manager; the call's task ends with the call.
+        stream = SynthesisStream(client, streaming_config(self._settings), asyncio.create_task)
+        try:
+            stream.speak(synthesis_input(self._settings, _PROBE_TEXT))
+            async with asyncio.timeout(secs):
+                async for _ in stream.audio():
+                    took = took or time.monotonic() - began
+            if not took:
+                raise SynthesisError("Text-to-Speech gave no audio: check the voice.", ErrorCategory.APPLICATION)
+        except Exception as error:
+            raise ConfigurationError(synthesis_error(error, str(self._settings.voice)).reason) from error
+        finally:
+            stream.cancel()
+            if client is not own:
+                await client.transport.close()
+        voice = "a custom voice" if self._settings.voice_cloning_key else self._settings.voice
+        return Probe(f"Text-to-Speech speaks: {voice} in {self._location or 'global'}", took)
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to connect, so that the first reply finds the channel warm.

@@ -36,6 +36,7 @@ from pipecat.utils.errors import ErrorCategory
 from halfcascade.processors.frames import TurnReopenedFrame, TurnSentFrame
 from halfcascade.processors.gemini_live.connection import LiveConnection
 from halfcascade.processors.gemini_live.fillers import APOLOGIES, FILLERS, Fillers, in_language
+from halfcascade.processors.gemini_live.probing import probe_session
 from halfcascade.processors.gemini_live.protocol.actions import Action, Apologize, Open, Report, TurnSent, Usage
 from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
 from halfcascade.processors.gemini_live.protocol.history import Turn
@@ -61,6 +62,7 @@ from halfcascade.processors.gemini_live.settings import (
 )
 from halfcascade.processors.gemini_live.tools import declare, response_of
 from halfcascade.processors.gemini_live.usage import token_usage
+from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import gemini_client
 
 CONTINUE_PROMPT = "[It is your turn to speak: begin or continue the conversation.]"
@@ -171,6 +173,28 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             opener=self._opener,
         )
         self._runner.start()
+
+    async def probe(self, secs: float = PROBE_SECS) -> Probe:
+        """Ask the Live API, before a talk, whether it would answer: a session with the talk's setup and tools.
+
+        Args:
+            secs: How long that may take.
+
+        Returns:
+            What was found.
+
+        Raises:
+            ConfigurationError: Why it would not work, and what to do.
+        """
+        self._declared, self._instruction = self._declarations(), self._effective_instruction()
+        return await probe_session(
+            self._client or gemini_client(self._environ),
+            self._model_name(),
+            self._row(),
+            setup=lambda row: self._setup_of(row, row.modality, handle=None, history=False),
+            opener=self._opener,
+            secs=secs,
+        )
 
     async def stop(self, frame: EndFrame) -> None:
         """Close the session.
@@ -425,12 +449,17 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         return declare(tools, self._machine.model, self._function_is_async) if isinstance(tools, list) else []
 
     def _setup_message(self, action: Open, modality: Modality) -> types.LiveConnectConfig:
+        return self._setup_of(self._machine.model, modality, handle=action.handle, history=action.history)
+
+    def _setup_of(
+        self, row: LiveModel, modality: Modality, *, handle: str | None, history: bool
+    ) -> types.LiveConnectConfig:
         return live_config(
             self._settings,
-            self._machine.model,
+            row,
             modality,
             instruction=self._instruction,
             tools=self._declared,
-            handle=action.handle,
-            history=action.history,
+            handle=handle,
+            history=history,
         )

@@ -32,7 +32,9 @@ from pipecat.utils.types import is_given
 
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.google_calls import CATEGORIES, PROBE_SECS, Probe, probing
 from halfcascade.processors.google_clients import speech_client
+from halfcascade.processors.google_errors import SPEECH_TO_TEXT, google_problem, words_of
 from halfcascade.processors.google_stt.models import check_features, check_languages, resolve_location, takes_adaptation
 from halfcascade.processors.google_stt.protocol.events import (
     AbortStream,
@@ -67,14 +69,9 @@ _FEATURES = (
     "enable_word_time_offsets",
     "enable_word_confidence",
 )
-# Errors that a retry cannot mend, and what a person can do about each.
-_REMEDIES: dict[type[google_errors.GoogleAPICallError], str] = {
-    google_errors.InvalidArgument: "check the recognition model, its location and the languages",
-    google_errors.NotFound: "check the recognition model, its location and the project",
-    google_errors.PermissionDenied: "grant the account roles/speech.client and enable speech.googleapis.com",
-    google_errors.Unauthenticated: "run `gcloud auth application-default login`",
-    google_errors.MethodNotImplemented: "check SPEECH_EMULATOR_HOST: that server does not speak Speech-to-Text v2",
-}
+# Rate at which a probe sends its moment of silence, where the pipeline's is not known yet.
+_PROBE_RATE = 16_000
+_PROBE_SILENCE_SECS = 0.2
 
 
 class GoogleStreamingSTTService(GoogleSTTService):
@@ -189,6 +186,46 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._machine = SpeechStreams(self.sample_rate, self._params)
         self._timer_task = self.create_task(self._run_timer(), "stt_timer")
         await self._call_event_handler("on_connected")
+
+    async def probe(self, secs: float = PROBE_SECS) -> Probe:
+        """Ask Speech-to-Text, before a talk, whether it would listen: a moment of silence on a stream as talks open it.
+
+        Args:
+            secs: How long that may take.
+
+        Returns:
+            What was found.
+
+        Raises:
+            ConfigurationError: Why it would not work, and what to do.
+        """
+        client, project = self._speech_client, self._project_id
+        if client is None:
+            client, project = speech_client(self._location, self._environ)
+        rate = self.sample_rate or _PROBE_RATE
+
+        async def requests() -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
+            yield self._first_request(project, rate)
+            yield cloud_speech.StreamingRecognizeRequest(audio=bytes(2 * round(_PROBE_SILENCE_SECS * rate)))
+
+        async def ask() -> None:
+            async for _ in await client.streaming_recognize(requests=requests()):
+                pass
+
+        began = time.monotonic()
+        try:
+            async with probing(SPEECH_TO_TEXT, secs):
+                try:
+                    await ask()
+                except google_errors.InternalServerError:
+                    # So gRPC reports, now and then, a refusal that came while audio was being written.
+                    await ask()
+        finally:
+            if client is not self._speech_client:
+                await client.transport.close()
+        languages = ", ".join(self._get_language_codes())
+        line = f"Speech-to-Text answers: {self._settings.model} in {self._location}, listening for {languages}"
+        return Probe(line, time.monotonic() - began)
 
     async def stop(self, frame: EndFrame) -> None:
         """End all streams.
@@ -388,16 +425,14 @@ class GoogleStreamingSTTService(GoogleSTTService):
             # gRPC leaves a waiting request generator to itself: woken, it finds the stream over and ends.
             wakeup.set()
             self._stt_usage_pending_seconds += usage.secs
-        if error is not None and (remedy := _remedy(error)):
+        if error is not None and not (found := google_problem(error, SPEECH_TO_TEXT)).passes:
             machine.abandon(time.monotonic())
             await self.push_error(
-                f"Speech-to-Text refused the request ({_one_line(error)}): {remedy}.",
-                exception=error,
-                force_treat_as_permanent=True,
+                found.line, exception=error, category=CATEGORIES[found.kind], force_treat_as_permanent=True
             )
         machine.ended(stream, failed=error is not None, now=time.monotonic())
         if error is not None:
-            logger.debug("{}: stream {} ended: {}", self, stream, _one_line(error))
+            logger.debug("{}: stream {} ended: {}", self, stream, words_of(error))
             await self._report_outage(error, machine.failures)
         await self._pump()
 
@@ -405,10 +440,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self, stream: int, machine: SpeechStreams, usage: "_Usage", wakeup: asyncio.Event
     ) -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
         """Yield the configuration and then audio until the segment ends; returning half-closes the stream."""
-        yield cloud_speech.StreamingRecognizeRequest(
-            recognizer=f"projects/{self._project_id}/locations/{self._location}/recognizers/_",
-            streaming_config=self._streaming_config(),
-        )
+        yield self._first_request(self._project_id, self.sample_rate)
         while True:
             wakeup.clear()
             while audio := machine.take(stream, MAX_AUDIO_BYTES):
@@ -423,7 +455,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         if failures < _FAILURES_TO_REPORT or self._outage_reported:
             return
         self._outage_reported = True
-        message = f"Speech-to-Text cannot be reached ({_one_line(error)}): check the network; retrying."
+        message = google_problem(error, SPEECH_TO_TEXT).line
         await self._call_event_handler("on_connection_error", message)
         await self.push_error(message, exception=error)
 
@@ -473,11 +505,17 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 continue
         return None
 
-    def _streaming_config(self) -> cloud_speech.StreamingRecognitionConfig:
+    def _first_request(self, project: str, sample_rate: int) -> cloud_speech.StreamingRecognizeRequest:
+        return cloud_speech.StreamingRecognizeRequest(
+            recognizer=f"projects/{project}/locations/{self._location}/recognizers/_",
+            streaming_config=self._streaming_config(sample_rate),
+        )
+
+    def _streaming_config(self, sample_rate: int) -> cloud_speech.StreamingRecognitionConfig:
         config = cloud_speech.RecognitionConfig(
             explicit_decoding_config=cloud_speech.ExplicitDecodingConfig(
                 encoding=cloud_speech.ExplicitDecodingConfig.AudioEncoding.LINEAR16,
-                sample_rate_hertz=self.sample_rate,
+                sample_rate_hertz=sample_rate,
                 audio_channel_count=1,
             ),
             language_codes=self._get_language_codes(),
@@ -528,12 +566,3 @@ def _results(response: cloud_speech.StreamingRecognizeResponse) -> list[Result]:
 def _secs(duration: Any) -> float:
     """Seconds of a protobuf duration, which Google's library gives as a ``timedelta`` or None."""
     return duration.total_seconds() if duration else 0.0
-
-
-def _remedy(error: google_errors.GoogleAPICallError) -> str | None:
-    return next((remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind)), None)
-
-
-def _one_line(error: Exception) -> str:
-    message = getattr(error, "message", None) or str(error)
-    return " ".join(message.split())

@@ -9,6 +9,8 @@ from enum import Enum
 
 from loguru import logger
 
+from halfcascade.processors.google_errors import GEMINI_LIVE, ProblemKind, kind_of, problem
+
 DEFAULT_MODEL = "gemini-3.8-live"
 
 
@@ -202,20 +204,16 @@ class Refusal:
     line: str
 
 
+_ACCESS = (ProblemKind.CREDENTIALS, ProblemKind.PERMISSION, ProblemKind.BILLING)
+_HTTP_ERRORS = range(400, 600)
+_FIRST_CLOSE_CODE = 1000
 _UNSUPPORTED = 1007
 _POLICY = 1008
-_HTTP_UNAUTHORIZED = 401
-_HTTP_FORBIDDEN = 403
-_HTTP_NOT_FOUND = 404
-_HTTP_TOO_MANY = 429
 _KEY_PROBLEM = re.compile(r"api[ _-]?key|unauthenticated|credential|permission", re.IGNORECASE)
 _NO_SUCH_MODEL = re.compile(r"is not found|not supported for bidiGenerateContent|does not exist", re.IGNORECASE)
 _MODALITY_PROBLEM = re.compile(r"modalit|extract voices", re.IGNORECASE)
 _LANGUAGE_PROBLEM = re.compile(r"language", re.IGNORECASE)
-_KEY_LINE = "Gemini refused the credentials: check GOOGLE_API_KEY, or the Vertex project and its permissions."
-_QUOTA_LINE = "The Gemini quota is used up for now: wait, or raise it in the Google console."
 _SUCH_AS = f"such as {DEFAULT_MODEL}"
-_QUOTA_PROBLEM = re.compile(r"quota|resource.?exhausted", re.IGNORECASE)
 
 
 def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, resuming: bool) -> Refusal:
@@ -233,15 +231,18 @@ def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, r
     """
     name = bare_name(model)
     said = " ".join(reason.split())[:200] or f"code {code}"
-    refused_key = code in (_HTTP_UNAUTHORIZED, _HTTP_FORBIDDEN) or _KEY_PROBLEM.search(reason)
-    no_model = code == _HTTP_NOT_FOUND or _NO_SUCH_MODEL.search(reason)
-    no_quota = code == _HTTP_TOO_MANY or _QUOTA_PROBLEM.search(reason)
+    kind = kind_of(reason, code=code if code in _HTTP_ERRORS else 0)
+    access = kind if kind in _ACCESS else ProblemKind.CREDENTIALS
+    refused_access = kind in _ACCESS or _KEY_PROBLEM.search(reason)
+    no_model = kind is ProblemKind.NOT_FOUND or _NO_SUCH_MODEL.search(reason)
+    out_of_reach = problem(ProblemKind.OUTAGE, GEMINI_LIVE, said).line
     # Besides the clear wording, builds answered TEXT with "invalid argument" and 1011 (facts/live#models).
-    no_text = modality is Modality.TEXT and (_MODALITY_PROBLEM.search(reason) or not resuming)
+    closed = code >= _FIRST_CLOSE_CODE
+    no_text = modality is Modality.TEXT and (_MODALITY_PROBLEM.search(reason) or (closed and not resuming))
     causes = (
-        (refused_key, Remedy.GIVE_UP, _KEY_LINE),
+        (refused_access, Remedy.GIVE_UP, problem(access, GEMINI_LIVE, said).line),
         (no_model, Remedy.GIVE_UP, f"Model {name} does not exist for the Live API: choose another, {_SUCH_AS}."),
-        (no_quota, Remedy.RETRY, _QUOTA_LINE),
+        (kind is ProblemKind.QUOTA, Remedy.RETRY, problem(kind, GEMINI_LIVE, said).line),
         (no_text, Remedy.USE_AUDIO, f"Model {name} does not give text: using audio with transcription."),
         (
             resuming and code not in (_UNSUPPORTED, _POLICY),
@@ -259,6 +260,6 @@ def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, r
             Remedy.GIVE_UP,
             f"Model {name} refused the session's settings ({said}): check them.",
         ),
-        (True, Remedy.RETRY, f"Gemini Live cannot be reached ({said}): trying again."),
+        (True, Remedy.RETRY, out_of_reach),
     )
     return next(Refusal(remedy, line) for applies, remedy, line in causes if applies)

@@ -155,7 +155,7 @@ async def test_half_a_phrase_is_not_kept(server, tmp_path):
         (google.InvalidArgument("Voice 'x' does not exist."), ErrorCategory.INVALID_REQUEST, False),
         (google.InvalidArgument("Text too\nlong"), ErrorCategory.APPLICATION, False),
         (TimeoutError(), ErrorCategory.CONNECTIVITY, True),
-        (RuntimeError("odd"), ErrorCategory.UNKNOWN, True),
+        (RuntimeError("odd"), ErrorCategory.SERVER, True),
     ],
 )
 def test_errors_are_judged(error, category, retry):

@@ -212,7 +212,7 @@ async def test_an_outage_is_reported_once_and_survived():
     frames = [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(1.5)]
     down, up = await run(ears(client), frames)
     errors = [frame.error for frame in up if isinstance(frame, ErrorFrame)]
-    assert errors == ["Speech-to-Text cannot be reached (no route): check the network; retrying."]
+    assert errors == ["Speech-to-Text cannot be reached (no route): check the network connection."]
     assert texts(down) == ["word1"]
 
 
