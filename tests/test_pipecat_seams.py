@@ -1,7 +1,7 @@
 """Where we lean on names of Pipecat and google-genai that are not public.
 
 They may change in any release. Each is listed here with its reason; a name that appears, disappears or changes its
-parameters fails with the name and the place, so that a new Pipecat is a list to go through and not a riddle at run time.
+parameters fails with the name and the place, so that a new Pipecat is a list to go through, not a riddle at run time.
 Public API is preferred: before you add a line, look for a hook, a strategy or an observer.
 """
 
