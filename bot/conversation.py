@@ -15,7 +15,7 @@ from halfcascade.bot.backend import Choice, Emulator, check_google_access, choos
 from halfcascade.bot.finish import EndOfConversation
 from halfcascade.bot.logs import LOG_FILE
 from halfcascade.bot.outcome import Outcome
-from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
@@ -103,7 +103,7 @@ class Conversation:
 
             check_wav(settings.user_audio)
         choice = await asyncio.to_thread(choose_backend, settings.backend)
-        self._session.emit("backend", backend=choice.backend.value, reason=choice.reason)
+        self._session.emit(EventType.BACKEND, backend=choice.backend.value, reason=choice.reason)
         self._terminal.say(f"Talking to {_NAMES[choice.backend]}, because {choice.reason}.", "dim")
         environ = await self._find_servers(choice)
         from halfcascade.bot.talk import Talk
@@ -176,9 +176,9 @@ class Conversation:
 
     def _on_event(self, event: Event) -> None:
         self._finish.apply(event, time.monotonic())
-        if event.type == "error" and not event.fields["permanent"]:
+        if event.type == EventType.ERROR and not event.fields["permanent"]:
             self._last_trouble = event.fields["message"]
-        elif event.type == "speaking_started":
+        elif event.type == EventType.SPEAKING_STARTED:
             self._last_trouble = ""
 
     async def _on_failing(self, message: str) -> None:
@@ -195,7 +195,7 @@ class Conversation:
             await self._watch_finish()
 
     async def _on_device_news(self, transport: Any, message: str) -> None:
-        self._session.emit("device", message=message)
+        self._session.emit(EventType.DEVICE, message=message)
         self._terminal.say(message, "yellow")
 
     async def _on_half_duplex(self, transport: Any, active: bool) -> None:
@@ -203,7 +203,7 @@ class Conversation:
         await self._on_device_news(transport, news if active else "Echo cancelling works again.")
 
     async def _on_user_audio_finished(self, transport: Any) -> None:
-        self._session.emit("user_audio_finished")
+        self._session.emit(EventType.USER_AUDIO_FINISHED)
 
     async def _watch_finish(self) -> None:
         while not self._finish.over(time.monotonic()):  # noqa: ASYNC110 silence is no event
@@ -222,7 +222,7 @@ class Conversation:
     async def _watch_emulator(self) -> None:
         message = await self._emulator.died()
         if not self._outcome.over.is_set():
-            self._session.emit("error", message=message, source="emulator", permanent=True)
+            self._session.emit(EventType.ERROR, message=message, source="emulator", permanent=True)
             self._outcome.fail(message)
 
     def _watch(self, watching: Coroutine[Any, Any, None]) -> None:

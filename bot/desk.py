@@ -10,6 +10,7 @@ from loguru import logger
 from halfcascade.bot.conversation import Conversation
 from halfcascade.bot.logs import LOG_FILE, set_up_logs
 from halfcascade.bot.outcome import Outcome, ending_on_signals
+from halfcascade.bot.session.events import EventType
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
@@ -64,7 +65,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             outcome.fail(f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more.")
         finally:
             if outcome.failure and not session.has_told(outcome.failure):
-                session.emit("error", message=outcome.failure, source="bot", permanent=True)
+                session.emit(EventType.ERROR, message=outcome.failure, source="bot", permanent=True)
             await session.close(outcome.reason)
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))

@@ -1,6 +1,6 @@
 """When a conversation with a recorded user is over: a state machine fed events and clock readings, without I/O."""
 
-from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.events import Event, EventType
 
 # The bot says nothing more for this long once nothing is under way.
 SETTLE_SECS = 1.5
@@ -35,8 +35,8 @@ class EndOfConversation:
         begun, ended = self._changes(event)
         if not (begun or ended or event.type in _MOVES):
             return
-        self._audio_over = self._audio_over or event.type == "user_audio_finished"
-        self.spoken = self.spoken or event.type == "user_started"
+        self._audio_over = self._audio_over or event.type == EventType.USER_AUDIO_FINISHED
+        self.spoken = self.spoken or event.type == EventType.USER_STARTED
         self.understood = self.understood or "words not sent" in begun
         self._under_way -= ended
         self._under_way |= begun
@@ -63,9 +63,9 @@ class EndOfConversation:
         """What is under way from this event on, and what no longer is."""
         if event.type.startswith("tool_"):
             tool = f"tool {event.fields['id']}"
-            if event.type == "tool_call":
+            if event.type == EventType.TOOL_CALL:
                 return {tool}, set()
-            return {"thinking"} if event.type == "tool_result" else set(), {tool}
+            return {"thinking"} if event.type == EventType.TOOL_RESULT else set(), {tool}
         begun = _BEGINS.get(event.type, set())
         nothing_said = "text" in event.fields and not event.fields["text"].strip()
         if nothing_said or (begun == {"voice"} and "speaking" in self._under_way):
@@ -74,24 +74,24 @@ class EndOfConversation:
 
 
 _BEGINS = {
-    "user_started": {"user speaks"},
-    "turn_started": {"turn"},
-    "final": {"words not sent"},
-    "turn_sent": {"thinking"},
-    "reply_started": {"reply"},
-    "reply_text": {"voice"},
-    "speaking_started": {"speaking"},
+    EventType.USER_STARTED: {"user speaks"},
+    EventType.TURN_STARTED: {"turn"},
+    EventType.FINAL: {"words not sent"},
+    EventType.TURN_SENT: {"thinking"},
+    EventType.REPLY_STARTED: {"reply"},
+    EventType.REPLY_TEXT: {"voice"},
+    EventType.SPEAKING_STARTED: {"speaking"},
 }
 _ENDS = {
-    "user_stopped": {"user speaks"},
-    "turn_ended": {"turn"},
-    "backchannel": {"words not sent"},
-    "turn_sent": {"words not sent"},
-    "reply_started": {"thinking"},
-    "reply_ended": {"reply"},
-    "interrupted": {"thinking", "reply", "voice"},
-    "turn_reopened": {"thinking", "reply", "voice"},
-    "speaking_started": {"voice"},
-    "speaking_stopped": {"speaking"},
+    EventType.USER_STOPPED: {"user speaks"},
+    EventType.TURN_ENDED: {"turn"},
+    EventType.BACKCHANNEL: {"words not sent"},
+    EventType.TURN_SENT: {"words not sent"},
+    EventType.REPLY_STARTED: {"thinking"},
+    EventType.REPLY_ENDED: {"reply"},
+    EventType.INTERRUPTED: {"thinking", "reply", "voice"},
+    EventType.TURN_REOPENED: {"thinking", "reply", "voice"},
+    EventType.SPEAKING_STARTED: {"voice"},
+    EventType.SPEAKING_STOPPED: {"speaking"},
 }
-_MOVES = {"heard", "interim", "user_audio_finished"}
+_MOVES = {EventType.HEARD, EventType.INTERIM, EventType.USER_AUDIO_FINISHED}

@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
 from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
 
@@ -111,9 +111,9 @@ class Terminal:
             self._print_settled(over=True)
 
     def _on_event(self, event: Event) -> None:
-        if event.type == "interim":
+        if event.type == EventType.INTERIM:
             self._interim = event.fields["text"]
-        elif event.type in ("final", "turn_sent", "backchannel"):
+        elif event.type in (EventType.FINAL, EventType.TURN_SENT, EventType.BACKCHANNEL):
             self._interim = ""
         self._print_settled()
         if self._live:

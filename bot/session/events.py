@@ -2,45 +2,90 @@
 
 import json
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+
+class EventType(StrEnum):
+    """What can happen. Each names the fields of its events; a line of the file calls it by its value."""
+
+    SESSION_STARTED = "session_started"
+    """What the session was set up with."""
+    SESSION_ENDED = "session_ended"
+    """``reason``."""
+    BACKEND = "backend"
+    """``backend`` and ``reason`` for it."""
+    DEVICE = "device"
+    """``message`` about microphone or loudspeaker."""
+    USER_STARTED = "user_started"
+    """``speech_at``, when the sound itself began; ``t`` is when it was noticed."""
+    USER_STOPPED = "user_stopped"
+    """``speech_at``, when the sound itself ended."""
+    TURN_STARTED = "turn_started"
+    """The user's turn, which may hold pauses."""
+    TURN_ENDED = "turn_ended"
+    """The user's turn is over."""
+    TURN_REOPENED = "turn_reopened"
+    """``text`` of a turn that was sent and is taken back, because the user goes on with it."""
+    INTERIM = "interim"
+    """``text`` as it is being understood."""
+    FINAL = "final"
+    """``text`` as understood, ``language``."""
+    BACKCHANNEL = "backchannel"
+    """``text`` that took no turn ("mhm")."""
+    TURN_SENT = "turn_sent"
+    """``text``, ``turn``, ``attempt`` as written to the brain."""
+    REPLY_STARTED = "reply_started"
+    """The voice will be given something to say."""
+    REPLY_TEXT = "reply_text"
+    """``text``, a piece of what the voice is given to say."""
+    REPLY_ENDED = "reply_ended"
+    """The voice has been given everything."""
+    FIRST_AUDIO = "first_audio"
+    """The voice's first sound of a reply has come."""
+    SPEAKING_STARTED = "speaking_started"
+    """The bot's speech begins on the loudspeaker."""
+    SPEAKING_STOPPED = "speaking_stopped"
+    """The bot's speech is over on the loudspeaker."""
+    HEARD = "heard"
+    """``text`` (pieces that join without further spaces) whose sound has been heard."""
+    SOUND_BEGAN = "sound_began"
+    """The loudspeaker's first audible sample; ``t`` is when it sounded."""
+    SOUND_ENDED = "sound_ended"
+    """The loudspeaker's last audible sample; ``t`` is when it sounded."""
+    INTERRUPTED = "interrupted"
+    """The user cut the bot short."""
+    DUCKED = "ducked"
+    """``gain`` of the bot's speech from now on."""
+    TOOL_CALL = "tool_call"
+    """``name``, ``id``, ``arguments``."""
+    TOOL_RESULT = "tool_result"
+    """``name``, ``id``, ``result``."""
+    TOOL_CANCELLED = "tool_cancelled"
+    """``name``, ``id``."""
+    USAGE = "usage"
+    """``kind`` (``stt``, ``llm``, ``tts``) and what it used."""
+    SERVICE_LATENCY = "service_latency"
+    """``kind``, ``source``, ``seconds``."""
+    USER_AUDIO_FINISHED = "user_audio_finished"
+    """The recorded user has said everything."""
+    ERROR = "error"
+    """``message``, ``source``, ``category``, ``permanent``."""
 
 
 @dataclass(frozen=True)
 class Event:
     """One thing that happened.
 
-    Types and their fields:
-
-    - ``session_started``: what the session was set up with; ``session_ended``: ``reason``
-    - ``user_started``, ``user_stopped``: ``speech_at``, when the sound itself began or ended; ``t`` is when it was
-      noticed
-    - ``turn_started``, ``turn_ended``: the user's turn, which may hold pauses
-    - ``turn_reopened``: ``text`` of a turn that was sent and is taken back, because the user goes on with it
-    - ``interim``, ``final``: ``text`` as it is being understood, as understood
-    - ``backchannel``: ``text`` that took no turn ("mhm")
-    - ``turn_sent``: ``text``, ``turn``, ``attempt`` as written to the brain
-    - ``reply_started``, ``reply_text``: ``text`` (a piece), ``reply_ended``: what the voice is given to say
-    - ``first_audio``: the voice's first sound of a reply has come
-    - ``speaking_started``, ``speaking_stopped``: the bot's speech on the loudspeaker
-    - ``heard``: ``text`` (pieces that join without further spaces) whose sound has been heard
-    - ``sound_began``, ``sound_ended``: the loudspeaker's first and last audible sample; ``t`` is when it sounded
-    - ``interrupted``: the user cut the bot short
-    - ``ducked``: ``gain`` of the bot's speech from now on
-    - ``tool_call``: ``name``, ``id``, ``arguments``; ``tool_result``: ``name``, ``id``, ``result``; ``tool_cancelled``
-    - ``usage``: ``kind`` (``stt``, ``llm``, ``tts``) and what it used; ``service_latency``: ``kind``, ``seconds``
-    - ``backend``: ``backend``, ``reason`` for it; ``device``: ``message`` about microphone or loudspeaker
-    - ``user_audio_finished``: the recorded user has said everything
-    - ``error``: ``message``, ``source``, ``permanent``
-
     Parameters:
         t: Seconds on the recording's clock.
-        type: One of the above.
+        type: What it is.
         fields: The fields of that type.
     """
 
     t: float
-    type: str
+    type: EventType
     fields: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:

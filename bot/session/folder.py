@@ -11,7 +11,7 @@ from typing import Any
 
 from loguru import logger
 
-from halfcascade.bot.session.events import Event, EventLog
+from halfcascade.bot.session.events import Event, EventLog, EventType
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.recorder import Recorder
 from halfcascade.bot.session.redaction import Redactor
@@ -66,7 +66,7 @@ class Session(EventHub):
         self.begin()
         self._title = dict(self._redactor.value(title))
         self._saver = asyncio.create_task(self._save_regularly(), name="session saver")
-        self.emit("session_started", started=datetime.now().astimezone().isoformat(timespec="seconds"), **title)
+        self.emit(EventType.SESSION_STARTED, started=datetime.now().astimezone().isoformat(timespec="seconds"), **title)
 
     def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
         """Take one captured block (see ``AudioTap``).
@@ -108,7 +108,7 @@ class Session(EventHub):
         if self._saver:
             self._saver.cancel()
             await asyncio.gather(self._saver, return_exceptions=True)
-        self.emit("session_ended", reason=reason)
+        self.emit(EventType.SESSION_ENDED, reason=reason)
         self._closed = True
         await asyncio.to_thread(self._recorder.close)
         try:

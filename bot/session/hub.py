@@ -9,7 +9,7 @@ from loguru import logger
 from pipecat.clocks.base_clock import BaseClock
 
 from halfcascade.bot.session.clock import SessionClock
-from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Metrics
 from halfcascade.bot.session.observer import SessionObserver
 from halfcascade.bot.session.redaction import Redactor
@@ -62,7 +62,7 @@ class EventHub:
         """
         return SessionObserver(self._take, clock)
 
-    def emit(self, type_: str, **fields: Any) -> None:
+    def emit(self, type_: EventType, **fields: Any) -> None:
         """Pass on something that happens now. Call it on the event loop.
 
         Args:
@@ -101,7 +101,7 @@ class EventHub:
         for kind, edge in self._edges.feed(audio, sample_rate, at):
             self._call_on_loop(self._take, kind, edge, {})
 
-    def _take(self, type_: str, at: float | None, fields: dict[str, Any]) -> None:
+    def _take(self, type_: EventType, at: float | None, fields: dict[str, Any]) -> None:
         if self._closed:
             return
         fields = {

@@ -2,11 +2,11 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.events import Event, EventType
 
 # The stages of a turn in the order in which they are passed. Each is reported in milliseconds since the last sound of
 # the user's speech, so that the last one is the latency a person notices.
@@ -100,10 +100,10 @@ class Metrics:
             Whether anything changed that a reader of ``as_dict`` would see.
         """
         self._duration = max(self._duration, event.t)
-        handler = getattr(self, f"_on_{event.type}", None)
+        handler = _HANDLERS.get(event.type)
         if handler is None:
             return False
-        handler(event.t, event.fields)
+        handler(self, event.t, event.fields)
         return True
 
     def as_dict(self) -> dict[str, Any]:
@@ -226,3 +226,22 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 
 def _rounded(usage: Counter[str]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in sorted(usage.items())}
+
+
+_HANDLERS: Mapping[EventType, Callable[[Metrics, float, dict[str, Any]], None]] = {
+    EventType.USER_STARTED: Metrics._on_user_started,
+    EventType.USER_STOPPED: Metrics._on_user_stopped,
+    EventType.FINAL: Metrics._on_final,
+    EventType.TURN_ENDED: Metrics._on_turn_ended,
+    EventType.TURN_SENT: Metrics._on_turn_sent,
+    EventType.TURN_REOPENED: Metrics._on_turn_reopened,
+    EventType.REPLY_TEXT: Metrics._on_reply_text,
+    EventType.FIRST_AUDIO: Metrics._on_first_audio,
+    EventType.SPEAKING_STARTED: Metrics._on_speaking_started,
+    EventType.SOUND_BEGAN: Metrics._on_sound_began,
+    EventType.SOUND_ENDED: Metrics._on_sound_ended,
+    EventType.INTERRUPTED: Metrics._on_interrupted,
+    EventType.TOOL_CALL: Metrics._on_tool_call,
+    EventType.USAGE: Metrics._on_usage,
+    EventType.ERROR: Metrics._on_error,
+}

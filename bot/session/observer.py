@@ -42,10 +42,11 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
+from halfcascade.bot.session.events import EventType
 from halfcascade.processors.frames import DuckFrame, TurnReopenedFrame, TurnSentFrame
 
 _Fields = dict[str, Any]
-Emit = Callable[[str, float | None, _Fields], None]
+Emit = Callable[[EventType, float | None, _Fields], None]
 
 
 class SessionObserver(BaseObserver):
@@ -93,56 +94,56 @@ class SessionObserver(BaseObserver):
         if isinstance(frame, LLMFullResponseStartFrame):
             self._replying = True
             self._first_audio_told = False
-            self._emit("reply_started", at, {})
+            self._emit(EventType.REPLY_STARTED, at, {})
         elif isinstance(frame, LLMTextFrame):
             self._unspoken = self._unspoken or not self._speaking
-            self._emit("reply_text", at, {"text": frame.text})
+            self._emit(EventType.REPLY_TEXT, at, {"text": frame.text})
         elif isinstance(frame, LLMFullResponseEndFrame):
             self._replying = False
-            self._emit("reply_ended", at, {})
+            self._emit(EventType.REPLY_ENDED, at, {})
         elif isinstance(frame, TTSSpeakFrame):
             self._unspoken = not self._speaking
             self._first_audio_told = False
-            self._emit("reply_started", at, {})
-            self._emit("reply_text", at, {"text": frame.text})
-            self._emit("reply_ended", at, {})
+            self._emit(EventType.REPLY_STARTED, at, {})
+            self._emit(EventType.REPLY_TEXT, at, {"text": frame.text})
+            self._emit(EventType.REPLY_ENDED, at, {})
 
     def _on_heard(self, frame: TTSTextFrame, at: float) -> None:
         joined = frame.includes_inter_frame_spaces or not self._heard or self._heard[-1].isspace()
         text = frame.text if joined else f" {frame.text}"
         self._heard += text
-        self._emit("heard", at, {"text": text})
+        self._emit(EventType.HEARD, at, {"text": text})
 
     def _on_first_push(self, frame: Frame, at: float, data: FramePushed) -> None:
         if isinstance(frame, TTSAudioRawFrame):
             if not self._first_audio_told:
                 self._first_audio_told = True
-                self._emit("first_audio", at, {})
+                self._emit(EventType.FIRST_AUDIO, at, {})
         elif isinstance(frame, InterruptionFrame):
             # Every user turn begins with an interruption; it is one only if there was something to interrupt.
             if self._speaking or self._replying or self._unspoken:
-                self._emit("interrupted", at, {})
+                self._emit(EventType.INTERRUPTED, at, {})
             self._replying = self._unspoken = False
         elif isinstance(frame, TurnReopenedFrame):
             # The interruption that follows cuts nothing short that anybody has heard.
             self._replying = self._unspoken = False
-            self._emit("turn_reopened", at, {"text": frame.text})
+            self._emit(EventType.TURN_REOPENED, at, {"text": frame.text})
         elif isinstance(frame, BotStartedSpeakingFrame):
             self._speaking, self._unspoken = True, False
             self._heard = ""
-            self._emit("speaking_started", at, {})
+            self._emit(EventType.SPEAKING_STARTED, at, {})
         elif isinstance(frame, BotStoppedSpeakingFrame):
             self._speaking = False
-            self._emit("speaking_stopped", at, {})
+            self._emit(EventType.SPEAKING_STOPPED, at, {})
         elif isinstance(frame, MetricsFrame):
             for metrics in frame.data:
-                for name, fields in _metrics_events(metrics):
-                    self._emit(name, at, fields)
+                for kind, fields in _metrics_events(metrics):
+                    self._emit(kind, at, fields)
         elif isinstance(frame, ErrorFrame):
-            self._emit("error", at, error_fields(frame, data.source))
+            self._emit(EventType.ERROR, at, error_fields(frame, data.source))
         elif described := _DESCRIBED.get(type(frame)):
-            name, describe = described
-            self._emit(name, at, describe(frame))
+            kind, describe = described
+            self._emit(kind, at, describe(frame))
 
 
 def error_fields(frame: ErrorFrame, source: FrameProcessor) -> _Fields:
@@ -164,15 +165,18 @@ def error_fields(frame: ErrorFrame, source: FrameProcessor) -> _Fields:
     }
 
 
-def _metrics_events(metrics: MetricsData) -> Iterator[tuple[str, _Fields]]:
+def _metrics_events(metrics: MetricsData) -> Iterator[tuple[EventType, _Fields]]:
     if isinstance(metrics, LLMUsageMetricsData):
-        yield "usage", {"kind": "llm", **metrics.value.model_dump(exclude_none=True)}
+        yield EventType.USAGE, {"kind": "llm", **metrics.value.model_dump(exclude_none=True)}
     elif isinstance(metrics, STTUsageMetricsData):
-        yield "usage", {"kind": "stt", "audio_seconds": round(metrics.value.audio_seconds, 3)}
+        yield EventType.USAGE, {"kind": "stt", "audio_seconds": round(metrics.value.audio_seconds, 3)}
     elif isinstance(metrics, TTSUsageMetricsData):
-        yield "usage", {"kind": "tts", "characters": metrics.value}
+        yield EventType.USAGE, {"kind": "tts", "characters": metrics.value}
     elif isinstance(metrics, TTFBMetricsData) and metrics.value:
-        yield "service_latency", {"kind": "ttfb", "source": metrics.processor, "seconds": round(metrics.value, 4)}
+        yield (
+            EventType.SERVICE_LATENCY,
+            {"kind": "ttfb", "source": metrics.processor, "seconds": round(metrics.value, 4)},
+        )
 
 
 def _speech_at(wall_clock: float) -> float:
@@ -182,23 +186,29 @@ def _speech_at(wall_clock: float) -> float:
 
 # Frames whose first push is an event, whatever the state: its type and its fields. Times within fields are
 # ``time.monotonic()`` seconds; the session converts them.
-_DESCRIBED: dict[type[Frame], tuple[str, Callable[[Any], _Fields]]] = {
-    VADUserStartedSpeakingFrame: ("user_started", lambda f: {"speech_at": _speech_at(f.timestamp - f.start_secs)}),
-    VADUserStoppedSpeakingFrame: ("user_stopped", lambda f: {"speech_at": _speech_at(f.timestamp - f.stop_secs)}),
-    UserStartedSpeakingFrame: ("turn_started", lambda f: {}),
-    UserStoppedSpeakingFrame: ("turn_ended", lambda f: {}),
-    InterimTranscriptionFrame: ("interim", lambda f: {"text": f.text.strip()}),
-    TranscriptionFrame: ("final", lambda f: {"text": f.text.strip(), "language": f.language}),
-    UserBackchannelFrame: ("backchannel", lambda f: {"text": f.text.strip()}),
-    TurnSentFrame: ("turn_sent", lambda f: {"text": f.text, "turn": f.turn, "attempt": f.attempt}),
-    DuckFrame: ("ducked", lambda f: {"gain": f.gain}),
+_DESCRIBED: dict[type[Frame], tuple[EventType, Callable[[Any], _Fields]]] = {
+    VADUserStartedSpeakingFrame: (
+        EventType.USER_STARTED,
+        lambda f: {"speech_at": _speech_at(f.timestamp - f.start_secs)},
+    ),
+    VADUserStoppedSpeakingFrame: (
+        EventType.USER_STOPPED,
+        lambda f: {"speech_at": _speech_at(f.timestamp - f.stop_secs)},
+    ),
+    UserStartedSpeakingFrame: (EventType.TURN_STARTED, lambda f: {}),
+    UserStoppedSpeakingFrame: (EventType.TURN_ENDED, lambda f: {}),
+    InterimTranscriptionFrame: (EventType.INTERIM, lambda f: {"text": f.text.strip()}),
+    TranscriptionFrame: (EventType.FINAL, lambda f: {"text": f.text.strip(), "language": f.language}),
+    UserBackchannelFrame: (EventType.BACKCHANNEL, lambda f: {"text": f.text.strip()}),
+    TurnSentFrame: (EventType.TURN_SENT, lambda f: {"text": f.text, "turn": f.turn, "attempt": f.attempt}),
+    DuckFrame: (EventType.DUCKED, lambda f: {"gain": f.gain}),
     FunctionCallInProgressFrame: (
-        "tool_call",
+        EventType.TOOL_CALL,
         lambda f: {"name": f.function_name, "id": f.tool_call_id, "arguments": f.arguments},
     ),
     FunctionCallResultFrame: (
-        "tool_result",
+        EventType.TOOL_RESULT,
         lambda f: {"name": f.function_name, "id": f.tool_call_id, "result": f.result},
     ),
-    FunctionCallCancelFrame: ("tool_cancelled", lambda f: {"name": f.function_name, "id": f.tool_call_id}),
+    FunctionCallCancelFrame: (EventType.TOOL_CANCELLED, lambda f: {"name": f.function_name, "id": f.tool_call_id}),
 }

@@ -1,16 +1,17 @@
 """When a loudspeaker is heard. No I/O."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
+
+from halfcascade.bot.session.events import EventType
 
 # -46 dBFS: above a voice's noise floor, below its quietest beginnings.
 _AUDIBLE = 160
 # Pauses between words and sentences are shorter than this.
 _PAUSE_SECS = 0.4
 
-SoundEdge = tuple[Literal["sound_began", "sound_ended"], float]
+SoundEdge = tuple[EventType, float]
 
 
 class SoundEdges:
@@ -34,9 +35,9 @@ class SoundEdges:
         if self._last_heard is not None:
             next_heard = at + (loud[0] if len(loud) else len(audio) // 2) / sample_rate
             if next_heard - self._last_heard > _PAUSE_SECS:
-                yield "sound_ended", self._last_heard
+                yield EventType.SOUND_ENDED, self._last_heard
                 self._last_heard = None
         if len(loud):
             if self._last_heard is None:
-                yield "sound_began", at + loud[0] / sample_rate
+                yield EventType.SOUND_BEGAN, at + loud[0] / sample_rate
             self._last_heard = at + loud[-1] / sample_rate

@@ -3,11 +3,11 @@
 import difflib
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.events import Event, EventType
 
 
 @dataclass
@@ -143,10 +143,10 @@ class Transcript:
         Returns:
             Whether the transcript changed.
         """
-        handler = getattr(self, f"_on_{event.type}", None)
+        handler = _HANDLERS.get(event.type)
         if handler is None:
             return False
-        handler(event.t, event.fields)
+        handler(self, event.t, event.fields)
         return True
 
     def _on_user_started(self, t: float, fields: Mapping[str, Any]) -> None:
@@ -347,3 +347,24 @@ def _flat(text: str) -> str:
 
 def _time(t: float) -> str:
     return f"{int(t // 60):02d}:{t % 60:04.1f}"
+
+
+_HANDLERS: Mapping[EventType, Callable[[Transcript, float, Mapping[str, Any]], None]] = {
+    EventType.USER_STARTED: Transcript._on_user_started,
+    EventType.TURN_STARTED: Transcript._on_turn_started,
+    EventType.TURN_ENDED: Transcript._on_turn_ended,
+    EventType.INTERIM: Transcript._on_interim,
+    EventType.FINAL: Transcript._on_final,
+    EventType.TURN_SENT: Transcript._on_turn_sent,
+    EventType.TURN_REOPENED: Transcript._on_turn_reopened,
+    EventType.BACKCHANNEL: Transcript._on_backchannel,
+    EventType.REPLY_STARTED: Transcript._on_reply_started,
+    EventType.REPLY_TEXT: Transcript._on_reply_text,
+    EventType.REPLY_ENDED: Transcript._on_reply_ended,
+    EventType.HEARD: Transcript._on_heard,
+    EventType.SPEAKING_STOPPED: Transcript._on_speaking_stopped,
+    EventType.INTERRUPTED: Transcript._on_interrupted,
+    EventType.TOOL_CALL: Transcript._on_tool_call,
+    EventType.TOOL_RESULT: Transcript._on_tool_result,
+    EventType.ERROR: Transcript._on_error,
+}
