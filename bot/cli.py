@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from halfcascade import __version__
+from halfcascade.bot.commands import alone
 from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
 from halfcascade.bot.listings import list_settings, print_models, print_settings, print_voices, shown
 from halfcascade.bot.settings import Backend, Settings
@@ -260,3 +261,6 @@ def _telling(terminal: Terminal, code: int = 1) -> Iterator[None]:
     except ConfigurationError as error:
         terminal.fail(str(error))
         raise typer.Exit(code) from None
+
+
+alone.register(app, _settings)

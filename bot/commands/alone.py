@@ -28,7 +28,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
     """
 
     @app.command()
-    def say(
+    def say(  # noqa: PLR0917 a command's options
         text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
         out: Annotated[
             Path | None, typer.Option("--out", "-o", help="A file (.wav, .flac, .ogg) instead of the loudspeaker.")

@@ -11,9 +11,7 @@ from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
 
 
-async def converse(
-    answer: Callable[[str], Awaitable[None]], write: Callable[[str], None], terminal: Terminal
-) -> None:
+async def converse(answer: Callable[[str], Awaitable[None]], write: Callable[[str], None], terminal: Terminal) -> None:
     """Take turns until the input ends.
 
     Args:
@@ -78,7 +76,7 @@ async def _first(work: Awaitable[str | None], interrupted: asyncio.Event) -> str
         await asyncio.gather(working, waiting, return_exceptions=True)
 
 
-class _on_interrupt:  # noqa: N801 reads as a function
+class _on_interrupt:
     """Call something on Ctrl-C while a block lasts."""
 
     def __init__(self, act: Callable[[], None]):
