@@ -14,6 +14,7 @@ from halfcascade.bot.harmless import harmless
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.extras import require
 
 _Backend = Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")]
 _Language = Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")]
@@ -42,7 +43,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         terminal = notes()
         settings = settings_of({"backend": backend, "language": language, "voice": voice}, terminal)
         spoken = sys.stdin.read() if text == "-" else text
-        _run(_say(settings, spoken, out, batch=batch, terminal=terminal), terminal)
+        _run("Speaking", _say(settings, spoken, out, batch=batch, terminal=terminal), terminal)
 
     @app.command()
     def hear(
@@ -54,7 +55,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         """Write down what is said in a recording: the ears alone."""
         terminal = notes()
         settings = settings_of({"backend": backend, "language": language}, terminal)
-        _run(_hear(settings, audio, finals=finals, terminal=terminal), terminal)
+        _run("Listening", _hear(settings, audio, finals=finals, terminal=terminal), terminal)
 
     @app.command()
     def ask(
@@ -66,7 +67,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         """Ask the Live session in writing: the brain alone."""
         terminal = notes()
         settings = settings_of({"backend": backend, "language": language, "model": model}, terminal)
-        _run(_ask(settings, sys.stdin.read() if text == "-" else text, terminal), terminal)
+        _run("Asking", _ask(settings, sys.stdin.read() if text == "-" else text, terminal), terminal)
 
 
 def notes() -> Terminal:
@@ -86,16 +87,25 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _run(work: Coroutine[Any, Any, None], terminal: Terminal) -> None:
-    from halfcascade.processors.chirp_tts.errors import SynthesisError
-
+def _run(purpose: str, work: Coroutine[Any, Any, None], terminal: Terminal) -> None:
     try:
-        asyncio.run(work)
-    except (ConfigurationError, SynthesisError) as error:
+        require("bot", purpose)
+        asyncio.run(_told(work))
+    except ConfigurationError as error:
+        work.close()
         terminal.fail(str(error))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+async def _told(work: Coroutine[Any, Any, None]) -> None:
+    from halfcascade.processors.chirp_tts.errors import SynthesisError
+
+    try:
+        await work
+    except SynthesisError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 @asynccontextmanager

@@ -88,7 +88,7 @@ async def test_ask_answers_and_is_harmless(google, tmp_path):
 
 @pytest.mark.slow
 async def test_ask_without_a_text_is_a_conversation(google, tmp_path):
-    code, out, err = await run(google, tmp_path, "ask", given="What is my name?\n\nMy name again?\n".encode())
+    code, out, err = await run(google, tmp_path, "ask", given=b"What is my name?\n\nMy name again?\n")
     assert code == 0, err
     assert out.count("You are Dana.") == 2
 
