@@ -22,6 +22,7 @@ from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
+from halfcascade.processors.playout import Playout
 from halfcascade.processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
 
 AUDIO_IN_RATE = 16_000
@@ -57,6 +58,7 @@ def build_pipeline(
     tools: Sequence[Tool] = (),
     *,
     environ: Mapping[str, str] | None = None,
+    playout: Playout | None = None,
 ) -> BotPipeline:
     """Chain transport, ears, turns, brain and voice.
 
@@ -65,6 +67,7 @@ def build_pipeline(
         settings: What to listen for, who answers, and how it sounds.
         tools: Functions for the model besides the built-in ones.
         environ: Variables that say which servers the services talk to; None means this process's.
+        playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
 
     Returns:
         The pipeline and its parts.
@@ -114,6 +117,7 @@ def build_pipeline(
             brain,
             *(load_processor(path) for path in settings.processors),
             voice,
+            *([playout.processor] if playout else []),
             transport.output(),
             assistant,
         ]

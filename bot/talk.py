@@ -20,6 +20,7 @@ from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, BotPipeline,
 from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
+from halfcascade.processors.playout import Playout
 
 if TYPE_CHECKING:
     from pipecat.observers.base_observer import BaseObserver
@@ -40,6 +41,7 @@ class Talk:
         outcome: Learns how it ends, and ends it.
         tools: Functions for the model besides the built-in ones.
         environ: Variables that say which servers are talked to; None means this process's.
+        playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
         rtvi: Whether a client is told what happens, and may send text, by Pipecat's RTVI protocol.
         observers: Who else watches the pipeline.
 
@@ -56,6 +58,7 @@ class Talk:
         *,
         tools: Sequence[Tool] = (),
         environ: Mapping[str, str] | None = None,
+        playout: Playout | None = None,
         rtvi: bool = False,
         observers: "Sequence[BaseObserver]" = (),
     ):
@@ -67,7 +70,7 @@ class Talk:
         """Called once everything runs, if set."""
         self.failing: Callable[[str], Coroutine[Any, Any, None]] | None = None
         """Called with the message of an error that cannot be recovered from, in place of ending the talk at once."""
-        self.bot: BotPipeline = build_pipeline(transport, settings, tools, environ=environ)
+        self.bot: BotPipeline = build_pipeline(transport, settings, tools, environ=environ, playout=playout)
         clock = SystemClock()
         self.worker = PipelineWorker(
             self.bot.pipeline,

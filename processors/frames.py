@@ -27,7 +27,8 @@ class DuckFrame(SystemFrame):
     """Set the loudness of bot speech at the device, at once, ahead of audio already queued.
 
     Pipecat's ``VolumeGainFrame`` takes effect in order with queued audio, which is seconds too late while a user
-    starts to speak over the bot. Output transports of this project apply it to the very next device write.
+    starts to speak over the bot. Output transports of this project apply it to the very next device write; for others
+    a ``Playout`` does.
 
     Parameters:
         gain: Multiplier on the samples; 1.0 restores full loudness.
@@ -36,6 +37,19 @@ class DuckFrame(SystemFrame):
 
     gain: float = 1.0
     ramp_secs: float = 0.02
+
+
+@dataclass
+class PlayoutDelayFrame(SystemFrame):
+    """Tell the voice how long its audio takes until it is heard, as far as that is known.
+
+    Words count as heard when their sound has come that far.
+
+    Parameters:
+        secs: Seconds from pushing audio into an idle pipeline until it is heard at the client.
+    """
+
+    secs: float = 0.0
 
 
 @dataclass

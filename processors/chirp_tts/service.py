@@ -55,7 +55,7 @@ from halfcascade.processors.chirp_tts.text import CODE, FirstSegment, SpeechText
 from halfcascade.processors.chirp_tts.text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
 from halfcascade.processors.chirp_tts.utterance import Segment, Utterance
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.frames import PlayoutDelayFrame, TurnSentFrame
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import texttospeech_client
 
@@ -267,6 +267,8 @@ class ChirpTTSService(TTSService):
         if isinstance(frame, _CutDueFrame):
             await self._cut_pending_text()
             return
+        if isinstance(frame, PlayoutDelayFrame):
+            self._playback.latency = frame.secs
         if isinstance(frame, TurnSentFrame) or (isinstance(frame, LLMFullResponseStartFrame) and not frame.skip_tts):
             self._synthesizer.expect_text()
         self._phrase = isinstance(frame, TTSSpeakFrame)

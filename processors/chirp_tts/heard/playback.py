@@ -24,7 +24,7 @@ class PlaybackClock:
         Args:
             latency: Seconds from handing audio on to an idle loudspeaker until it is heard.
         """
-        self._latency = latency
+        self.latency = latency
         self._busy_until = 0.0
 
     @property
@@ -42,7 +42,7 @@ class PlaybackClock:
         Returns:
             Clock time at which its first sample is heard.
         """
-        start = max(self._busy_until, now + self._latency)
+        start = max(self._busy_until, now + self.latency)
         self._busy_until = start + secs
         return start
 
