@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from google import genai
 from google.genai import types
@@ -19,6 +19,7 @@ from halfcascade.processors.gemini_live.protocol.session import SessionMachine
 
 ConfigMaker = Callable[[Open, Modality], types.LiveConnectConfig]
 Perform = Callable[[Action], Awaitable[None]]
+Arguments = TypeVarTuple("Arguments")
 Opener = Callable[[genai.Client, str, types.LiveConnectConfig], Awaitable[Any]]
 
 
@@ -66,15 +67,14 @@ class SessionRunner:
         self._main = self._tasks.create_task(self._run(), "GeminiLive::run")
         self.do(self._machine.start)
 
-    def do(self, step: Callable[..., Sequence[Action]], *args: Any, **kwargs: Any) -> None:
+    def do(self, step: Callable[[*Arguments, float], Sequence[Action]], *args: *Arguments) -> None:
         """Feed the machine; what it wants done is done soon, in order.
 
         Args:
-            step: Method of the machine whose last positional argument is the clock reading.
+            step: Method of the machine whose last argument is the clock reading.
             *args: Its other arguments.
-            **kwargs: Its keyword arguments.
         """
-        self._actions.extend(step(*args, time.monotonic(), **kwargs))
+        self._actions.extend(step(*args, time.monotonic()))
         self._wake.set()
 
     async def stop(self) -> None:

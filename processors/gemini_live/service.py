@@ -1,7 +1,8 @@
 """The text brain: a Gemini Live session as a Pipecat LLM service."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from google import genai
@@ -51,7 +52,7 @@ from halfcascade.processors.gemini_live.protocol.turn_events import (
     ToolCalls,
     ToolCancellation,
 )
-from halfcascade.processors.gemini_live.runner import Opener, SessionRunner
+from halfcascade.processors.gemini_live.runner import Arguments, Opener, SessionRunner
 from halfcascade.processors.gemini_live.settings import (
     KEPT_BY_RESUMPTION,
     LOCAL_FIELDS,
@@ -244,14 +245,14 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 await self._take_turn(frame, direction)
                 return
             case UserStartedSpeakingFrame():
-                self._feed(self._machine.speaking, user=True)
+                self._feed(partial(self._machine.speaking, user=True))
             case UserStoppedSpeakingFrame():
                 self._speculative = False  # what was not withdrawn by now is confirmed
-                self._feed(self._machine.speaking, user=False)
+                self._feed(partial(self._machine.speaking, user=False))
             case BotStartedSpeakingFrame():
-                self._feed(self._machine.speaking, bot=True)
+                self._feed(partial(self._machine.speaking, bot=True))
             case BotStoppedSpeakingFrame():
-                self._feed(self._machine.speaking, bot=False)
+                self._feed(partial(self._machine.speaking, bot=False))
             case TurnReopenedFrame():
                 self._feed(self._machine.withdraw)
             case LLMSetToolsFrame():
@@ -277,9 +278,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                     self._feed(self._machine.result, frame.tool_call_id, {"error": "The function took too long."})
         await super().push_frame(frame, direction)
 
-    def _feed(self, step: Any, *args: Any, **kwargs: Any) -> None:
+    def _feed(self, step: Callable[[*Arguments, float], Sequence[Action]], *args: *Arguments) -> None:
         if self._runner is not None:
-            self._runner.do(step, *args, **kwargs)
+            self._runner.do(step, *args)
 
     async def _take_turn(self, frame: LLMContextFrame, direction: FrameDirection) -> None:
         if not frame.speculation:
@@ -388,7 +389,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             return  # the Live API has no place for a result that is not the last (facts/live#tools)
         speak = properties.run_llm if properties is not None and properties.run_llm is not None else frame.run_llm
         await self._fillers.end(frame.tool_call_id)
-        self._feed(self._machine.result, frame.tool_call_id, response_of(frame.result), speak=speak is not False)
+        step = partial(self._machine.result, speak=speak is not False)
+        self._feed(step, frame.tool_call_id, response_of(frame.result))
 
     def _begin_filler(self, call_id: str) -> None:
         settings: Any = self._settings
