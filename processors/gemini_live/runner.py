@@ -13,7 +13,6 @@ from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
 from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused
 from halfcascade.processors.gemini_live.protocol.actions import Action, Close, Open, SendContent, SendResults, SendText
-from halfcascade.processors.gemini_live.protocol.link import LinkState
 from halfcascade.processors.gemini_live.protocol.models import Modality, Refusal, Remedy, explain_refusal
 from halfcascade.processors.gemini_live.protocol.session import SessionMachine
 
@@ -94,7 +93,7 @@ class SessionRunner:
                 try:
                     await self._act(action)
                 except ConnectionLost as lost:
-                    self.do(self._machine.lost, self._machine.link.serial, lost.code, lost.reason)
+                    self.do(self._machine.lost, self._machine.serial, lost.code, lost.reason)
                 except Exception as error:
                     logger.exception(f"Gemini Live: {type(action).__name__} failed: {error}")
             self._wake.clear()
@@ -141,7 +140,7 @@ class SessionRunner:
             line = f"Gemini Live could not be set up ({_one_line(error)}): check the settings."
             self.do(self._machine.refused, action.serial, Refusal(Remedy.GIVE_UP, line))
             return
-        if not self._machine.link.concerns(action.serial) or self._machine.link.state is not LinkState.OPENING:
+        if not self._machine.awaits(action.serial):
             await connection.close()
             return
         self._connection = connection

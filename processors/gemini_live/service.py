@@ -38,6 +38,7 @@ from halfcascade.processors.frames import TurnReopenedFrame, TurnSentFrame
 from halfcascade.processors.gemini_live.connection import LiveConnection
 from halfcascade.processors.gemini_live.fillers import APOLOGIES, FILLERS, Fillers, in_language
 from halfcascade.processors.gemini_live.probing import probe_session
+from halfcascade.processors.gemini_live.protocol import wording
 from halfcascade.processors.gemini_live.protocol.actions import Action, Apologize, Open, Report, TurnSent, Usage
 from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
 from halfcascade.processors.gemini_live.protocol.history import Turn
@@ -65,9 +66,6 @@ from halfcascade.processors.gemini_live.tools import declare, response_of
 from halfcascade.processors.gemini_live.usage import token_usage
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import gemini_client
-
-CONTINUE_PROMPT = "[It is your turn to speak: begin or continue the conversation.]"
-"""What a run without any new message tells the model."""
 
 
 class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
@@ -286,13 +284,13 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         if not frame.speculation:
             self._context = frame.context
         messages = frame.context.messages
-        rewritten = self._machine.history.is_rewritten(messages)
+        rewritten = self._machine.is_rewritten(messages)
         self._apply_changes(fresh=rewritten, force=rewritten)
-        turn = self._machine.history.take(messages, self._turn + 1, provisional=frame.speculation)
+        turn = self._machine.take(messages, self._turn + 1, provisional=frame.speculation)
         if turn is None:
             if direction is FrameDirection.UPSTREAM or frame.speculation:
                 return  # a function's result, which the model has already been given
-            turn = Turn(self._turn + 1, CONTINUE_PROMPT, (), messages)
+            turn = Turn(self._turn + 1, wording.CONTINUE_PROMPT, (), messages)
         self._turn += 1
         self._speculative = frame.speculation
         self._feed(self._machine.submit, turn)
@@ -313,7 +311,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         match action:
             case Started(turn) | TextDelta(turn) | ToolCalls(turn):
                 # The user may have interrupted since the machine decided this.
-                if self._machine.turns.is_speakable(turn):
+                if self._machine.is_speakable(turn):
                     await self._put_out(action)
             case Ended():
                 await self._end_response()

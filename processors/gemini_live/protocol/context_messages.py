@@ -1,15 +1,22 @@
-"""How messages of the conversation's context are read, and worded for the Live session. No I/O."""
+"""How messages of the conversation's context are read, and worded for the Live session. No I/O.
 
-from collections.abc import Sequence
+Messages are those of Pipecat's ``LLMContext``: mappings in OpenAI's form, or objects that only another service
+understands.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from google.genai import types
-from pipecat.processors.aggregators import async_tool_messages
-from pipecat.processors.aggregators.llm_context import LLMSpecificMessage, standard_message_text
+
+from halfcascade.processors.gemini_live.protocol import wording
 
 _INSTRUCTION_ROLES = ("system", "developer")
 _INPUT_ROLES = ("user", *_INSTRUCTION_ROLES)
-_NO_RESULT = (None, "IN_PROGRESS", "CANCELLED")
+_NO_RESULT = (None, "", "IN_PROGRESS")
+_CANCELLED = "CANCELLED"
 
 
 def role_of(message: Any) -> str | None:
@@ -21,7 +28,7 @@ def role_of(message: Any) -> str | None:
     Returns:
         Its role; None for messages that only another service understands.
     """
-    return None if isinstance(message, LLMSpecificMessage) else message.get("role")
+    return message.get("role") if isinstance(message, Mapping) else None
 
 
 def text_of(message: Any) -> str:
@@ -33,7 +40,12 @@ def text_of(message: Any) -> str:
     Returns:
         Its text without space around it, or "".
     """
-    return standard_message_text(message).strip()
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if isinstance(content, str):
+        return content.strip()
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, Mapping) and part.get("type") == "text"]
+    return " ".join(text for text in texts if text).strip()
 
 
 def is_told(message: Any, messages: Sequence[Any]) -> bool:
@@ -43,7 +55,7 @@ def is_told(message: Any, messages: Sequence[Any]) -> bool:
         message: One of them.
         messages: All messages of the context.
     """
-    return not isinstance(message, LLMSpecificMessage) and not _opens(message, messages)
+    return isinstance(message, Mapping) and not _opens(message, messages)
 
 
 def is_input(message: Any) -> bool:
@@ -61,7 +73,43 @@ def is_late_result(message: Any) -> bool:
     Args:
         message: With a role.
     """
-    return async_tool_messages.parse_message(message) is not None
+    return background_call(message) is not None
+
+
+@dataclass(frozen=True)
+class BackgroundCall:
+    """What a message says of a function that goes on while the conversation does.
+
+    Parameters:
+        call_id: Id of its call.
+        over: Whether this is the last word of it.
+        result: What it returned, if this message says so.
+    """
+
+    call_id: str
+    over: bool
+    result: Any
+
+
+def background_call(message: Any) -> BackgroundCall | None:
+    """Read a message of Pipecat's asynchronous tools: JSON of the type ``async_tool``.
+
+    Args:
+        message: With a role.
+
+    Returns:
+        What it says; None if it is another message.
+    """
+    content = message.get("content")
+    if not isinstance(content, str) or not content.lstrip().startswith("{"):
+        return None
+    try:
+        payload = json.loads(content)
+    except ValueError:
+        return None
+    if payload.get("type") != "async_tool" or not isinstance(call_id := payload.get("tool_call_id"), str):
+        return None
+    return BackgroundCall(call_id, payload.get("status") == "finished", payload.get("result"))
 
 
 def opening_instruction(messages: Sequence[Any]) -> str:
@@ -90,7 +138,7 @@ def as_input(message: Any) -> str:
         Its text; instructions in brackets.
     """
     text = text_of(message)
-    return f"[Instruction: {text}]" if message.get("role") in _INSTRUCTION_ROLES else text
+    return wording.instruction(text) if message.get("role") in _INSTRUCTION_ROLES else text
 
 
 def as_history(message: Any, names: dict[str, str], told_calls: set[str]) -> tuple[str, str]:
@@ -110,14 +158,14 @@ def as_history(message: Any, names: dict[str, str], told_calls: set[str]) -> tup
         names[call["id"]] = f"{function['name']}({function['arguments']})"
     if message.get("tool_calls"):
         return "call", ""
-    background = async_tool_messages.parse_message(message)
-    call_id = background.tool_call_id if background else message.get("tool_call_id", "")
+    background = background_call(message)
+    call_id = background.call_id if background else message.get("tool_call_id", "")
     if role == "tool" or background:
         result = background.result if background else message.get("content")
-        over = background is None or background.kind == "final"
-        if call_id in told_calls or not over or result in _NO_RESULT:
+        over = background is None or background.over
+        if call_id in told_calls or not over or result in _NO_RESULT or str(result).startswith(_CANCELLED):
             return "call", ""
-        return "call", f"[You already called {names.get(call_id, 'a function')}; it returned {result}]"
+        return "call", wording.already_called(names.get(call_id, "a function"), result)
     if role in _INSTRUCTION_ROLES:
         return "user", as_input(message)
     return ("model" if role == "assistant" else "user"), text_of(message)

@@ -12,6 +12,7 @@ from typing import Any
 
 from google.genai import types
 
+from halfcascade.processors.gemini_live.protocol import wording
 from halfcascade.processors.gemini_live.protocol.context_messages import (
     as_history,
     as_input,
@@ -24,7 +25,6 @@ from halfcascade.processors.gemini_live.protocol.context_messages import (
     to_contents,
 )
 from halfcascade.processors.gemini_live.protocol.text import letters
-from halfcascade.processors.gemini_live.protocol.wording import heard_note
 
 _TELLING_LETTERS = 12  # fewer are found in any text by chance
 
@@ -101,9 +101,7 @@ class Composed:
 
     def plain(self) -> str:
         """The turn as one text of the user, for models that take no roles in mid-session."""
-        told = [
-            f"[Earlier the {'user said' if role == 'user' else 'user heard you say'}: {t}]" for role, t in self.earlier
-        ]
+        told = [wording.earlier(role, text) for role, text in self.earlier]
         return "\n".join(part for part in (*told, self.note, self.text) if part)
 
 
@@ -181,7 +179,7 @@ class History:
                 earlier.append((role, text))
         corrected = {id(entry) for later in self._entries for entry in later.corrects}
         cut = [entry for entry in self._entries if entry.cut and id(entry) not in corrected]
-        notes = [heard_note(" ".join(map(text_of, entry.messages))) for entry in cut[-1:]] + calls
+        notes = [wording.heard_note(" ".join(map(text_of, entry.messages))) for entry in cut[-1:]] + calls
         if covered:
             self._entries.append(Entry("user", messages=covered))
         self._entries.append(

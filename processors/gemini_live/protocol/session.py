@@ -61,6 +61,48 @@ class SessionMachine:
         return self.link.model
 
     @property
+    def serial(self) -> int:
+        """Number of the newest connection."""
+        return self.link.serial
+
+    def awaits(self, serial: int) -> bool:
+        """Tell whether a connection that has opened is still wanted.
+
+        Args:
+            serial: Its number.
+        """
+        return self.link.concerns(serial) and self.link.state is LinkState.OPENING
+
+    def is_speakable(self, turn: int) -> bool:
+        """Tell whether output of a turn may still be passed on.
+
+        Args:
+            turn: Its number.
+        """
+        return self.turns.is_speakable(turn)
+
+    def is_rewritten(self, messages: Sequence[Any]) -> bool:
+        """Tell whether the context lost messages that the session holds: it was summarized or replaced.
+
+        Args:
+            messages: All messages of the context.
+        """
+        return self.history.is_rewritten(messages)
+
+    def take(self, messages: Sequence[Any], number: int, *, provisional: bool = False) -> Turn | None:
+        """Find what is new at the end of the context and wants an answer.
+
+        Args:
+            messages: All messages of the context.
+            number: Number the turn will have.
+            provisional: Whether the newest message is not confirmed yet.
+
+        Returns:
+            The turn, or None if the session knows everything already.
+        """
+        return self.history.take(messages, number, provisional=provisional)
+
+    @property
     def turns(self) -> TurnMachine:
         """Whose answer comes, and whether it may be spoken."""
         return self._exchange.turns

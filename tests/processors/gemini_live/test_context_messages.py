@@ -52,7 +52,7 @@ def test_a_result_is_worded_with_its_call_unless_the_session_knows_it() -> None:
     assert as_history(calling, names, set()) == ("call", "")
     assert as_history(result, names, set()) == (
         "call",
-        '[You already called look_up({"what": "fox"}); it returned found]',
+        '[You already called look_up({"what": "fox"}); it returned: "found". Do not call it again.]',
     )
     assert as_history(result, names, {"c1"}) == ("call", "")
 

@@ -166,7 +166,10 @@ def test_a_seed_has_roles_and_functions_as_text() -> None:
     context = [{"role": "system", "content": "Be brief."}, user("Look."), *call(), bot("A fox."), user("And?")]
     contents = history.seed(context, exclude=[context[-1]])
     assert [(c.role, " ".join(p.text or "" for p in c.parts or ())) for c in contents] == [
-        ("user", 'Look. [You already called look_up({"what": "fox"}); it returned {"found": "fox"}]'),
+        (
+            "user",
+            'Look. [You already called look_up({"what": "fox"}); it returned: {"found": "fox"}. Do not call it again.]',
+        ),
         ("model", "A fox."),
     ]
     assert opening_instruction(context) == "Be brief."
