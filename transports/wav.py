@@ -249,7 +249,7 @@ class WavOutputTransport(BaseOutputTransport):
         """
         speaker = self._device.card.loudspeaker if self._device.card else None
         if speaker and isinstance(frame, DuckFrame):
-            speaker.duck(frame.gain, frame.ramp_secs)
+            speaker.set_gain(frame.gain, frame.ramp_secs)
         if speaker and isinstance(frame, InterruptionFrame):
             speaker.flush()
         await super().process_frame(frame, direction)
@@ -351,7 +351,7 @@ class WavTransport(BaseTransport):
         if not self._device.card:
             return WavStats()
         speaker = self._device.card.loudspeaker
-        return WavStats(speaker.underruns, round(speaker.underrun_secs, 3))
+        return WavStats(speaker.late_writes, round(speaker.late_secs, 3))
 
     async def _finished(self) -> None:
         logger.debug(f"{self}: the user audio is over")

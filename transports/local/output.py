@@ -131,8 +131,8 @@ class LocalDuplexOutput(BaseOutputTransport):
         """
         ring, interruptions = self._session.ring, self._interruptions
         samples = len(frame.audio) // 2
-        while ring.queued and ring.free < samples:
-            await asyncio.sleep(max(_TICK_SECS, (samples - ring.free) / self.sample_rate))
+        while ring.queued and (free := ring.free) is not None and free < samples:
+            await asyncio.sleep(max(_TICK_SECS, (samples - free) / self.sample_rate))
             if frame.interruptible and interruptions != self._interruptions:
                 return False
         if frame.interruptible and self._interrupting:

@@ -16,8 +16,9 @@ from halfcascade.transports.devices import Direction
 from halfcascade.transports.local.aec import EchoCanceller, EchoStats
 from halfcascade.transports.local.device import DuplexDevice
 from halfcascade.transports.local.resample import StreamResampler
-from halfcascade.transports.local.ring import HeardClock, OutputRing
+from halfcascade.transports.local.ring import HeardClock
 from halfcascade.transports.local.watchdog import DeviceKeeper
+from halfcascade.transports.loudspeaker import Loudspeaker
 from halfcascade.transports.tap import AudioTap
 
 _DEFAULT_INPUT_RATE, _DEFAULT_OUTPUT_RATE = 16_000, 24_000
@@ -61,7 +62,7 @@ class LocalAudioStats:
 
     Parameters:
         underruns: Times the loudspeaker device had nothing left to play.
-        late_writes: Times speech reached the ring after it had run empty, less than 0.35 s before.
+        late_writes: Times speech reached the loudspeaker's queue after it had run empty, less than 0.35 s before.
         overflows: Times the system reported captured audio as lost.
         dropped_secs: Captured audio dropped because the event loop was stalled.
         queue_age_max_secs: Oldest captured audio handed to the pipeline: its age then.
@@ -144,7 +145,7 @@ class LocalSession:
     def _build(self) -> None:
         params = self.params
         self._rates_changed = False
-        self.ring = OutputRing(self._output_rate, params.output_ring_secs)
+        self.ring = Loudspeaker(self._output_rate, params.output_ring_secs)
         self.output_latency_secs = params.output_buffer_secs
         """Time from handing audio to the loudspeaker's device until it is heard."""
         self._heard = HeardClock()
