@@ -8,7 +8,7 @@ import numpy as np
 
 from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate, WordTimeEstimator
-from halfcascade.processors.chirp_tts.heard.units import spoken_words
+from halfcascade.processors.language import spoken_words
 
 RATE = 24_000
 _STEP_SECS = 0.01

@@ -38,7 +38,6 @@ from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEnt
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
-from halfcascade.processors.chirp_tts.heard.units import SpokenWord, is_spaceless
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.settings import (
     SAMPLE_RATE,
@@ -58,6 +57,7 @@ from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import PlayoutDelayFrame, TurnSentFrame
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import texttospeech_client
+from halfcascade.processors.language import SpokenWord, has_unspaced
 
 # facts/tts#limits: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_SEGMENT_BYTES = 4_500
@@ -454,7 +454,7 @@ class ChirpTTSService(TTSService):
         self.ledger.add(LedgerEntry(at, "heard", utterance.context_id, word.text))
         offset = at - (utterance.record.began_at or at)
         await self.add_word_timestamps(
-            [(word.text, offset)], utterance.context_id, includes_inter_frame_spaces=is_spaceless(segment.text)
+            [(word.text, offset)], utterance.context_id, includes_inter_frame_spaces=has_unspaced(segment.text)
         )
 
     async def segment_skipped(self, utterance: Utterance, segment: Segment, text: str, error: SynthesisError) -> None:

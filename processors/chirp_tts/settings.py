@@ -10,13 +10,10 @@ from pipecat.services.settings import NOT_GIVEN, NotGiven, TTSSettings
 
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseKey
 from halfcascade.processors.chirp_tts.voices import check_speaking_rate, check_voice
+from halfcascade.processors.language import language
 
 # facts/tts#voices: the native rate of the voices; others may be refused. Transports resample.
 SAMPLE_RATE = 24_000
-
-# Seconds per unit (`heard_units.py`) to begin with; the voice's own speed is measured as it speaks.
-_PRIOR_RATES = {"ko": 0.16, "ja": 0.17, "cmn": 0.2, "yue": 0.2}
-_PRIOR_RATE = 0.19
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def prior_rate(settings: ChirpTTSSettings) -> float:
     Returns:
         Seconds.
     """
-    return _PRIOR_RATES.get(settings.locale.split("-", maxsplit=1)[0], _PRIOR_RATE) / settings.rate
+    return language(settings.locale).secs_per_unit / settings.rate
 
 
 def streaming_config(settings: ChirpTTSSettings) -> tts.StreamingSynthesizeConfig:

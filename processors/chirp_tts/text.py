@@ -7,37 +7,29 @@ because whole sentences give the best prosody (facts/tts#voices). No character i
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from pipecat.utils.string import match_endofsentence
 from pipecat.utils.text.base_text_aggregator import Aggregation, BaseTextAggregator, TextType
 
-from halfcascade.processors.chirp_tts.heard.units import is_spaceless, spoken_words
+from halfcascade.processors.language import has_unspaced, is_unspaced, language, normalize, spoken_words, word_spans
+from halfcascade.processors.language.marks import CLAUSE_END, POSSIBLE_END, SURE_END
 
 CODE: Literal["code"] = "code"
 """Text type of fenced code: written to the context, never spoken."""
 
 _FENCE = "```"
-_CLOSERS = "\"'”’)]}」』）】》〉*_"
-_LATIN_END = re.compile(rf"[.!?…]+[{re.escape(_CLOSERS)}]*")
-_WIDE_END = re.compile(rf"[。！？｡]+[{re.escape(_CLOSERS)}]*")
-_CLAUSE_END = re.compile(rf"(?:[,;:][{re.escape(_CLOSERS)}]*(?=\s)|[、，；：][{re.escape(_CLOSERS)}]*|\s[–—-](?=\s)|—)")
 _BREAK = re.compile(r"[ \t]*\n\s*")
-# A clause may end before these words, or after them in languages that put the connective last.
-_CONJUNCTIONS = {
-    "en": re.compile(r"\s(?=(?:and|but|because|so|or|which|while|although|when|where|if|since|unless|whereas|then)\s)"),
-    "de": re.compile(r"\s(?=(?:und|aber|weil|oder|denn|dass|wenn|während)\s)"),
-    "es": re.compile(r"\s(?=(?:y|pero|porque|o|que|cuando|si|aunque)\s)"),
-    "fr": re.compile(r"\s(?=(?:et|mais|parce|ou|car|que|quand|si)\s)"),
-    "ko": re.compile(r"(?<=[가-힣](?:고|며|서|면|만|데|니|까|도|든|럼|려))\s"),
-    "ja": re.compile(r"(?<=ので)|(?<=けど)|(?<=けれど)|(?<=ますが)|(?<=ですが)|(?<=ますから)|(?<=ですから)"),
-}
-_PHRASE_END = re.compile(r"[\u3041-\u309f](?=[\u30a1-\u30fa\u3400-\u9fffA-Za-z0-9])")
+_HIRAGANA = re.compile(r"[\u3041-\u309f]")
 _WORD_BEFORE_SPACE = re.compile(r"\S+(?=\s)")
-# A full stop after these, at the end of what has come so far, proves nothing yet.
-_ABBREVIATION = re.compile(
-    r"(?:\d|\b[A-Za-z]|\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|Nr|Inc|Ltd|Co|ca|approx|etc|bzw|Sra|Mme|Mlle))\.$"
-)
+# A full stop after a digit or a single letter, at the end of what has come so far, proves nothing yet.
+_NUMBER_OR_INITIAL = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])\.$")
+_ORDINAL = re.compile(r"\d{1,2}")
+_LAST_WORD = re.compile(r"[^\s\"'(\[]+(?=\.$)")
+_SPACE_AFTER_WORD = re.compile(r"(?<=\S)[ \t]+(?=\S)")
+# Where spaces part phrases (Thai, Lao), a phrase of this many units may stand alone.
+_PHRASE_UNITS = 12.0
 # A sentence that has not ended by then is cut, in characters: the server refuses very long ones.
 _MAX_SENTENCE = 400
 
@@ -202,15 +194,23 @@ class SpeechSegmenter:
         """Where the first sentence ends, or 0 when it cannot be told yet."""
         text = self._buffer[: self._limit()]
         start = len(text) - len(text.lstrip())
+        known = language(self.language)
         candidates = []
-        if match := _WIDE_END.search(text, start):
+        if match := SURE_END.search(text, start):
             candidates.append(match.end())
         if (match := _BREAK.search(text, start)) and match.end() < len(self._buffer):
             candidates.append(match.end())
-        for match in _LATIN_END.finditer(text, start):
+        if end := self._spaced_end(text, start):
+            candidates.append(end)
+        possible = re.compile(rf"[{re.escape(known.marks)}]+(?=\s)") if known.marks else None
+        if possible and (match := possible.search(text, start)):
+            candidates.append(match.end())
+        for match in POSSIBLE_END.finditer(text, start):
             if candidates and match.end() >= min(candidates):
                 break
-            if self._ends_sentence(text, match.end(), eager):
+            if self._is_abbreviation(text[: match.end()]) and text[match.end() :].strip():
+                start = match.end()
+            elif self._ends_sentence(text[start:], match.end() - start, eager):
                 candidates.append(match.end())
                 break
         return min(candidates, default=0)
@@ -221,12 +221,34 @@ class SpeechSegmenter:
             # Nothing follows yet: it may be an abbreviation or half of a number, unless it is clear or time is up.
             if not (eager or not self._started):
                 return False
-            return not _ABBREVIATION.search(text[:end])
+            return not self._may_go_on(text[:end])
         if not after[0].isspace():
             return False
         next_word = after.lstrip().split(maxsplit=1)[0]
         lead = end + after.index(next_word[0])
         return match_endofsentence(text[: lead + len(next_word)], language=self.language) == end
+
+    def _may_go_on(self, text: str) -> bool:
+        """Whether a full stop at the end of what has come may belong to an abbreviation or a number."""
+        return bool(_NUMBER_OR_INITIAL.search(text)) or self._is_abbreviation(text)
+
+    def _is_abbreviation(self, text: str) -> bool:
+        """Whether the full stop that a text ends with belongs to its last word."""
+        if not (last := _LAST_WORD.search(text)):
+            return False
+        known = language(self.language)
+        return last[0] in known.abbreviations or (known.ordinals and bool(_ORDINAL.fullmatch(last[0])))
+
+    def _spaced_end(self, text: str, start: int) -> int:
+        """Where a space ends a sentence, in scripts that part sentences and phrases by nothing else; or 0."""
+        final = language(self.language).final_words
+        for match in _SPACE_AFTER_WORD.finditer(text, start):
+            said = text[start : match.start()]
+            if not (is_unspaced(said) and is_unspaced(text[: match.end() + 1])):
+                continue
+            if said.endswith(final) or self._units(match.start()) >= _PHRASE_UNITS:
+                return match.end()
+        return 0
 
     def _clause_end(self, least: float | None = None) -> int:
         """Where the first good clause ends, or 0.
@@ -235,29 +257,43 @@ class SpeechSegmenter:
             least: Length that is good enough, in units; None for what a first segment needs.
         """
         text = self._buffer[: self._limit()]
-        for match in _CLAUSE_END.finditer(text):
+        for match in CLAUSE_END.finditer(text):
             if self._units(match.end()) >= (least or self._first.clause):
                 return match.end()
-        if pattern := _CONJUNCTIONS.get(self.language.split("-")[0]):
-            for match in pattern.finditer(text):
-                if self._units(match.start()) >= (least or self._first.conjunction) and text[match.end() :].strip():
-                    return match.start()
+        for end in self._joints(text):
+            if self._units(end) >= (least or self._first.conjunction):
+                return end
         end = self._last_word_end()
         return end if least is None and end and self._units(end) >= self._first.enough else 0
 
     def _last_word_end(self) -> int:
         """End of the last word that is certainly complete, or 0."""
         text = self._buffer[: self._limit()]
-        if is_spaceless(text):
-            # Where a run of hiragana ends a phrase ends; within Chinese nothing tells words apart.
-            return max((match.end() for match in _PHRASE_END.finditer(text)), default=0)
+        if has_unspaced(text):
+            # The last word may be the beginning of a longer one.
+            return self._phrase_ends(text)[-1] if self._phrase_ends(text) else 0
         ends = [match.end() for match in _WORD_BEFORE_SPACE.finditer(text)]
         return ends[-1] if ends else 0
+
+    def _joints(self, text: str) -> list[int]:
+        """Where a connective lets one clause end and another begin."""
+        known = language(self.language)
+        spans = word_spans(text)
+        joints = []
+        for (start, end), (following, last) in pairwise(spans):
+            starts_clause = normalize(text[following:last]) in known.before and last < len(text.rstrip())
+            if starts_clause or (known.after and text[start:end].endswith(known.after) and _ends_phrase(text, end)):
+                joints.append(following)
+        return joints
+
+    def _phrase_ends(self, text: str) -> list[int]:
+        """Where a word ends and another begins that is no particle of it, in scripts without spaces."""
+        return [end for (_, end), (start, _) in pairwise(word_spans(text)) if _ends_phrase(text, start)]
 
     def _long_cut(self) -> int:
         """A place to cut a sentence that does not end: the last clause, else the last word, else anywhere."""
         text = self._buffer[:_MAX_SENTENCE]
-        if ends := [match.end() for match in _CLAUSE_END.finditer(text)]:
+        if ends := [match.end() for match in CLAUSE_END.finditer(text)]:
             return ends[-1]
         space = text.rstrip().rfind(" ")
         return space if space > 0 else _MAX_SENTENCE
@@ -325,6 +361,11 @@ class SpeechTextAggregator(BaseTextAggregator):
         self.segmenter.reset()
 
 
+def _ends_phrase(text: str, end: int) -> bool:
+    """Whether a place between two words may part phrases: in Japanese no particle or ending follows there."""
+    return text[end - 1 : end].isspace() or text[end : end + 1].isspace() or not _HIRAGANA.match(text[end : end + 1])
+
+
 def _aggregation(segment: Segment) -> Aggregation:
     return Aggregation(segment.text.strip(), CODE if segment.kind == CODE else TextType.SENTENCE)
 
@@ -344,7 +385,7 @@ def split_utf8(text: str, limit: int) -> list[str]:
     while len(text.encode()) > limit:
         head = text.encode()[:limit].decode(errors="ignore")
         cut = 0
-        for pattern in (_WIDE_END, re.compile(r"[.!?…]+(?=\s)"), _CLAUSE_END, re.compile(r"\s+")):
+        for pattern in (SURE_END, re.compile(r"[.!?…]+(?=\s)"), CLAUSE_END, re.compile(r"\s+")):
             if ends := [match.end() for match in pattern.finditer(head) if match.end() > len(head) // 3]:
                 cut = ends[-1]
                 break

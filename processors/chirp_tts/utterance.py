@@ -12,7 +12,7 @@ from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
 from halfcascade.processors.chirp_tts.errors import SynthesisError
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock, PlaybackRecord
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate, WordTimeEstimator
-from halfcascade.processors.chirp_tts.heard.units import SpokenWord, expected_pause, spoken_words
+from halfcascade.processors.language import SpokenWord, expected_pause, spoken_words
 
 # Segments are synthesized at most this far ahead of what is heard: enough that no gap opens, little enough that not
 # much is thrown away when the user interrupts.

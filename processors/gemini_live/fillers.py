@@ -1,43 +1,8 @@
-"""Something to say while a function takes its time, and when no answer comes at all."""
+"""Something to say while a function takes its time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
-
-FILLERS: dict[str, tuple[str, ...]] = {
-    "en": ("One moment, please.", "Just a second.", "Still on it."),
-    "ko": ("잠시만요.", "잠깐만 기다려 주세요.", "아직 확인하고 있어요."),
-    "ja": ("少々お待ちください。", "確認しています。", "もう少しお待ちください。"),
-    "zh": ("请稍等。", "我查一下。", "马上就好。"),
-    "de": ("Einen Moment, bitte.", "Gleich habe ich es.", "Ich bin noch dabei."),
-    "es": ("Un momento, por favor.", "Un segundo.", "Sigo en ello."),
-    "fr": ("Un instant, s'il vous plaît.", "Une petite seconde.", "J'y suis presque."),
-}
-"""Spoken while a function runs, by language."""
-
-APOLOGIES: dict[str, str] = {
-    "en": "Sorry, I could not get an answer. Please say that again.",
-    "ko": "죄송해요, 답을 가져오지 못했어요. 다시 말씀해 주세요.",
-    "ja": "すみません、答えを取得できませんでした。もう一度お願いします。",
-    "zh": "抱歉，我没能得到答案。请再说一遍。",
-    "de": "Entschuldigung, ich habe keine Antwort bekommen. Bitte sagen Sie das noch einmal.",
-    "es": "Lo siento, no he podido obtener una respuesta. Dígalo otra vez, por favor.",
-    "fr": "Désolé, je n'ai pas pu obtenir de réponse. Pouvez-vous répéter ?",
-}
-"""Spoken when a turn gets no answer, by language."""
-
-
-def in_language(table: dict[str, Any], code: str) -> Any:
-    """Look up what is spoken in a language.
-
-    Args:
-        table: By primary language subtag.
-        code: BCP 47 tag.
-
-    Returns:
-        The entry, English where there is none.
-    """
-    return table.get(code.split("-", maxsplit=1)[0].lower(), table["en"])
 
 
 class Fillers:

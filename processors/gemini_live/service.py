@@ -36,7 +36,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from halfcascade.processors.frames import TurnReopenedFrame, TurnSentFrame
 from halfcascade.processors.gemini_live.connection import LiveConnection
-from halfcascade.processors.gemini_live.fillers import APOLOGIES, FILLERS, Fillers, in_language
+from halfcascade.processors.gemini_live.fillers import Fillers
 from halfcascade.processors.gemini_live.probing import probe_session
 from halfcascade.processors.gemini_live.protocol import wording
 from halfcascade.processors.gemini_live.protocol.actions import Action, Apologize, Open, Report, TurnSent, Usage
@@ -66,6 +66,7 @@ from halfcascade.processors.gemini_live.tools import declare, response_of
 from halfcascade.processors.gemini_live.usage import token_usage
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import gemini_client
+from halfcascade.processors.language import phrases
 
 
 class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
@@ -348,7 +349,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             await self.push_frame(LLMFullResponseEndFrame())
 
     async def _apologize(self) -> None:
-        text = self._settings.apology or in_language(APOLOGIES, language_code(self._settings.language))
+        text = self._settings.apology or phrases(language_code(self._settings.language)).apology
         await self.push_frame(LLMFullResponseStartFrame())
         await self.push_frame(LLMTextFrame(str(text)))
         await self.push_frame(LLMFullResponseEndFrame())
@@ -393,7 +394,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
     def _begin_filler(self, call_id: str) -> None:
         settings: Any = self._settings
         if settings.filler_after is not None:
-            texts = settings.fillers or in_language(FILLERS, language_code(settings.language))
+            texts = settings.fillers or phrases(language_code(settings.language)).fillers
             self._fillers.begin(call_id, settings.filler_after, texts)
 
     async def _say_filler(self, text: str) -> None:

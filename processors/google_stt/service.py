@@ -49,7 +49,7 @@ from halfcascade.processors.google_stt.protocol.events import (
     WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
-from halfcascade.processors.google_stt.protocol.text import is_unspaced
+from halfcascade.processors.language import has_unspaced
 
 # Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts/stt#requests).
 MAX_AUDIO_BYTES = 15_000
@@ -372,7 +372,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         frame = TranscriptionFrame(
             text, self._user_id, time_now_iso8601(), self._language(language), finalized=finalized
         )
-        frame.includes_inter_frame_spaces = is_unspaced(text)
+        frame.includes_inter_frame_spaces = has_unspaced(text)
         await self.push_frame(frame)
         await self._handle_transcription(text, is_final=True, language=frame.language)
 

@@ -28,7 +28,7 @@ from halfcascade.processors.frames import (
     SpeechPausedFrame,
     SpeechResumedFrame,
 )
-from halfcascade.processors.google_stt.protocol.text import join_text
+from halfcascade.processors.language import join_text
 from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
 from halfcascade.processors.turns.barge_in_sound import InterruptionSound
 from halfcascade.processors.turns.words import TurnWords, turn_words

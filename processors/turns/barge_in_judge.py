@@ -8,7 +8,7 @@ import numpy as np
 from halfcascade.processors.google_stt.protocol.audio import AudioHistory
 from halfcascade.processors.turns.barge_in_sound import RATE as MODEL_RATE
 from halfcascade.processors.turns.barge_in_sound import find_start, to_rate
-from halfcascade.processors.turns.words import TurnWords, normalize
+from halfcascade.processors.turns.words import TurnWords
 
 _HISTORY_SECS = 3.0
 _DEFAULT_RATE = 16_000
@@ -127,7 +127,7 @@ class BargeInJudge:
 
     def words_are_sounds(self, text: str) -> bool:
         """Whether words are no words at all, so that they answer nothing."""
-        return all(word in self._words.backchannel_sounds for word in normalize(text).split())
+        return self._words.is_sound(text)
 
     def listen(self) -> np.ndarray | None:
         """Ask for an opinion, once for each of the looks.

@@ -15,7 +15,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.turns.types import UserTurnSpeculation
 
 from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, TurnReopenedFrame
-from halfcascade.processors.google_stt.protocol.text import join_text
+from halfcascade.processors.language import join_text
 
 JOIN_SECS = 5.0
 """How long after its end a turn may be taken up again, if the bot was not heard before."""

@@ -19,7 +19,7 @@ from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import EagerMatchPolicy, NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
-from halfcascade.processors.google_stt.protocol.text import join_text
+from halfcascade.processors.language import join_text
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.words import TurnWords
 

@@ -1,7 +1,7 @@
 """Estimates when each word of a segment of speech is heard, from the audio and the text alone.
 
-Chirp 3 HD gives no word times. What there is: the words and their expected lengths (`heard_units.py`), the audio as it
-streams in, and how fast this voice has spoken so far. Silences in the audio are matched with the places in the text
+Chirp 3 HD gives no word times. What there is: the words and their expected lengths (`language/spoken.py`), the audio as
+it streams in, and how fast this voice has spoken so far. Silences in the audio are matched with the places in the text
 where a reader pauses; between two matched places the words share the time by their lengths. While audio is still to
 come its total length is unknown, and the words after the last match are placed by the voice's measured speed.
 """
@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from halfcascade.processors.chirp_tts.audio import FRAME_SECS, SpeechLevels
-from halfcascade.processors.chirp_tts.heard.units import SpokenWord
+from halfcascade.processors.language import SpokenWord
 
 # A silence shorter than this is the closure of a consonant, not a pause.
 _MIN_PAUSE_SECS = 0.07

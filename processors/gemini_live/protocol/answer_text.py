@@ -8,8 +8,9 @@ from google.genai import types
 
 from halfcascade.processors.gemini_live.protocol.answer import Answer
 from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality
-from halfcascade.processors.gemini_live.protocol.text import DeltaJoiner, Resumer, ends_sentence, letters
+from halfcascade.processors.gemini_live.protocol.text import DeltaJoiner, Resumer, letters
 from halfcascade.processors.gemini_live.protocol.turn_events import Ended, Started, TextDelta, TurnEvent
+from halfcascade.processors.language import ends_sentence
 
 LATE_DELTA_SECS = 2.0
 """How long after its end an answer still takes late deltas.

@@ -1,35 +1,6 @@
 """Joining the deltas in which a model's text arrives."""
 
-import unicodedata
-
-# Scripts written without spaces between sentences: a segment boundary adds none. (Hangul is written with spaces.)
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR")
-_SENTENCE_ENDS = ".!?。！？…।؟"
-_CLOSERS = "\"'”’)]」』）"
-
-
-def is_unspaced(char: str) -> bool:
-    """Tell whether a character belongs to a script that puts no space between sentences.
-
-    Args:
-        char: One character.
-
-    Returns:
-        True for Chinese, Japanese, Thai and their like, and for full-width punctuation.
-    """
-    return unicodedata.name(char, "").startswith(_UNSPACED)
-
-
-def ends_sentence(text: str) -> bool:
-    """Tell whether a text ends where a sentence may end.
-
-    Args:
-        text: What came so far.
-
-    Returns:
-        True after sentence punctuation, closing quotes and brackets skipped.
-    """
-    return text.rstrip().rstrip(_CLOSERS)[-1:] in tuple(_SENTENCE_ENDS)
+from halfcascade.processors.language import needs_space
 
 
 def letters(text: str) -> str:
@@ -68,8 +39,8 @@ class DeltaJoiner:
             What to append to the answer; may be empty.
         """
         out = delta if self._last else delta.lstrip()
-        if out and self._segment_closed and not (out[0].isspace() or self._last.isspace()):
-            if not (is_unspaced(self._last) or is_unspaced(out[0])) and out[0].isalnum():
+        if out and self._segment_closed:
+            if out[0].isalnum() and needs_space(self._last, out, sentence=True):
                 out = f" {out}"
             self._segment_closed = False
         if out:
@@ -126,5 +97,4 @@ class Resumer:
 
     def _spaced(self, text: str) -> str:
         """Part a text that does not repeat the delivered one from it."""
-        glued = bool(text) and not text[0].isspace() and not self._tail.isspace()
-        return f" {text}" if glued and not (is_unspaced(self._tail) or is_unspaced(text[0])) else text
+        return f" {text}" if needs_space(self._tail, text) else text

@@ -21,8 +21,8 @@ from halfcascade.processors.google_stt.protocol.events import (
     StreamParams,
     WordsLost,
 )
-from halfcascade.processors.google_stt.protocol.text import join_text
 from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
+from halfcascade.processors.language import join_text
 
 _FIRST_BACKOFF_SECS = 0.1
 _LONGEST_BACKOFF_SECS = 4.0

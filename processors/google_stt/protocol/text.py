@@ -1,39 +1,12 @@
 """Joining recognized text: segments of one turn, and segments whose audio overlapped."""
 
-import re
-import unicodedata
+from halfcascade.processors.language import clusters, has_unspaced, normalize
 
-# Scripts written without spaces between words: Thai, Lao, Myanmar, Khmer, kana, CJK ideographs. Hangul has spaces.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff]")
-_NOT_WORD = re.compile(r"[^\w]", re.UNICODE)
 # Words (or characters, in unspaced scripts) around a seam in which the overlap is looked for. Two seconds of fast
 # speech hold about ten words and sixteen characters.
 _SEAM_UNITS = 24
 # Units that a cut in mid-word may have garbled on either side of what both segments heard alike.
 _GARBLED_UNITS = 2
-
-
-def is_unspaced(text: str) -> bool:
-    """Whether text is in a script written without spaces, judged by its last letter or sign."""
-    letters = _NOT_WORD.sub("", text)
-    return bool(letters) and bool(_UNSPACED.match(letters[-1]))
-
-
-def join_text(head: str, tail: str) -> str:
-    """Join two consecutive stretches of one transcript.
-
-    Args:
-        head: What came first.
-        tail: What follows.
-
-    Returns:
-        Both, with one space between them unless the script is written without.
-    """
-    head, tail = head.rstrip(), tail.lstrip()
-    if not head or not tail:
-        return head or tail
-    unspaced = _UNSPACED.match(head[-1]) or _UNSPACED.match(tail[0])
-    return head + tail if unspaced else f"{head} {tail}"
 
 
 def merge_overlap(head: str, tail: str) -> tuple[str, str]:
@@ -82,12 +55,12 @@ def _find_anchor(left: list[str], right: list[str]) -> tuple[int, int] | None:
 
 
 def _units(text: str) -> list[str]:
-    return list(text.replace(" ", "")) if is_unspaced(text) else text.split()
+    return clusters(text) if has_unspaced(text) else text.split()
 
 
 def _text(units: list[str], model: str) -> str:
-    return ("" if is_unspaced(model) else " ").join(units)
+    return ("" if has_unspaced(model) else " ").join(units).rstrip()
 
 
 def _normalized(unit: str) -> str:
-    return _NOT_WORD.sub("", unicodedata.normalize("NFKC", unit).casefold())
+    return normalize(unit).replace(" ", "")

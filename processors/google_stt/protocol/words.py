@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from halfcascade.processors.google_stt.protocol.events import FinalText, InterimText, LikelyComplete, SpeechCovered
-from halfcascade.processors.google_stt.protocol.text import join_text, merge_overlap
+from halfcascade.processors.google_stt.protocol.text import merge_overlap
+from halfcascade.processors.language import join_text
 
 # A final that reaches this close to the end of speech covers it: voice activity detection reports speech a little
 # longer than it lasts, and no word fits into the rest.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from google.cloud import texttospeech_v1 as tts
 
-from halfcascade.processors.chirp_tts.heard.units import spoken_words
+from halfcascade.processors.language import spoken_words
 
 RATE = 24_000
 SECS_PER_UNIT = 0.12

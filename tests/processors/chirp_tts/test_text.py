@@ -127,7 +127,8 @@ def test_where_replies_are_cut(language, text, segments):
         ("ko-KR", "가까운 역 근처에 지", "가까운 역 근처에"),
         ("ko-KR", "네", None),
         ("ja-JP", "今日の東京の天", "今日の東京の"),
-        ("cmn-CN", "今天北京", None),
+        ("cmn-CN", "今天北京", "今天"),
+        ("cmn-CN", "今", None),
     ],
 )
 def test_what_is_spoken_when_time_is_up(language, text, spoken):

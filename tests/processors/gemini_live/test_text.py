@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halfcascade.processors.gemini_live.protocol.text import DeltaJoiner, Resumer, ends_sentence, letters
+from halfcascade.processors.gemini_live.protocol.text import DeltaJoiner, Resumer, letters
 
 
 @given(st.text(alphabet="ab .,안녕は。", min_size=1), st.lists(st.integers(1, 5), max_size=20))
@@ -24,6 +24,8 @@ def test_pieces_cut_anywhere_give_the_same_text(text: str, cuts: list[int]) -> N
         ("비가 와요.", "우산을 챙기세요.", "비가 와요. 우산을 챙기세요."),
         ("雨です。", "傘をどうぞ。", "雨です。傘をどうぞ。"),
         ("下雨了。", "带上伞。", "下雨了。带上伞。"),
+        ("ฝนตกค่ะ", "พกร่มด้วยนะคะ", "ฝนตกค่ะ พกร่มด้วยนะคะ"),
+        ("बारिश है।", "छाता लीजिए।", "बारिश है। छाता लीजिए।"),
     ],
 )
 def test_finished_segments_are_parted_where_the_script_parts_them(first: str, second: str, joined: str) -> None:
@@ -45,10 +47,3 @@ def test_an_answer_that_goes_on_is_kept_whole_and_parted() -> None:
     assert Resumer("Once upon a").take("time there was") == " time there was"
     assert Resumer("昔々").take("ある所に") == "ある所に"
     assert Resumer("walk").take("walking on") == "ing on"
-
-
-def test_sentence_ends() -> None:
-    assert ends_sentence('He said "yes." ')
-    assert ends_sentence("そうです。")
-    assert not ends_sentence("Once upon")
-    assert not ends_sentence("")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from halfcascade.processors.google_stt.protocol.text import is_unspaced, join_text, merge_overlap
+from halfcascade.processors.google_stt.protocol.text import merge_overlap
+from halfcascade.processors.language import join_text
 
 
 @pytest.mark.parametrize(
@@ -30,14 +31,10 @@ def test_join(head, tail, joined):
         ("tell me a", "story", ("tell me a", "story")),
         ("one hel", "hello there", ("one", "hello there")),
         ("今日はいい", "はいい天気", ("今日はいい", "天気")),
+        ("ผมชอบอากาศ", "อากาศดีมาก", ("ผมชอบอากาศ", "ดีมาก")),
+        ("मुझे मौसम", "मौसम बताइए", ("मुझे मौसम", "बताइए")),
         ("", "one", ("", "one")),
     ],
 )
 def test_merge_says_each_word_once(head, tail, kept):
     assert merge_overlap(head, tail) == kept
-
-
-def test_scripts_without_spaces():
-    assert is_unspaced("天気。")
-    assert not is_unspaced("날씨")
-    assert not is_unspaced("")

@@ -15,7 +15,7 @@ from halfcascade.emulator.minds.base import SynthesisRequest
 from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
 from halfcascade.emulator.profiles import SpeakerProfile
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate, WordTimeEstimator
-from halfcascade.processors.chirp_tts.heard.units import spoken_words
+from halfcascade.processors.language import spoken_words
 from tests.processors.chirp_tts.fake import speech
 
 SENTENCES = {

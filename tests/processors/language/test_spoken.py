@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfcascade.processors.chirp_tts.heard.units import (
+from halfcascade.processors.language.spoken import (
     CLAUSE_PAUSE,
     SENTENCE_PAUSE,
     expected_pause,
-    script_of,
     spoken_words,
     word_units,
 )
@@ -22,10 +21,13 @@ TOKENS = TOKEN_LIST.split()
     [
         ("Hello there, I have 42 apples — really!", ["Hello", "there,", "I", "have", "42", "apples —", "really!"]),
         ("안녕하세요, 저는 3개를 샀어요.", ["안녕하세요,", "저는", "3개를", "샀어요."]),
-        ("今日は晴れです。", ["今日", "は", "晴", "れです。"]),
+        ("今日は晴れです。", ["今日", "は", "晴れ", "です。"]),
         ("你好，今天很好。", ["你好，", "今天", "很好。"]),
         ("It is 50 % off", ["It", "is", "50", "%", "off"]),
         ("— what?", ["—", "what?"]),
+        ("iPhone15を3.5万円で買った。", ["iPhone15", "を", "3.5", "万", "円", "で", "買っ", "た。"]),
+        ("วันนี้ อากาศดี", ["วัน", "นี้ ", "อากาศ", "ดี"]),
+        ("मैं आपकी सहायक हूँ। ठीक?", ["मैं", "आपकी", "सहायक", "हूँ।", "ठीक?"]),
         ("", []),
     ],
 )
@@ -66,6 +68,8 @@ def test_words_cover_the_text_in_order(parts):
         ("be", "BBC"),
         ("a", "straße"),
         ("да", "здравствуйте"),
+        ("है", "नमस्कार"),
+        ("ครับ", "สวัสดีครับ"),
     ],
 )
 def test_longer_words_take_longer(shorter, longer):
@@ -84,16 +88,12 @@ def test_numbers_are_read_in_the_language_of_the_voice():
         ("so,", CLAUSE_PAUSE),
         ('so."', SENTENCE_PAUSE),
         ("そう。", SENTENCE_PAUSE),
+        ("हूँ।", SENTENCE_PAUSE),
+        ("اليوم؟", SENTENCE_PAUSE),
+        ("مرحبا،", CLAUSE_PAUSE),
         ("so (he said)", 0.0),
         ("", 0.0),
     ],
 )
 def test_pauses_follow_the_last_mark(text, pause):
     assert expected_pause(text) == pause
-
-
-@pytest.mark.parametrize(
-    ("text", "script"), [("Hello", "latin"), ("안녕 hello", "ko"), ("今日は", "ja"), ("今天", "zh"), ("42", "latin")]
-)
-def test_script(text, script):
-    assert script_of(text) == script
