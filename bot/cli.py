@@ -69,6 +69,8 @@ _EchoCancel = Annotated[
         "--echo-cancel/--no-echo-cancel", help="Cancel the bot's voice in the microphone.", show_default="echo-cancel"
     ),
 ]
+_Budget = Annotated[float | None, _option("US dollars the talk may cost; it ends politely when they are spent.")]
+_Prices = Annotated[Path | None, _option("A table of prices of your own (TOML), before the one that comes with it.")]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines too.")]
 
 
@@ -102,6 +104,12 @@ def talk(  # noqa: PLR0917 a command's options
     output_device: _OutputDevice = None,
     processor: _Processor = None,
     echo_cancel: _EchoCancel = None,
+    budget: Annotated[
+        float | None, _option("US dollars the talk may cost; it ends politely when they are spent.")
+    ] = None,
+    prices: Annotated[
+        Path | None, _option("A table of prices of your own (TOML), over the one that comes with it.")
+    ] = None,
     verbose: _Verbose = False,
 ) -> None:
     """Talk over the local microphone and loudspeaker."""
@@ -116,6 +124,8 @@ def talk(  # noqa: PLR0917 a command's options
         "output_device": output_device,
         "processors": processor or None,
         "echo_cancel": echo_cancel,
+        "budget": budget,
+        "prices": prices,
     }
     raise typer.Exit(_converse(chosen, verbose=verbose))
 

@@ -9,6 +9,7 @@ from loguru import logger
 
 from halfcascade.bot.conversation import Conversation
 from halfcascade.bot.logs import LOG_FILE, set_up_logs
+from halfcascade.bot.money import Models, Tariff, in_words, load_tariff
 from halfcascade.bot.outcome import Outcome, ending_on_signals
 from halfcascade.bot.session.events import EventType
 from halfcascade.bot.session.redaction import Redactor
@@ -45,6 +46,7 @@ def run_conversation(
 
 async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose: bool, mirror: bool, mind: str) -> int:
     redactor = Redactor.from_environment()
+    tariff = load_tariff(Models(settings.stt_model, settings.model, settings.voice_name), settings.prices)
     outcome = Outcome()
     with ending_on_signals(outcome):
         with terminal.working("Starting"):
@@ -53,7 +55,9 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             session = Session(wanted, redactor)
             folder = session.folder
             set_up_logs(folder, redactor, verbose=verbose)
+            session.metrics.tariff = tariff
             session.start(_title(settings))
+        _tell_budget(settings, tariff, terminal)
         if folder != wanted:
             terminal.say(f"{wanted} holds an earlier session, so this one goes to {folder}.", "yellow")
         try:
@@ -69,8 +73,16 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             await session.close(outcome.reason)
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
+    if cost := in_words(session.metrics.bill(), tariff, emulated=session.metrics.emulated):
+        terminal.say(cost, "dim")
     terminal.say(f"Session folder: {folder}")
     return outcome.exit_code
+
+
+def _tell_budget(settings: Settings, tariff: Tariff, terminal: Terminal) -> None:
+    if settings.budget and tariff.without_price:
+        unknown = ", ".join(tariff.without_price)
+        terminal.say(f"The budget cannot count what has no price: {unknown}. Add it with --prices FILE.", "yellow")
 
 
 def _title(settings: Settings) -> dict[str, Any]:

@@ -194,12 +194,14 @@ def _parse(path: Path) -> tuple[tuple[Price, ...], str]:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigurationError(f"The price file {path} cannot be read ({error.strerror}): name another one.") from error
+        raise ConfigurationError(
+            f"The price file {path} cannot be read ({error.strerror}): name another one."
+        ) from error
     except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())[:120]
         raise ConfigurationError(f"The price file {path} is not valid TOML ({why}): see {PRICES_FILE}.") from error
     if str(data.get("currency", "USD")) != "USD":
-        raise ConfigurationError(f"The price file {path} is not in US dollars: write currency = \"USD\", or leave it out.")
+        raise ConfigurationError(f"The price file {path} is not in US dollars: give currency as USD, or leave it out.")
     rows = data.get("price", [])
     if not isinstance(rows, list):
         raise ConfigurationError(f"The price file {path} has no list of prices: begin each with [[price]].")
@@ -234,30 +236,23 @@ def dollars(usd: float) -> str:
     return f"${usd:.2f}" if abs(usd) >= 1 or not usd else f"${usd:.3f}"
 
 
-class Budget:
-    """Watches what a talk has cost; says once when most of it is spent, and once when all is.
+def in_words(bill: Bill, tariff: Tariff, *, emulated: bool = False) -> str:
+    """Tell a bill to a person.
 
     Args:
-        usd: What may be spent.
+        bill: Of a whole talk.
+        tariff: What it was made with.
+        emulated: Whether nothing was billed, because the servers were not Google's.
+
+    Returns:
+        One line; empty if nothing was used.
     """
-
-    WARN_AT = 0.8
-
-    def __init__(self, usd: float):
-        self.usd = usd
-        self._told = 0
-
-    def spent(self, usd: float) -> str | None:
-        """Take note of the sum so far.
-
-        Args:
-            usd: Of the whole talk, in US dollars.
-
-        Returns:
-            ``warning`` or ``spent`` when it is reached for the first time, else None.
-        """
-        level = 2 if usd >= self.usd else 1 if usd >= self.WARN_AT * self.usd else 0
-        if level <= self._told:
-            return None
-        self._told = level
-        return "spent" if level == 2 else "warning"
+    if not bill.items:
+        return ""
+    verb = "would have cost" if emulated else "cost about"
+    line = f"This talk {verb} {dollars(bill.usd)} at Google's list prices of {tariff.as_of}"
+    if bill.discarded_usd:
+        line += f", {dollars(bill.discarded_usd)} of it for audio that the model generated and nobody hears"
+    if bill.unknown:
+        line += f"; not counted, because no price is known: {', '.join(_NAMES[meter] for meter in bill.unknown)}"
+    return f"{line}."

@@ -6,6 +6,7 @@ whoever holds the talk, so that many may be held in one process.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -15,16 +16,22 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnu
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
+from halfcascade.bot.budget import BUDGET_FAREWELLS, BUDGET_SPENT, BudgetGuard
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, BotPipeline, Tool, build_pipeline
 from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
+from halfcascade.processors.gemini_live.fillers import in_language
 from halfcascade.processors.playout import Playout
 
 if TYPE_CHECKING:
     from pipecat.observers.base_observer import BaseObserver
 
+# A reply that is being spoken when the budget is spent may be finished for so long.
+_FAREWELL_SECS = 30.0
+# Reasons for which what is queued is still spoken.
+_IN_ORDER = ("finished", BUDGET_SPENT)
 # Ending in order flushes what is queued; a service that hangs shall not keep a person waiting longer than this.
 _END_SECS = 15.0
 
@@ -89,6 +96,9 @@ class Talk:
             idle_timeout_secs=None,
         )
         hub.listen(self._on_event)
+        if settings.budget:
+            guard = BudgetGuard(settings.budget, hub, lambda: self._start(self._say_farewell(guard)))
+            hub.listen(guard.on_event)
         self.worker.add_event_handler("on_pipeline_started", self._on_started)
         self.worker.add_event_handler("on_setup_timeout", self._on_timeout)
         self.worker.add_event_handler("on_pipeline_timeout", self._on_timeout)
@@ -116,7 +126,7 @@ class Talk:
             self._outcome.fail("The pipeline ended by itself; the log tells more.")
 
     async def _end(self, talking: asyncio.Task[None]) -> None:
-        if self._outcome.reason == "finished":
+        if self._outcome.reason in _IN_ORDER:
             await self.worker.stop_when_done()
         else:
             await self.worker.cancel(reason=self._outcome.reason)
@@ -140,6 +150,13 @@ class Talk:
 
     async def _on_timeout(self, worker: PipelineWorker, *frame: Frame) -> None:
         self._outcome.fail("The pipeline did not start in time: is the network slow, or a server not answering?")
+
+    async def _say_farewell(self, guard: BudgetGuard) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECS):
+                await guard.quiet.wait()
+        await self.worker.queue_frame(TTSSpeakFrame(in_language(BUDGET_FAREWELLS, self._settings.language)))
+        self._outcome.end(BUDGET_SPENT)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from halfcascade.bot.money import dollars
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
 from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
@@ -115,6 +116,10 @@ class Terminal:
             self._interim = event.fields["text"]
         elif event.type in (EventType.FINAL, EventType.TURN_SENT, EventType.BACKCHANNEL):
             self._interim = ""
+        elif event.type == EventType.BUDGET:
+            spent, budget = dollars(event.fields["usd"]), dollars(event.fields["budget_usd"])
+            what = "The budget is spent" if event.fields["state"] == "spent" else "Most of the budget is spent"
+            self.say(f"{what}: {spent} of {budget}.", "yellow")
         self._print_settled()
         if self._live:
             changing = list(self._changing())
@@ -163,7 +168,8 @@ class Terminal:
             self._timed.add(turn.number)
             stages = turn.stages_ms()
             told = ", ".join(f"{name} {stages[key] / 1000:.2f}" for key, name in _STAGE_NAMES.items() if key in stages)
-            self.say(f"{_OTHER}{told} s after your last word", "dim")
+            cost = f"; {dollars(usd)} so far" if self._session and (usd := self._session.metrics.bill().usd) else ""
+            self.say(f"{_OTHER}{told} s after your last word{cost}", "dim")
 
     def _changing(self) -> Iterator[Text]:
         if not self._session:

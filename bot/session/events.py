@@ -68,6 +68,8 @@ class EventType(StrEnum):
     """``kind`` (``stt``, ``llm``, ``tts``) and what it used."""
     SERVICE_LATENCY = "service_latency"
     """``kind``, ``source``, ``seconds``."""
+    BUDGET = "budget"
+    """``state`` (``warning`` or ``spent``), ``usd`` so far, ``budget_usd``."""
     USER_AUDIO_FINISHED = "user_audio_finished"
     """The recorded user has said everything."""
     ERROR = "error"

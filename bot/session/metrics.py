@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from halfcascade.bot.money import Bill, Tariff
 from halfcascade.bot.session.events import Event, EventType
 
 # The stages of a turn in the order in which they are passed. Each is reported in milliseconds since the last sound of
@@ -42,8 +43,12 @@ class Turn:
         """When each stage was passed, in milliseconds since the user's last sound; negative if before it."""
         return {stage: ms for stage in STAGES if (ms := self._since_speech(stage)) is not None}
 
-    def as_dict(self) -> dict[str, Any]:
-        """The turn as JSON."""
+    def as_dict(self, tariff: Tariff) -> dict[str, Any]:
+        """The turn as JSON.
+
+        Args:
+            tariff: What things cost.
+        """
         return {
             "turn": self.number,
             "text": self.text,
@@ -53,6 +58,7 @@ class Turn:
             "interrupted": self.interrupted,
             "tools": self.tools,
             "usage": _rounded(self.usage),
+            "money": tariff.bill(self.usage).as_dict(),
         }
 
     def _since_speech(self, stage: str) -> int | None:
@@ -75,9 +81,16 @@ class _Interruption:
 
 
 class Metrics:
-    """The measurements of a session as it grows, fed with events."""
+    """The measurements of a session as it grows, fed with events.
+
+    Attributes:
+        tariff: What things cost; to be set before the first event.
+        emulated: Whether the servers were not Google's, so that nothing is billed.
+    """
 
     def __init__(self) -> None:
+        self.tariff = Tariff()
+        self.emulated = False
         self.turns: list[Turn] = []
         self.errors = 0
         self._interruptions: list[_Interruption] = []
@@ -106,12 +119,16 @@ class Metrics:
         handler(self, event.t, event.fields)
         return True
 
+    def bill(self) -> Bill:
+        """What all of it has cost so far."""
+        return self.tariff.bill(self._usage)
+
     def as_dict(self) -> dict[str, Any]:
         """All measurements as JSON."""
         latencies = [turn.latency_ms for turn in self.turns if turn.latency_ms is not None]
         return {
             "duration_secs": round(self._duration, 3),
-            "turns": [turn.as_dict() for turn in self.turns],
+            "turns": [turn.as_dict(self.tariff) for turn in self.turns],
             "latency_ms": summary(latencies),
             "stages_ms": {
                 stage: summary([ms for turn in self.turns if (ms := turn.stages_ms().get(stage)) is not None])
@@ -119,8 +136,17 @@ class Metrics:
             },
             "interruptions": [interruption.as_dict() for interruption in self._interruptions],
             "usage": _rounded(self._usage),
+            "money": {
+                "currency": "USD",
+                "prices_of": self.tariff.as_of,
+                "emulated": self.emulated,
+                **self.bill().as_dict(),
+            },
             "errors": self.errors,
         }
+
+    def _on_backend(self, t: float, fields: dict[str, Any]) -> None:
+        self.emulated = fields["backend"] == "emulator"
 
     def _on_user_started(self, t: float, fields: dict[str, Any]) -> None:
         self._speech_began = fields.get("speech_at", t)
@@ -229,6 +255,7 @@ def _rounded(usage: Counter[str]) -> dict[str, float]:
 
 
 _HANDLERS: Mapping[EventType, Callable[[Metrics, float, dict[str, Any]], None]] = {
+    EventType.BACKEND: Metrics._on_backend,
     EventType.USER_STARTED: Metrics._on_user_started,
     EventType.USER_STOPPED: Metrics._on_user_stopped,
     EventType.FINAL: Metrics._on_final,

@@ -133,6 +133,30 @@ async def test_metrics_split_the_latency_and_count_what_was_used(talk):
     assert metrics["errors"] == 0
 
 
+async def test_what_it_cost_is_told_by_turn_and_in_all(talk):
+    money = talk.metrics["money"]
+    assert money["usd"] > 0 and money["unknown"] == [] and not money["emulated"]
+    assert 0 < money["discarded_audio_usd"] < money["usd"]
+    turns = [turn["money"]["usd"] for turn in talk.metrics["turns"]]
+    assert all(usd > 0 for usd in turns)
+    assert sum(turns) <= money["usd"] + 1e-5
+    assert "so far" in talk.output
+    assert "that the model generated and nobody hears" in talk.output
+
+
+@pytest.mark.slow
+async def test_a_budget_ends_the_talk_aloud(tmp_path_factory):
+    home = tmp_path_factory.mktemp("budget")
+    user_audio(home / "user.wav", *PARTS, tail=60.0)
+    async with GoogleEmulator(scenario=SCENARIO) as google:
+        run = await run_bot(home, "--backend", "google", "--user-audio", "user.wav", "--budget", "0.004", **google.env)
+    assert run.code == 0, run.output
+    assert [event["state"] for event in run.of_type("budget")][-1] == "spent"
+    assert run.events[-1]["reason"] == "budget spent"
+    heard = "".join(event["text"] for event in run.of_type("heard"))
+    assert heard.rstrip().endswith("Thank you for talking with me.")
+
+
 WRONG = {
     # Name of the case: settings, environment, words of the error.
     "key": ({}, {"GOOGLE_API_KEY": "wrong-key-1"}, "refused"),
