@@ -13,18 +13,6 @@ WARN_AT = 0.8
 BUDGET_SPENT = "budget spent"
 """Why a talk ended whose budget was spent."""
 
-BUDGET_FAREWELLS = {
-    "en": "The budget for this talk is spent, so I have to say goodbye now. Thank you for talking with me.",
-    "ko": "이번 대화에 정해 둔 예산을 다 써서 여기서 마쳐야 해요. 이야기 나눠 주셔서 고마워요.",
-    "ja": "この会話の予算を使い切りましたので、ここで終わります。お話しできてよかったです。",
-    "zh": "这次对话的预算已经用完了，我得说再见了。谢谢您和我聊天。",
-    "de": "Das Budget für dieses Gespräch ist aufgebraucht, deshalb muss ich mich verabschieden. Danke Ihnen.",
-    "es": "El presupuesto de esta conversación se ha agotado, así que tengo que despedirme. Gracias.",
-    "fr": "Le budget de cette conversation est épuisé, je dois donc vous dire au revoir. Merci pour cet échange.",
-}
-"""Spoken at the end of a talk whose budget is spent, by language."""
-
-
 _BUSY = (EventType.TURN_SENT, EventType.REPLY_STARTED, EventType.SPEAKING_STARTED)
 _QUIET = (EventType.SPEAKING_STOPPED, EventType.INTERRUPTED)
 

@@ -212,7 +212,8 @@ def _row(row: Any, path: Path, number: int) -> Price:
     where = f"Row {number} of the price file {path}"
     if not isinstance(row, dict) or row.get("meter") not in METERS:
         raise ConfigurationError(f"{where} has no known meter: use one of {', '.join(METERS)}.")
-    usd, per = row.get("usd"), row.get("per", 1)
+    usd: Any = row.get("usd")
+    per: Any = row.get("per", 1)
     if not _is_amount(usd) or not _is_amount(per) or per == 0:
         raise ConfigurationError(f"{where} has no price: give usd and per as numbers that are not negative.")
     return Price(row["meter"], str(row.get("model", "*")), float(usd), float(per))

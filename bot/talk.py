@@ -16,13 +16,13 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnu
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
-from halfcascade.bot.budget import BUDGET_FAREWELLS, BUDGET_SPENT, BudgetGuard
+from halfcascade.bot.budget import BUDGET_SPENT, BudgetGuard
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, BotPipeline, Tool, build_pipeline
 from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
-from halfcascade.processors.gemini_live.fillers import in_language
+from halfcascade.processors.language import phrases
 from halfcascade.processors.playout import Playout
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Talk:
         with suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL_SECS):
                 await guard.quiet.wait()
-        await self.worker.queue_frame(TTSSpeakFrame(in_language(BUDGET_FAREWELLS, self._settings.language)))
+        await self.worker.queue_frame(TTSSpeakFrame(phrases(self._settings.language).budget_spent))
         self._outcome.end(BUDGET_SPENT)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

@@ -34,7 +34,7 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "backchannel_sounds",
             }
         ),
-        "phrases": frozenset({"fillers", "apology", "listening", "openers", "shown"}),
+        "phrases": frozenset({"fillers", "apology", "budget_spent", "listening", "openers", "shown"}),
     }
 )
 
@@ -83,6 +83,7 @@ class Phrases:
         listening: A listener's sounds.
         openers: While an answer is on its way.
         shown: In place of what can only be looked at.
+        budget_spent: When a talk ends because it may cost no more.
     """
 
     fillers: tuple[str, ...] = ()
@@ -90,6 +91,7 @@ class Phrases:
     listening: tuple[str, ...] = ()
     openers: Openers = field(default_factory=Openers)
     shown: Shown = field(default_factory=Shown)
+    budget_spent: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,11 +185,16 @@ def phrases(locale: str) -> Phrases:
         locale: BCP 47 tag.
 
     Returns:
-        The language's phrases; English ones stand in for fillers and the apology of a language that has none.
+        The language's phrases; English ones stand in for what a language must say and has no words for.
     """
     own, default = language(locale).phrases, language(_DEFAULT).phrases
     return Phrases(
-        own.fillers or default.fillers, own.apology or default.apology, own.listening, own.openers, own.shown
+        own.fillers or default.fillers,
+        own.apology or default.apology,
+        own.listening,
+        own.openers,
+        own.shown,
+        own.budget_spent or default.budget_spent,
     )
 
 
@@ -259,6 +266,7 @@ def _parse_phrases(table: dict[str, Any]) -> Phrases:
         _strings(table, "listening"),
         Openers(**{key: _strings(openers, key) for key in openers}),
         Shown(**{key: str(text) for key, text in shown.items()}),
+        str(table.get("budget_spent", "")),
     )
 
 
