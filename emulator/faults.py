@@ -17,7 +17,7 @@ from typing import Literal
 
 from halfcascade.emulator.live.faults import LiveFaults
 
-Api = Literal["speech", "tts", "live"]
+Api = Literal["speech", "tts", "live", "generate"]
 FaultKind = Literal["drop", "error", "stall", "mute"]
 
 

@@ -63,6 +63,8 @@ class ThinkerProfile:
         speech_chars_per_second: Characters that one second of the model's own speech says.
         playback_paced: Whether turnComplete waits for the imagined playback of the audio (facts/live#server-messages).
         interrupt: Seconds from a message that interrupts to ``interrupted`` (facts/live#interruption).
+        barge_in: Seconds that an interruption by the user's voice takes longer: ``interrupted`` comes 340 to 394 ms
+            after its onset (facts/live#interruption).
         interrupt_end: Seconds from there to the interrupted turn's turnComplete (facts/live#interruption).
     """
 
@@ -76,6 +78,7 @@ class ThinkerProfile:
     speech_chars_per_second: float = 15.0
     playback_paced: bool = False
     interrupt: float = 0.0
+    barge_in: float = 0.0
     interrupt_end: float = 0.0
 
 

@@ -13,8 +13,9 @@ import grpc
 
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Fault, Faults
+from halfcascade.emulator.generate.service import GenerateService
 from halfcascade.emulator.limits import SpeechLimits, TtsLimits
-from halfcascade.emulator.live.server import LiveServer
+from halfcascade.emulator.live.service import LiveService
 from halfcascade.emulator.log import UsageLog
 from halfcascade.emulator.minds.base import Mind, MindError
 from halfcascade.emulator.minds.scripted import Scenario, create_scripted_mind, load_scenario
@@ -22,6 +23,8 @@ from halfcascade.emulator.profiles import Profile, load_profile
 from halfcascade.emulator.speech.server import SpeechService
 from halfcascade.emulator.tls import LoopbackCertificate
 from halfcascade.emulator.tts.server import TextToSpeechService
+from halfcascade.emulator.web.app import App
+from halfcascade.emulator.web.server import WebServer
 
 HOST = "127.0.0.1"
 PLACEHOLDER_KEY = "emulator"
@@ -88,7 +91,7 @@ class GoogleEmulator:
         self._tts_limits = (tts_limits or TtsLimits()).scaled(clock_scale)
         self._clock_scale = clock_scale
         self._servers: list[grpc.aio.Server] = []
-        self._live: LiveServer | None = None
+        self._web: WebServer | None = None
         self._certificate: LoopbackCertificate | None = None
 
     async def __aenter__(self) -> "GoogleEmulator":
@@ -119,9 +122,9 @@ class GoogleEmulator:
 
     async def stop(self) -> None:
         """End all calls, close the ports, release the mind, delete the certificate."""
-        if self._live is not None:
-            await self._live.stop()
-            self._live = None
+        if self._web is not None:
+            await self._web.stop()
+            self._web = None
         servers, self._servers = self._servers, []
         await asyncio.gather(*(server.stop(None) for server in servers))
         if self.mind is not None:
@@ -147,18 +150,20 @@ class GoogleEmulator:
         tts = TextToSpeechService(mind.speaker, self.profile, self._tts_limits, self.faults, self.log)
         self.ports["tts"] = await self._serve_grpc("Text-to-Speech", self._wanted["tts"], tts.handler())
         self._certificate = await asyncio.to_thread(LoopbackCertificate)
-        self._live = LiveServer(
-            mind.thinker,
+        live = LiveService(
+            mind,
             self.profile,
-            ssl_context=self._certificate.server_context(),
-            host=HOST,
-            port=self._wanted["live"],
             faults=self.faults,
             log=self.log,
             clock_scale=self._clock_scale,
             api_key=self._api_key,
         )
-        self.ports["live"] = await self._live.start()
+        generate = GenerateService(
+            mind, self.profile, live.tokens, faults=self.faults, log=self.log, api_key=self._api_key
+        )
+        self._web = WebServer(App(generate.routes(), [live.serve]))
+        tls = self._certificate.server_context()
+        self.ports["live"] = await self._web.listen(HOST, self._wanted["live"], tls, name="Gemini Live")
         self.env = {
             "SPEECH_EMULATOR_HOST": f"{HOST}:{self.ports['speech']}",
             "TEXTTOSPEECH_EMULATOR_HOST": f"{HOST}:{self.ports['tts']}",

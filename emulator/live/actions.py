@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from halfcascade.emulator.minds.base import Conversation
+from halfcascade.emulator.minds.base import Conversation, RecognitionRequest
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,60 @@ class StopThinking:
 
 
 @dataclass(frozen=True)
+class Listen:
+    """Begin to recognize an utterance, and feed back what is found.
+
+    Parameters:
+        stream: Number of the utterance.
+        request: How it shall be recognized.
+    """
+
+    stream: int
+    request: RecognitionRequest
+
+
+@dataclass(frozen=True)
+class Hear:
+    """Hand audio of an utterance to the listener.
+
+    Parameters:
+        stream: Its number.
+        pcm: 16-bit mono at the listener's rate.
+    """
+
+    stream: int
+    pcm: bytes
+
+
+@dataclass(frozen=True)
+class Hush:
+    """Tell the listener that an utterance is over.
+
+    Parameters:
+        stream: Its number.
+    """
+
+    stream: int
+
+
+@dataclass(frozen=True)
+class Speak:
+    """Have a piece of a reply spoken, and feed the audio back.
+
+    Parameters:
+        reply: Number of the reply.
+        text: What is said; "" = nothing more comes.
+        voice: Name of the voice.
+        language_code: Locale, or "".
+    """
+
+    reply: int
+    text: str
+    voice: str
+    language_code: str
+
+
+@dataclass(frozen=True)
 class Close:
     """Close the connection after what was sent before.
 
@@ -54,4 +108,4 @@ class Close:
     reason: str = ""
 
 
-Action = Send | Think | StopThinking | Close
+Action = Send | Think | StopThinking | Listen | Hear | Hush | Speak | Close

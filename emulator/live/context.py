@@ -1,6 +1,6 @@
 """What the parts of a connection share once it is set up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from halfcascade.emulator.live.agenda import Agenda
 from halfcascade.emulator.live.faults import FaultScript
@@ -8,6 +8,7 @@ from halfcascade.emulator.live.models import Surface
 from halfcascade.emulator.live.output import Output
 from halfcascade.emulator.live.session import Session
 from halfcascade.emulator.live.setup import SessionConfig
+from halfcascade.emulator.live.voice import Silence, Voice
 from halfcascade.emulator.profiles import ThinkerProfile
 
 
@@ -23,6 +24,7 @@ class LiveContext:
         script: Faults.
         profile: Latencies.
         surface: Which API was called.
+        voice: How the model sounds.
         touched: Whether the conversation changed since a resumption handle was given out.
     """
 
@@ -33,4 +35,5 @@ class LiveContext:
     script: FaultScript
     profile: ThinkerProfile
     surface: Surface
+    voice: Voice = field(default_factory=Silence)
     touched: bool = False

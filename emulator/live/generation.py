@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from halfcascade.emulator.live.actions import StopThinking, Think
+from halfcascade.emulator.live.actions import Speak, StopThinking, Think
 from halfcascade.emulator.live.context import LiveContext
 from halfcascade.emulator.live.errors import internal
 from halfcascade.emulator.live.faults import DropPhase, TurnPlan
 from halfcascade.emulator.live.reply import Pace, Part, Reply
 from halfcascade.emulator.live.usage import usage_metadata
-from halfcascade.emulator.minds.base import Conversation, FunctionCall, Message
+from halfcascade.emulator.minds.base import Conversation, FunctionCall
 
 # Seconds by which a transcript that was told to come too late follows turnComplete.
 _LATE = 0.05
@@ -35,6 +35,7 @@ class Turn:
         complete: Whether generationComplete was sent.
         held: A transcript kept back until after turnComplete.
         response: Tokens of the replies before this one.
+        spoken: Whether everything that was generated is spoken too.
     """
 
     plan: TurnPlan
@@ -45,6 +46,7 @@ class Turn:
     complete: bool = False
     held: Part | None = None
     response: dict[str, int] = field(default_factory=dict)
+    spoken: bool = True
 
 
 class Generation:
@@ -107,8 +109,8 @@ class Generation:
     def say(self, text: str, now: float) -> None:
         """Say something without thinking."""
         turn = self._start(self._context.script.begin_other_turn(), now)
-        self._plan_parts(turn, turn.reply.feed(text, now))
-        self._plan_end(turn, now)
+        self._say(turn, text, now)
+        self.thought_all(turn.reply.number, now)
 
     def answer_call(self, identity: str | None, name: str) -> FunctionCall | None:
         """Take a pending call because its result came.
@@ -172,11 +174,12 @@ class Generation:
             chars_per_second=profile.speech_chars_per_second,
             playback_paced=profile.playback_paced,
         )
-        return Reply(next(self._replies), pace, self._not_before)
+        say = functools.partial(self._context.voice.say, voice=config.voice, chars_per_second=pace.chars_per_second)
+        return Reply(next(self._replies), pace, self._not_before, None if self._context.voice.remote else say)
 
     def _think(self, turn: Turn) -> None:
         config = self._context.config
-        messages = [Message(message.role, list(message.parts)) for message in self._context.session.messages]
+        messages = [replace(message, parts=list(message.parts)) for message in self._context.session.messages]
         conversation = Conversation(
             messages, config.system_instruction, config.tools, config.model_name, config.language_code
         )
@@ -196,12 +199,39 @@ class Generation:
         if not turn.reply.text and config.model.thought_parts and config.audio:
             thought = {"modelTurn": {"parts": [{"text": _THOUGHT, "thought": True}]}}
             self._plan_parts(turn, [Part(max(now, turn.reply.not_before), "thought", thought)])
-        self._plan_parts(turn, turn.reply.feed(piece, now))
+        self._say(turn, piece, now)
+
+    def _say(self, turn: Turn, text: str, now: float) -> None:
+        self._plan_parts(turn, turn.reply.feed(text, now))
+        if turn.reply.say is None and turn.reply.pace.voice:
+            turn.spoken = False
+            self._speak(turn, text)
+
+    def _speak(self, turn: Turn, text: str) -> None:
+        config = self._context.config
+        self._output.do(Speak(turn.reply.number, text, config.voice, config.language_code))
 
     def thought_all(self, reply: int, now: float) -> None:
         """Note that the thinker has said everything."""
         turn = self._turn_of(reply)
+        if turn is None:
+            return
+        if turn.spoken:
+            self._plan_end(turn, now)
+        else:
+            self._speak(turn, "")
+
+    def spoken(self, reply: int, pcm: bytes, now: float) -> None:
+        """Take audio of a reply from the speaker; that of a cancelled one is ignored."""
+        turn = self._turn_of(reply)
         if turn is not None:
+            self._plan_parts(turn, turn.reply.spoken(pcm, now))
+
+    def spoken_all(self, reply: int, now: float) -> None:
+        """Note that the speaker has spoken everything."""
+        turn = self._turn_of(reply)
+        if turn is not None and not turn.spoken:
+            turn.spoken = True
             self._plan_end(turn, now)
 
     def thought_failed(self, reply: int) -> None:
@@ -332,15 +362,21 @@ class Generation:
 
     # Interruptions
 
-    def interrupt(self, now: float) -> None:
-        """Stop the turn under way. What is due until the interruption takes effect is still sent."""
+    def interrupt(self, now: float, *, by_voice: bool = False) -> None:
+        """Stop the turn under way. What is due until the interruption takes effect is still sent.
+
+        Args:
+            now: Clock reading.
+            by_voice: Whether somebody began to speak, which takes longer to be noticed than a message.
+        """
         turn = self._turn
         if turn is None or self._interrupting:
             return
         self._interrupting = True
         self._output.do(StopThinking(turn.reply.number))
         # A turn that was just begun is not interrupted before the one before it has ended.
-        at = max(now + self._context.profile.interrupt, self._not_before)
+        profile = self._context.profile
+        at = max(now + profile.interrupt + (profile.barge_in if by_voice else 0.0), self._not_before)
         self._agenda.add(at, functools.partial(self._interrupted, turn))
 
     def _interrupted(self, turn: Turn, now: float) -> None:

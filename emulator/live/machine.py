@@ -7,6 +7,7 @@ share.
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -21,9 +22,12 @@ from halfcascade.emulator.live.output import Output
 from halfcascade.emulator.live.schema import normalize
 from halfcascade.emulator.live.session import Session, SessionStore
 from halfcascade.emulator.live.setup import parse_setup
+from halfcascade.emulator.live.tokens import Token
 from halfcascade.emulator.live.turns import Turns
-from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.live.voice import Silence, Voice
+from halfcascade.emulator.minds.base import FunctionCall, Hypothesis, SpeechActivity
 from halfcascade.emulator.profiles import ThinkerProfile
+from halfcascade.emulator.web.versions import Version, find_version
 
 _KINDS = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpdate")
 
@@ -67,6 +71,8 @@ class LiveMachine:
         surface: Surface = "developer",
         version: str = "v1beta",
         limits: Limits | None = None,
+        voice: Voice | None = None,
+        token: Token | None = None,
     ) -> None:
         """Wait for a client's setup.
 
@@ -77,7 +83,18 @@ class LiveMachine:
             surface: Which API was called.
             version: API version of the path.
             limits: How long things last.
+            voice: How the model sounds; None = silent.
+            token: Ephemeral token that the client came with.
+
+        Raises:
+            ValueError: If there is no such version.
         """
+        row = find_version("vertex" if surface == "vertex" else "gemini", version)
+        if row is None:
+            raise ValueError(f"{version!r} is no version of the Live API")
+        self._row: Version = row
+        self._voice = voice or Silence()
+        self._token = token
         self._store = store
         self._profile = profile
         self._script = script or FaultScript()
@@ -110,6 +127,11 @@ class LiveMachine:
         """Bytes of realtime audio that the client sent."""
         return self._turns.audio_bytes if self._turns else 0
 
+    @property
+    def video_frames(self) -> int:
+        """Images and video frames that the client sent."""
+        return self._turns.video_frames if self._turns else 0
+
     def take_actions(self) -> list[Action]:
         """Take what is to be done now, in order."""
         return self._output.take()
@@ -134,6 +156,22 @@ class LiveMachine:
     def thought_failed(self, reply: int, now: float) -> None:
         """Note that the thinker broke: the connection closes as the service does on its own faults."""
         self._step(now, lambda: self._live_turns.generation.thought_failed(reply))
+
+    def spoken(self, reply: int, pcm: bytes, now: float) -> None:
+        """Take audio of a reply from the speaker; that of a cancelled reply is ignored."""
+        self._step(now, lambda: self._live_turns.generation.spoken(reply, pcm, now))
+
+    def spoken_all(self, reply: int, now: float) -> None:
+        """Note that the speaker has spoken all of a reply."""
+        self._step(now, lambda: self._live_turns.generation.spoken_all(reply, now))
+
+    def heard(self, stream: int, event: Hypothesis | SpeechActivity, now: float) -> None:
+        """Take what the listener found in an utterance of the user."""
+        self._step(now, lambda: self._live_turns.ears.heard(stream, event, now))
+
+    def heard_all(self, stream: int, now: float) -> None:
+        """Note that the listener is through with an utterance."""
+        self._step(now, lambda: self._live_turns.ears.heard_all(stream, now))
 
     def advance(self, now: float) -> None:
         """Do what is due."""
@@ -190,11 +228,7 @@ class LiveMachine:
             self._early.append((kind, body))
 
     def _parse(self, data: str | bytes) -> tuple[str, dict[str, Any]]:
-        try:
-            parsed = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise invalid("Invalid JSON payload received.") from error
-        message = normalize(parsed, self._version, self._surface)
+        message = normalize(_loads(data), self._row)
         kinds = [kind for kind in _KINDS if kind in message]
         if len(kinds) > 1:
             raise invalid(f"Invalid value (oneof), oneof field 'message_type' is already set. Cannot set '{kinds[1]}'")
@@ -203,7 +237,12 @@ class LiveMachine:
         return kinds[0], message[kinds[0]]
 
     def _setup(self, body: dict[str, Any], now: float) -> None:
+        if self._token is not None:
+            # The token's fields are written as the client's are, and checked like them.
+            body = normalize({"setup": self._token.constrain(body)}, self._row)["setup"]
         config = parse_setup(body, self._surface, self._version)
+        if self._token is not None and (refusal := self._token.admit(resuming=bool(config.handle), now=now)):
+            raise refusal
         if refusal := self._script.refuse_setup(resuming=bool(config.handle)):
             raise refusal
         if config.handle:
@@ -214,7 +253,14 @@ class LiveMachine:
             self.session = self._store.create(config, now)
         self._output.packs = config.model.packs_fields
         self._context = LiveContext(
-            config, self.session, self._output, self._agenda, self._script, self._profile, self._surface
+            config,
+            self.session,
+            self._output,
+            self._agenda,
+            self._script,
+            self._profile,
+            self._surface,
+            self._voice,
         )
         self._turns = Turns(self._context, self._go_away)
         self._agenda.add(now + self._profile.setup, self._setup_complete)
@@ -240,6 +286,8 @@ class LiveMachine:
         self._agenda.add(
             max(now, session.started + lasts), lambda at: self._end_session(session, compressed=compressed)
         )
+        if self._token is not None:
+            self._agenda.add(max(now, self._token.expires), lambda _: self._end_token())
         for fault in self._script.begin_connection():
             self._agenda.add(now + (fault.at or 0.0), functools.partial(self._go_away, fault))
 
@@ -249,6 +297,10 @@ class LiveMachine:
         session.over = not compressed
         session.started = float("inf")
         raise deadline()
+
+    @staticmethod
+    def _end_token() -> None:
+        raise Refusal(1008, "Token has expired.")
 
     def _go_away(self, announcement: GoAway, now: float) -> None:
         self._output.send({"goAway": {"timeLeft": f"{announcement.time_left:g}s"}})
@@ -282,3 +334,27 @@ class LiveMachine:
             update["lastConsumedClientMessageIndex"] = str(self._messages)
         self._announced_resumable = resumable
         self._output.send({"sessionResumptionUpdate": update})
+
+
+# Half of a pair: no text of any protocol buffer may hold one, and it cannot be sent back either.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _loads(data: str | bytes) -> Any:
+    """Read JSON as strictly as the service does.
+
+    Raises:
+        Refusal: 1007, if it is none, or holds NaN or half a surrogate pair.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        parsed = json.loads(text, parse_constant=_refuse_constant)
+        if _SURROGATE.search(text):
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise invalid("Invalid JSON payload received.") from error
+    return parsed
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -31,6 +31,9 @@ class LiveModel:
             order (facts/live#interruption, 2.5).
         packs_fields: Whether transcript and audio that are due together share a message, and empty frames come between
             (facts/live#server-messages).
+        media_chunks: Whether the old ``mediaChunks`` are heard; newer models ignore them (facts/live#models).
+        interim_input: Whether ``interimInputTranscription`` is sent while the user speaks.
+        transcribes_only: Whether it never answers, only writes down what is said.
         thoughts: Tokens it thinks before a reply, billed apart (facts/live#server-messages).
         input_tokens: Context window.
         output_tokens: Longest reply.
@@ -52,6 +55,9 @@ class LiveModel:
     role_required: bool = True
     client_content_interrupts: bool = True
     packs_fields: bool = False
+    media_chunks: bool = True
+    interim_input: bool = False
+    transcribes_only: bool = False
     thoughts: int = 0
     input_tokens: int = 131_072
     output_tokens: int = 65_536
@@ -75,6 +81,8 @@ MODELS: dict[str, LiveModel] = {
             unasked_transcription=True,
             affective_dialog="close",
             packs_fields=True,
+            media_chunks=False,
+            interim_input=True,
             thoughts=48,
         ),
         LiveModel(
@@ -88,6 +96,8 @@ MODELS: dict[str, LiveModel] = {
             unasked_transcription=True,
             affective_dialog="close",
             packs_fields=True,
+            media_chunks=False,
+            interim_input=True,
             thoughts=192,
         ),
         LiveModel(
@@ -97,6 +107,14 @@ MODELS: dict[str, LiveModel] = {
             affective_dialog="refuse",
             packs_fields=True,
             thoughts=8,
+        ),
+        LiveModel(
+            "gemini-3.5-transcribe-live",
+            modalities=("TEXT",),
+            thinking="level",
+            unasked_transcription=True,
+            interim_input=True,
+            transcribes_only=True,
         ),
         LiveModel("gemini-2.5-flash-native-audio-latest", **_NATIVE_25),
         LiveModel("gemini-2.5-flash-native-audio-preview-09-2025", **_NATIVE_25),

@@ -1,14 +1,15 @@
 """One reply of the model: when which part of it goes out (facts/live#server-messages, #interruption, #transcripts)."""
 
 import base64
-import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from halfcascade.emulator.live.usage import AUDIO_TOKENS_PER_SECOND, speech_seconds, text_tokens
+from halfcascade.emulator.live.usage import AUDIO_TOKENS_PER_SECOND, text_tokens
 from halfcascade.emulator.minds.base import SPEAKER_RATE, FunctionCall, Message
 
-_CHUNK_SECONDS = 0.2
+_BYTES_PER_SECOND = 2 * SPEAKER_RATE
+_CHUNK_BYTES = _BYTES_PER_SECOND // 5
 _AUDIO_MIME = f"audio/pcm;rate={SPEAKER_RATE}"
 
 PartKind = Literal["thought", "text", "transcript", "audio"]
@@ -66,6 +67,7 @@ class Reply:
         number: Unique within the connection.
         pace: How its parts follow each other.
         not_before: When its first part may go out.
+        say: Makes the audio of a piece; None = it comes through ``spoken``.
         message: What of it is in the history: as much as was sent, never more (facts/live#interruption).
         calls: Functions it calls.
         text: What was generated so far.
@@ -78,6 +80,7 @@ class Reply:
     number: int
     pace: Pace
     not_before: float = 0.0
+    say: Callable[[str], bytes] | None = None
     message: Message = field(default_factory=lambda: Message("model"))
     calls: list[FunctionCall] = field(default_factory=list)
     text: str = ""
@@ -90,6 +93,7 @@ class Reply:
     _last_part: float = 0.0
     _playback_start: float | None = None
     _spoken_seconds: float = 0.0
+    _audio_from: float = 0.0
 
     def feed(self, piece: str, now: float) -> list[Part]:
         """Take a piece of text from the model.
@@ -115,8 +119,26 @@ class Reply:
             audio_at = max(self._audio_end, now + max(0.0, -pace.transcript_lag))
             transcript_at = audio_at + pace.transcript_lag
         parts = [self._transcript(max(transcript_at, now), piece)] if pace.transcribe else []
-        parts += self._audio(audio_at, speech_seconds(piece, pace.chars_per_second))
+        if self.say is None:
+            self._audio_from = audio_at
+        else:
+            parts += self._audio(audio_at, self.say(piece), len(self.text))
         return sorted(parts, key=lambda part: part.at)
+
+    def spoken(self, pcm: bytes, now: float) -> list[Part]:
+        """Take audio of a speaker.
+
+        Args:
+            pcm: 16-bit mono at ``SPEAKER_RATE``.
+            now: When it came.
+
+        Returns:
+            The parts that carry it.
+        """
+        at = max(now, self._audio_end, self._audio_from, self.not_before)
+        # Which words it says is not known: as many as fit into its time.
+        seconds = self._spoken_seconds + len(pcm) / _BYTES_PER_SECOND
+        return self._audio(at, pcm, min(len(self.text), round(seconds * self.pace.chars_per_second)))
 
     def end(self, now: float) -> tuple[float, float]:
         """Note that the model has generated everything.
@@ -159,17 +181,19 @@ class Reply:
             at = self._in_order(at)
         return Part(at, "transcript", {"outputTranscription": {"text": piece}}, len(self.text))
 
-    def _audio(self, at: float, seconds: float) -> list[Part]:
+    def _audio(self, at: float, pcm: bytes, covers: int) -> list[Part]:
         parts = []
         if self._playback_start is None:
             self._playback_start = at
-        self._spoken_seconds += seconds
-        while seconds > 0:
-            chunk = min(seconds, _CHUNK_SECONDS)
-            seconds -= chunk
-            content = {"modelTurn": _turn({"inlineData": {"mimeType": _AUDIO_MIME, "data": silence(chunk)}})}
-            parts.append(Part(at, "audio", content, 0 if seconds > 0 else len(self.text), chunk))
-            at += chunk / self.pace.audio_speed if self.pace.audio_speed else 0.0
+        self._spoken_seconds += len(pcm) / _BYTES_PER_SECOND
+        for start in range(0, len(pcm), _CHUNK_BYTES):
+            chunk = pcm[start : start + _CHUNK_BYTES]
+            seconds = len(chunk) / _BYTES_PER_SECOND
+            data = base64.b64encode(chunk).decode()
+            content = {"modelTurn": _turn({"inlineData": {"mimeType": _AUDIO_MIME, "data": data}})}
+            last = start + _CHUNK_BYTES >= len(pcm)
+            parts.append(Part(at, "audio", content, covers if last else 0, seconds))
+            at += seconds / self.pace.audio_speed if self.pace.audio_speed else 0.0
         self._audio_end = at
         return parts
 
@@ -180,13 +204,3 @@ class Reply:
 
 def _turn(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"parts": list(parts), "role": "model"}
-
-
-def silence(seconds: float) -> str:
-    """Give silent 16-bit mono PCM at 24 kHz, in base64."""
-    return _silence(round(seconds * SPEAKER_RATE))
-
-
-@functools.lru_cache(maxsize=4096)
-def _silence(samples: int) -> str:
-    return base64.b64encode(bytes(2 * samples)).decode()

@@ -6,12 +6,15 @@ both: it returns the message in camelCase and leaves alone what is free-form (fu
 labels).
 """
 
+import functools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from halfcascade.emulator.live.errors import Refusal, invalid
+from halfcascade.emulator.web.versions import Version
 
 
 class _Leaf:
@@ -20,6 +23,37 @@ class _Leaf:
     def __init__(self, name: str, *kinds: type) -> None:
         self.name = name
         self.kinds = kinds
+
+
+class _Number:
+    """A number, written as one or as a string."""
+
+    def __init__(self, name: str, *, whole: bool = False) -> None:
+        self.name = name
+        self.whole = whole
+
+    def read(self, value: Any) -> int | float:
+        """Read a JSON value.
+
+        Raises:
+            ValueError: If it is no number of this kind.
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError("not a number")
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError("not finite")
+        if not self.whole:
+            return number
+        exact = (
+            int(value) if isinstance(value, int) or (isinstance(value, str) and _DIGITS.fullmatch(value)) else number
+        )
+        if exact != int(exact) or not -(2**63) <= exact < 2**63:
+            raise ValueError("not a 64-bit integer")
+        return int(exact)
+
+
+_DIGITS = re.compile(r"-?\d{1,19}")
 
 
 @dataclass
@@ -47,7 +81,8 @@ _STRING = _Leaf("TYPE_STRING", str)
 _BYTES = _Leaf("TYPE_BYTES", str)
 _BOOL = _Leaf("TYPE_BOOL", bool)
 # Protocol buffers' JSON takes numbers and enums also as strings, and 64-bit integers are usually written so.
-_NUMBER = _Leaf("TYPE_DOUBLE", int, float, str)
+_NUMBER = _Number("TYPE_DOUBLE")
+_INTEGER = _Number("TYPE_INT64", whole=True)
 _ENUM = _Leaf("TYPE_ENUM", str, int)
 _STRUCT = _Map(None)
 
@@ -131,7 +166,7 @@ _TOOL = _Message(
         "mcpServers": _List(_STRUCT),
     }
 )
-_THINKING = _Message({"includeThoughts": _BOOL, "thinkingBudget": _NUMBER, "thinkingLevel": _ENUM})
+_THINKING = _Message({"includeThoughts": _BOOL, "thinkingBudget": _INTEGER, "thinkingLevel": _ENUM})
 _SPEECH = _Message({"languageCode": _STRING, "voiceConfig": _STRUCT, "multiSpeakerVoiceConfig": _STRUCT})
 _GENERATION_CONFIG = _Message(
     {
@@ -174,8 +209,8 @@ _ACTIVITY_DETECTION = _Message(
         "disabled": _BOOL,
         "startOfSpeechSensitivity": _ENUM,
         "endOfSpeechSensitivity": _ENUM,
-        "prefixPaddingMs": _NUMBER,
-        "silenceDurationMs": _NUMBER,
+        "prefixPaddingMs": _INTEGER,
+        "silenceDurationMs": _INTEGER,
     }
 )
 _SETUP_FIELDS: dict[str, Any] = {
@@ -193,7 +228,7 @@ _SETUP_FIELDS: dict[str, Any] = {
     ),
     "sessionResumption": _Message({"handle": _STRING, "transparent": _BOOL}),
     "contextWindowCompression": _Message(
-        {"triggerTokens": _NUMBER, "slidingWindow": _Message({"targetTokens": _NUMBER})}
+        {"triggerTokens": _INTEGER, "slidingWindow": _Message({"targetTokens": _INTEGER})}
     ),
     "inputAudioTranscription": _TRANSCRIPTION,
     "outputAudioTranscription": _TRANSCRIPTION,
@@ -230,27 +265,28 @@ def _client_message(**extra_setup: Any) -> _Message:
 
 _HISTORY = _Message({"initialHistoryInClientContent": _BOOL})
 _PROACTIVITY = _Message({"proactiveAudio": _BOOL})
-# historyConfig is the Developer API's (facts/live#client-messages), proactivity v1alpha's alone there
-# (facts/live#models), contextUpdate Vertex's.
-_BY_VERSION = {
-    "v1beta": _client_message(historyConfig=_HISTORY),
-    "v1alpha": _client_message(historyConfig=_HISTORY, proactivity=_PROACTIVITY),
-}
-_VERTEX = _Message(
-    {
-        **_client_message(proactivity=_PROACTIVITY, explicitVadSignal=_BOOL).fields,
-        "contextUpdate": _CONTEXT_UPDATE,
-    }
-)
 
 
-def normalize(message: Any, version: str, surface: str) -> dict[str, Any]:
+@functools.cache
+def _message_of(version: Version) -> _Message:
+    extra: dict[str, Any] = {}
+    if version.history_config:
+        extra["historyConfig"] = _HISTORY
+    if version.proactivity:
+        extra["proactivity"] = _PROACTIVITY
+    if version.service != "vertex":
+        return _client_message(**extra)
+    # contextUpdate is Vertex's alone.
+    message = _client_message(**extra, explicitVadSignal=_BOOL)
+    return _Message({**message.fields, "contextUpdate": _CONTEXT_UPDATE})
+
+
+def normalize(message: Any, version: Version) -> dict[str, Any]:
     """Check a client message and rewrite its names.
 
     Args:
         message: Parsed JSON.
-        version: API version of the path, such as ``v1beta``.
-        surface: ``developer`` or ``vertex``.
+        version: API and version of the path.
 
     Returns:
         The message with camelCase names and without nulls.
@@ -258,9 +294,45 @@ def normalize(message: Any, version: str, surface: str) -> dict[str, Any]:
     Raises:
         Refusal: 1007, if it holds unknown names or values of the wrong kind.
     """
-    kind = _VERTEX if surface == "vertex" else _BY_VERSION.get(version, _BY_VERSION["v1beta"])
-    checked: dict[str, Any] = _check(message, kind, "")
+    checked: dict[str, Any] = _check(message, _message_of(version), "")
     return checked
+
+
+_GENERATE = _Message(
+    {
+        "model": _STRING,
+        "contents": _List(_CONTENT),
+        "systemInstruction": _CONTENT,
+        "tools": _List(_TOOL),
+        "toolConfig": _STRUCT,
+        "safetySettings": _List(_STRUCT),
+        "generationConfig": _STRUCT,
+        "cachedContent": _STRING,
+        "labels": _STRUCT,
+        **dict.fromkeys(("serviceTier", "store", "modelArmorConfig"), None),
+    }
+)
+
+
+def check_request(body: Any) -> dict[str, Any]:
+    """Check a ``generateContent`` request and rewrite its names; ``generationConfig`` is left as it is.
+
+    Args:
+        body: Parsed JSON.
+
+    Returns:
+        The request with camelCase names and without nulls.
+
+    Raises:
+        Refusal: If it holds unknown names or values of the wrong kind.
+    """
+    checked: dict[str, Any] = _check(body, _GENERATE, "")
+    return checked
+
+
+def text_of(content: dict[str, Any]) -> str:
+    """Join the text parts of a content, one paragraph each (genai types: LiveClientSetup.system_instruction)."""
+    return "\n".join(part["text"] for part in content.get("parts", []) if part.get("text"))
 
 
 def _check(value: Any, kind: Any, path: str) -> Any:
@@ -275,6 +347,11 @@ def _check(value: Any, kind: Any, path: str) -> Any:
             if not isinstance(value, dict):
                 raise _wrong(path, value)
             return {key: _check(item, kind.value, f"{path}.{key}") for key, item in value.items()}
+        case _Number():
+            try:
+                return kind.read(value)
+            except (ValueError, OverflowError):
+                raise invalid(f"Invalid value at '{path}' ({kind.name}), {_shown(value)}") from None
         case _Leaf():
             # bool is an int to Python, not to protocol buffers.
             if not isinstance(value, kind.kinds) or (isinstance(value, bool) and bool not in kind.kinds):

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 from halfcascade.emulator.live.errors import Refusal, invalid
 from halfcascade.emulator.live.setup import Compression, SessionConfig
-from halfcascade.emulator.live.usage import message_tokens
+from halfcascade.emulator.live.usage import AUDIO_TOKENS_PER_SECOND, PICTURE_TOKENS, message_tokens
 from halfcascade.emulator.minds.base import Message
 
 HANDLE_LIFETIME = 2 * 3600.0
 """Seconds that a handle is good for after its session's connection ended (facts/live#lifetime)."""
+
+# What is kept of sessions whose connection has ended, and of one session's handles: months of use must not fill memory.
+_MOST_SESSIONS = 2_000
+_MOST_HANDLES = 100
 
 # Named in public code as what a dead or unknown handle gives.
 _UNKNOWN_HANDLE = "Invalid session handle"
@@ -32,6 +36,8 @@ class Session:
         calls: How many functions were called.
         handles: How many handles were given out.
         kept: The history as it was at the newest one.
+        pictures: How many video frames and images the client has sent.
+        issued: The newest handles, the oldest first.
     """
 
     id: int
@@ -44,6 +50,8 @@ class Session:
     calls: int = 0
     handles: int = 0
     kept: tuple[Message, ...] = ()
+    pictures: int = 0
+    issued: list[str] = field(default_factory=list)
 
     def new_call_id(self) -> str:
         """Name a function call, unlike any other of the session."""
@@ -52,10 +60,14 @@ class Session:
 
     def tokens(self, config: SessionConfig) -> dict[str, int]:
         """Count the context's tokens by modality."""
-        counts = {"TEXT": message_tokens(config.system_instruction), "AUDIO": 0}
+        counts = {"TEXT": message_tokens(config.system_instruction), "AUDIO": 0, "VIDEO": 0}
         for message in self.messages:
+            if message.seconds:
+                counts["AUDIO"] += math.ceil(message.seconds * AUDIO_TOKENS_PER_SECOND)
+                continue
             modality = "AUDIO" if message.role == "model" and config.audio else "TEXT"
             counts[modality] += message_tokens(message.text, audio=modality == "AUDIO")
+        counts["VIDEO"] = self.pictures * PICTURE_TOKENS
         return counts
 
     def compress(self, config: SessionConfig, compression: Compression) -> bool:
@@ -97,13 +109,33 @@ class SessionStore:
         self._handle_lifetime = handle_lifetime
         self._snapshots: dict[str, _Snapshot] = {}
         self._ids = itertools.count(1)
-        self.sessions: list[Session] = []
+        # In the order in which they were last held by a connection.
+        self._sessions: dict[int, Session] = {}
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that are open or can be resumed."""
+        return list(self._sessions.values())
 
     def create(self, config: SessionConfig, now: float) -> Session:
         """Begin a session."""
         session = Session(next(self._ids), started=now, instruction=config.system_instruction)
-        self.sessions.append(session)
+        self._sessions[session.id] = session
+        self._forget(now)
         return session
+
+    def _forget(self, now: float) -> None:
+        """Let go of what nobody can come back to, and of the oldest beyond what is kept."""
+        closed = [session for session in self._sessions.values() if now >= session.open_until]
+        excess = len(closed) - _MOST_SESSIONS
+        for number, session in enumerate(closed):
+            if number < excess or now > session.ended + self._handle_lifetime:
+                self._drop(session)
+
+    def _drop(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        for handle in session.issued:
+            self._snapshots.pop(handle, None)
 
     def issue_handle(self, session: Session, config: SessionConfig) -> str:
         """Give out a handle for the conversation as it stands."""
@@ -115,6 +147,9 @@ class SessionStore:
             for old, new in itertools.zip_longest(session.kept[: len(session.messages)], session.messages)
         )
         self._snapshots[handle] = _Snapshot(session, config.model_name, session.kept)
+        session.issued.append(handle)
+        while len(session.issued) > _MOST_HANDLES:
+            self._snapshots.pop(session.issued.pop(0), None)
         return handle
 
     def resume(self, config: SessionConfig, now: float) -> Session:
@@ -145,6 +180,7 @@ class SessionStore:
             raise invalid()
         session.messages = [_copy(message) for message in snapshot.messages]
         session.open_until = math.inf
+        self._sessions[session.id] = self._sessions.pop(session.id, session)
         # A session's time is that of its connections.
         session.started = min(session.started + now - session.ended, now)
         return session
@@ -159,7 +195,11 @@ class SessionStore:
         """
         session.open_until = now + notice_after
         session.ended = now
+        if session.issued:
+            self._sessions[session.id] = self._sessions.pop(session.id, session)
+        else:
+            self._drop(session)
 
 
 def _copy(message: Message) -> Message:
-    return Message(message.role, list(message.parts))
+    return Message(message.role, list(message.parts), message.seconds)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from halfcascade.emulator.live.activity import ActivitySettings
 from halfcascade.emulator.live.errors import invalid, model_not_found
 from halfcascade.emulator.live.models import LiveModel, Surface, find_model
+from halfcascade.emulator.live.schema import text_of
 
 # Sliding windows cut at 80 % of the window, down to half of that, unless told otherwise (facts/live#lifetime).
 _TRIGGER_SHARE = 0.8
@@ -44,6 +46,10 @@ class SessionConfig:
         compression: Sliding window, or None.
         affective_dialog: Whether it was asked for.
         include_thoughts: Whether thought parts are wanted.
+        input_transcription: Whether what the user says is transcribed to the client.
+        input_languages: In which languages it may be, or none.
+        voice: Name of the prebuilt voice, or "".
+        activity: How the user's speech is found.
     """
 
     model: LiveModel
@@ -60,6 +66,10 @@ class SessionConfig:
     compression: Compression | None = None
     affective_dialog: bool = False
     include_thoughts: bool = False
+    input_transcription: bool = False
+    input_languages: tuple[str, ...] = ()
+    voice: str = ""
+    activity: ActivitySettings = field(default_factory=ActivitySettings)
 
     def is_non_blocking(self, function: str) -> bool:
         """Tell whether the conversation goes on while a function runs (facts/live#models, #tools)."""
@@ -110,12 +120,11 @@ def parse_setup(setup: dict[str, Any], surface: Surface, version: str) -> Sessio
         compression=_compression(setup.get("contextWindowCompression"), model),
         affective_dialog=affective,
         include_thoughts=bool(thinking.get("includeThoughts")),
+        input_transcription="inputAudioTranscription" in setup or model.unasked_transcription,
+        input_languages=tuple(setup.get("inputAudioTranscription", {}).get("languageCodes", ())),
+        voice=_voice_name(generation.get("speechConfig", {})),
+        activity=ActivitySettings.parse(setup.get("realtimeInputConfig", {})),
     )
-
-
-def text_of(content: dict[str, Any]) -> str:
-    """Join the text parts of a content, one paragraph each (genai types: LiveClientSetup.system_instruction)."""
-    return "\n".join(part["text"] for part in content.get("parts", []) if part.get("text"))
 
 
 def function_declarations(tools: list[dict[str, Any]], model: LiveModel) -> tuple[dict[str, Any], ...]:
@@ -155,9 +164,16 @@ def _check_thinking(thinking: dict[str, Any], model: LiveModel) -> None:
             raise invalid(f"Thinking level {level} is not supported for this model")
 
 
+def _voice_name(speech: dict[str, Any]) -> str:
+    prebuilt = (speech.get("voiceConfig") or {}).get("prebuiltVoiceConfig") or {}
+    return str(prebuilt.get("voiceName") or "")
+
+
 def _compression(asked: dict[str, Any] | None, model: LiveModel) -> Compression | None:
     if asked is None:
         return None
     trigger = int(asked.get("triggerTokens") or model.input_tokens * _TRIGGER_SHARE)
     target = int(asked.get("slidingWindow", {}).get("targetTokens") or trigger * _TARGET_SHARE)
+    if not 0 <= target <= trigger <= model.input_tokens:
+        raise invalid()
     return Compression(trigger, target)

@@ -3,15 +3,18 @@
 See facts/live#client-messages, #interruption, #tools.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from halfcascade.emulator.live.context import LiveContext
+from halfcascade.emulator.live.ears import Ears
 from halfcascade.emulator.live.errors import invalid
 from halfcascade.emulator.live.faults import GoAway
 from halfcascade.emulator.live.generation import Generation
-from halfcascade.emulator.live.setup import function_declarations, text_of
+from halfcascade.emulator.live.schema import text_of
+from halfcascade.emulator.live.setup import function_declarations
 from halfcascade.emulator.minds.base import FunctionResult, Message
 
 
@@ -33,7 +36,12 @@ class Turns:
         self._accumulated = False
         self._unspoken_results = False
         self._queued: list[tuple[str, dict[str, Any]]] = []
+        self.ears = Ears(context, on_begin=self._user_began, on_said=self._user_said)
+        # What came after a message whose audio is not understood yet.
+        self._held: list[tuple[str, dict[str, Any]]] = []
+        self._transcribing = 0
         self.audio_bytes = 0
+        self.video_frames = 0
 
     def handle(self, kind: str, body: dict[str, Any], now: float) -> None:
         """Take a message.
@@ -46,14 +54,24 @@ class Turns:
         Raises:
             Refusal: If the service would close the connection.
         """
+        if kind == "realtimeInput":
+            self._listen(body, now)
+            if body.get("text") is None:
+                return
+        if self._transcribing:
+            self._held.append((kind, body))
+            return
         if self.generation.interrupting:
             self._queued.append((kind, body))
             return
         match kind:
             case "clientContent":
-                self._client_content(body, now)
+                if not self._transcribe(body):
+                    self._client_content(body, now)
             case "realtimeInput":
-                self._realtime_input(body, now)
+                self._say(Message("user", [body["text"]]), now)
+            case "spoken":
+                self._say(body["message"], now)
             case "toolResponse":
                 self._tool_response(body, now)
             case _:
@@ -87,25 +105,82 @@ class Turns:
         elif context.config.model.idle_filler:
             generation.say(context.config.model.idle_filler, now)
 
-    def _realtime_input(self, body: dict[str, Any], now: float) -> None:
-        if "audio" in body:
-            self.audio_bytes += len(body["audio"].get("data", "")) * 3 // 4
-        text = body.get("text")
-        if text is None:
+    def _listen(self, body: dict[str, Any], now: float) -> None:
+        """Take the microphone and the camera."""
+        context = self._context
+        if "activityStart" in body:
+            self.ears.activity_start(now)
+        blobs = [body["audio"]] if "audio" in body else []
+        chunks = body.get("mediaChunks", [])
+        self._see([chunk for chunk in chunks if _is_picture(chunk)] + ([body["video"]] if "video" in body else []))
+        if context.config.model.media_chunks:
+            blobs += [chunk for chunk in chunks if not _is_picture(chunk)]
+        for blob in blobs:
+            self.audio_bytes += self.ears.audio(blob, now)
+        if body.get("audioStreamEnd"):
+            self.ears.stream_end()
+        if "activityEnd" in body:
+            self.ears.activity_end()
+
+    def _see(self, pictures: list[dict[str, Any]]) -> None:
+        self.video_frames += len(pictures)
+        self._context.session.pictures += len(pictures)
+
+    def _user_began(self, now: float) -> None:
+        """Somebody begins to speak: the model falls silent, unless the client wants it to go on."""
+        self._seeding = False
+        if self.generation.active and self._context.config.activity.interrupts:
+            self.generation.interrupt(now, by_voice=True)
+
+    def _user_said(self, text: str, seconds: float, now: float) -> None:
+        config = self._context.config
+        if config.model.transcribes_only or (not text and config.activity.automatic):
+            # A noise: nothing was said, so nothing is answered.
             return
+        body = {"message": Message("user", [text], seconds)}
+        if self.generation.active and not self.generation.complete:
+            self._queued.append(("spoken", body))
+        else:
+            self.handle("spoken", body, now)
+
+    def _transcribe(self, body: dict[str, Any]) -> bool:
+        """Have the audio parts of a message understood before it is taken; tell whether there are any."""
+        parts = [part for content in body.get("turns", []) for part in content.get("parts", [])]
+        pictures = [part["inlineData"] for part in parts if "inlineData" in part and _is_picture(part["inlineData"])]
+        self._see(pictures)
+        audio = [part for part in parts if "inlineData" in part and not _is_picture(part["inlineData"])]
+        for part in audio:
+            self._transcribing += 1
+            self.ears.transcribe(part.pop("inlineData"), functools.partial(self._transcribed, part))
+        if audio:
+            self._held.append(("clientContent", body))
+        return bool(audio)
+
+    def _transcribed(self, part: dict[str, Any], text: str, seconds: float, now: float) -> None:
+        part["text"] = text
+        part["seconds"] = seconds
+        self._transcribing -= 1
+        if self._transcribing:
+            return
+        held, self._held = self._held, []
+        for kind, body in held:
+            self.handle(kind, body, now)
+
+    def _say(self, message: Message, now: float) -> None:
+        body = {"message": message}
         if self.generation.complete:
             # Between generationComplete and turnComplete a message may count as an interruption
             # (facts/live#server-messages).
-            self._interrupt(now, [("realtimeInput", body)])
+            self._interrupt(now, [("spoken", body)])
             return
         if self.generation.active:
             # Realtime text does not interrupt (facts/live#client-messages): it is answered after the reply.
-            self._queued.append(("realtimeInput", body))
+            self._queued.append(("spoken", body))
             return
         self._seeding = False
         messages = self._context.session.messages
-        if text.strip() or not messages or messages[-1].role != "user":
-            messages.append(Message("user", [text]))
+        if message.text.strip() or not messages or messages[-1].role != "user":
+            messages.append(message)
         self._begin_turn(now)
 
     def _tool_response(self, body: dict[str, Any], now: float) -> None:
@@ -158,7 +233,8 @@ class Turns:
         if role not in ("user", "model") and (role or self._context.config.model.role_required):
             raise invalid("Please use a valid role: user, model.")
         text = [part["text"] for part in parts if part.get("text")]
-        return Message("model" if role == "model" else "user", list(text))
+        seconds = sum(part.get("seconds", 0.0) for part in parts)
+        return Message("model" if role == "model" else "user", list(text), seconds)
 
     def _begin_turn(self, now: float, *, counted: bool = True) -> None:
         script = self._context.script
@@ -193,3 +269,7 @@ class Turns:
             self.handle(kind, body, now)
         if self._unspoken_results and not self.generation.active and not self.generation.interrupting:
             self._begin_turn(now, counted=False)
+
+
+def _is_picture(blob: dict[str, Any]) -> bool:
+    return str(blob.get("mimeType", "")).startswith(("image/", "video/"))

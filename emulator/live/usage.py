@@ -11,6 +11,9 @@ from typing import Any
 AUDIO_TOKENS_PER_SECOND = 25
 """facts/live#latency."""
 
+PICTURE_TOKENS = 258
+"""Of one image or video frame (ai.google.dev, token counting)."""
+
 _CHARS_PER_TOKEN = 4.0
 _WIDE_CHARS_PER_TOKEN = 1.5
 # A syllable of a wide script takes about as long to say as two and a half letters of a narrow one.

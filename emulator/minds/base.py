@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.minds.words import WordTiming
 
 # Audio crosses this boundary as 16-bit little-endian mono PCM at these rates, whatever the client sent or wants.
 LISTENER_RATE = 16_000
@@ -54,6 +55,9 @@ class Hypothesis:
         confidence: 0.0 to 1.0, finals only; 0.0 when unknown.
         language_code: What was heard.
         tail: Interims only: the less stable rest of the text, reported as a result of its own (facts/stt#results).
+        words: Finals only: the words with their times in seconds of stream audio, where they are known.
+        alternatives: Finals only: other readings, the likelier first.
+        channel: Which channel of the client's audio it was heard in, from 1; 0 = they were not told apart.
     """
 
     text: str
@@ -64,6 +68,9 @@ class Hypothesis:
     confidence: float = 0.0
     language_code: str = ""
     tail: str = ""
+    words: Sequence[WordTiming] = ()
+    alternatives: Sequence[str] = ()
+    channel: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,10 +192,12 @@ class Message:
     Parameters:
         role: Who said it.
         parts: Text, calls and results, in order.
+        seconds: Of audio in which a user said it; 0.0 = it was written.
     """
 
     role: Literal["user", "model"]
     parts: list[str | FunctionCall | FunctionResult] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def text(self) -> str:

@@ -272,9 +272,40 @@ async def test_api_keys(serve: Serve, client: Client) -> None:
 async def test_ephemeral_tokens(serve: Serve, client: Client) -> None:
     await serve(api_key=KEY)
     options = types.HttpOptions(api_version="v1alpha")
+    google = client(http_options=options)
+    token = await google.aio.auth_tokens.create(config={"uses": 1})
+
+    def connect(name: str | None) -> Any:
+        return client(api_key=name, http_options=options).aio.live.connect(model=MODEL)
+
     with pytest.warns(match="ephemeral token"):
-        async with client(api_key="auth_tokens/abc", http_options=options).aio.live.connect(model=MODEL) as session:
+        async with connect(token.name) as session:
             assert session.setup_complete is not None
+        with pytest.raises(errors.APIError, match=r"1008 .*used too many times"):
+            async with connect(token.name):
+                pass
+        with pytest.raises(errors.APIError, match=r"1008 .*Token is invalid"):
+            async with connect("auth_tokens/abc"):
+                pass
+
+
+async def test_a_token_locks_its_setup(serve: Serve, client: Client) -> None:
+    thinker = ScriptedThinker()
+    await serve(thinker)
+    options = types.HttpOptions(api_version="v1alpha")
+    transcription = types.AudioTranscriptionConfig()
+    locked = types.LiveConnectConfig(system_instruction="Be a pirate.", output_audio_transcription=transcription)
+    constraints = types.LiveConnectConstraints(model=MODEL, config=locked)
+    google = client(http_options=options)
+    token = await google.aio.auth_tokens.create(
+        config=types.CreateAuthTokenConfig(live_connect_constraints=constraints)
+    )
+    google = client(api_key=token.name, http_options=options)
+    with pytest.warns(match="ephemeral token"):
+        async with google.aio.live.connect(model=MODEL, config={"system_instruction": "Be a duck."}) as session:
+            await say(session, "hello")
+            await receive(session)
+    assert thinker.conversations[-1].system_instruction == "Be a pirate."
 
 
 async def test_models(serve: Serve, client: Client) -> None:

@@ -1,0 +1,1 @@
+"""Gemini without a session: ``generateContent`` and what belongs to it, over HTTP."""
