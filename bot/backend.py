@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,9 @@ def choose_backend(wanted: Backend, environ: Mapping[str, str] | None = None) ->
 
     Returns:
         The decision.
+
+    Raises:
+        ConfigurationError: If there are credentials that cannot be used: whoever has some means Google.
     """
     variables = os.environ if environ is None else environ
     if wanted is not Backend.AUTO:
@@ -84,12 +87,11 @@ def _wants_vertex(variables: Mapping[str, str]) -> bool:
 
 
 def _has_cloud_credentials() -> bool:
-    from google.auth import default
-    from google.auth.exceptions import GoogleAuthError
+    from halfcascade.processors.credentials import NoCredentialsError, find_credentials
 
     try:
-        default()
-    except GoogleAuthError:
+        find_credentials()
+    except NoCredentialsError:
         return False
     return True
 
@@ -101,12 +103,21 @@ class Emulator:
         folder: Where its log goes.
         llm_path: A GGUF file for its mind, or None for the one it ships with.
         mind: What stands behind the protocols.
+        tell: Told in one line what takes long, such as models that are fetched once.
     """
 
-    def __init__(self, folder: Path, *, llm_path: Path | None = None, mind: str = "local"):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        llm_path: Path | None = None,
+        mind: str = "local",
+        tell: Callable[[str], None] = logger.info,
+    ):
         self._log = folder / EMULATOR_LOG
         self._llm_path = llm_path
         self._mind = mind
+        self._tell = tell
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> dict[str, str]:
@@ -118,6 +129,7 @@ class Emulator:
         Raises:
             ConfigurationError: If it does not come up.
         """
+        await self._fetch_weights()
         with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
             ready = Path(folder) / "ready.json"
             # -P: what lies in the folder where the person works must not hide a module of the emulator.
@@ -170,6 +182,20 @@ class Emulator:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+
+    async def _fetch_weights(self) -> None:
+        """Fetch them here rather than in the process that is waited for: a slow network takes its time."""
+        if self._mind != "local":
+            return
+        from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages
+        from halfcascade.emulator.minds.local.weights import WeightsError, fetch_weights
+
+        if missing_packages() or not lacks_weights(self._llm_path):
+            return
+        try:
+            await fetch_weights(self._tell)
+        except WeightsError as error:
+            raise ConfigurationError(str(error)) from error
 
     async def _environment(self, ready: Path, process: asyncio.subprocess.Process) -> dict[str, str]:
         deadline = asyncio.get_running_loop().time() + _READY_SECS

@@ -68,7 +68,7 @@ class Conversation:
         self._terminal = terminal
         self._outcome = outcome
         self._mirror = mirror
-        self._emulator = Emulator(session.folder, llm_path=settings.llm_path, mind=mind)
+        self._emulator = Emulator(session.folder, llm_path=settings.llm_path, mind=mind, tell=terminal.say)
         self._finish = EndOfConversation()
         self._last_trouble = ""
         self._opened: Mirror | None = None

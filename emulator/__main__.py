@@ -55,6 +55,8 @@ def main(
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
     try:
+        if mind == MindName.LOCAL:
+            asyncio.run(_fetch_weights(llm))
         google = GoogleEmulator(
             mind=mind.value,
             scenario=scenario,
@@ -74,6 +76,14 @@ def main(
     finally:
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
+
+
+async def _fetch_weights(llm: Path | None) -> None:
+    from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages
+    from halfcascade.emulator.minds.local.weights import fetch_weights
+
+    if lacks_weights(llm) and not missing_packages():
+        await fetch_weights(lambda line: typer.echo(line, err=True))
 
 
 async def _serve(google: GoogleEmulator, *, as_json: bool, ready_file: Path | None, exit_with_parent: bool) -> None:

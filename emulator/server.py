@@ -25,6 +25,7 @@ from halfcascade.emulator.tls import LoopbackCertificate
 from halfcascade.emulator.tts.server import TextToSpeechService
 from halfcascade.emulator.web.app import App
 from halfcascade.emulator.web.server import WebServer
+from halfcascade.installing import how_to_install
 
 HOST = "127.0.0.1"
 PLACEHOLDER_KEY = "emulator"
@@ -200,7 +201,7 @@ def _create_local_mind(llm_path: Path | None) -> Mind:
         local = importlib.import_module("halfcascade.emulator.minds.local")
     except ImportError as error:
         raise EmulatorError(
-            f"The local mind is not installed ({error}): `make demo` installs it, or use `--mind scripted`."
+            f"The local mind is not installed ({error}): run {how_to_install('demo')}, or use `--mind scripted`."
         ) from error
     return local.create_local_mind(llm_path=llm_path)
 

@@ -3,11 +3,9 @@
 The base install holds the command line and the emulator; whoever talks takes an extra. Nothing is imported here.
 """
 
-import importlib.util
-import shutil
 import sys
-from pathlib import Path
 
+from halfcascade.installing import how_to_install, in_checkout, is_there
 from halfcascade.processors.errors import ConfigurationError
 
 PACKAGES = {
@@ -51,38 +49,10 @@ def require(extra: str, purpose: str) -> None:
     Raises:
         MissingExtraError: If it is not.
     """
-    if absent := [package for module, package in PACKAGES[extra].items() if not _is_there(module)]:
+    if absent := [package for module, package in PACKAGES[extra].items() if not is_there(module)]:
         raise MissingExtraError(f"{purpose} needs {' and '.join(absent)}: {_remedy(extra)}")
-
-
-def how_to_install(extra: str) -> str:
-    """Tell the command that installs an extra here: in a checkout or from a wheel, with pip or with uv.
-
-    Args:
-        extra: Its name.
-
-    Returns:
-        The command, in backticks.
-    """
-    if in_checkout():
-        return "`make demo`"
-    pip = "uv pip" if not _is_there("pip") and shutil.which("uv") else "pip"
-    return f'`{pip} install "halfcascade[{extra}]"`'
-
-
-def in_checkout() -> bool:
-    """Whether this is the project's own checkout, where the Makefile installs everything."""
-    root = Path(__file__).resolve().parents[1]
-    return (root / "Makefile").is_file() and (root / "pyproject.toml").is_file()
 
 
 def _remedy(extra: str) -> str:
     system = _PORTAUDIO.get(sys.platform) if extra == "talk" and not in_checkout() else None
     return f"{f'{system}, then ' if system else ''}run {how_to_install(extra)}."
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package that it lies in
-        return False

@@ -16,7 +16,6 @@ from typing import Any
 import grpc
 from google import genai
 from google.api_core.client_options import ClientOptions
-from google.auth import default as default_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import speech_v2, texttospeech_v1
@@ -24,20 +23,14 @@ from google.cloud.speech_v2.services.speech.transports import SpeechGrpcAsyncIOT
 from google.cloud.texttospeech_v1.services.text_to_speech.transports import TextToSpeechGrpcAsyncIOTransport
 from google.genai import types
 
+from halfcascade.processors.credentials import find_credentials
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.google_errors import words_of
 
 SPEECH_EMULATOR_HOST = "SPEECH_EMULATOR_HOST"
 TEXTTOSPEECH_EMULATOR_HOST = "TEXTTOSPEECH_EMULATOR_HOST"
 GEMINI_BASE_URL = "GOOGLE_GEMINI_BASE_URL"
 EMULATOR_PROJECT = "emulator"
 
-_CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_CREDENTIALS_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
-_CREDENTIALS_REMEDY = (
-    "run `gcloud auth application-default login` (or set GOOGLE_APPLICATION_CREDENTIALS), "
-    "or talk to the emulator with `--backend emulator`"
-)
 # gRPC's own default caps messages at 4 MiB; a minute of 24 kHz audio is 2.9 MB, so the cap is lifted.
 _CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000)]
 
@@ -82,17 +75,7 @@ def cloud_access(host_variable: str, environ: Mapping[str, str] | None = None) -
     variables = os.environ if environ is None else environ
     if variables.get(host_variable):
         return CloudAccess(AnonymousCredentials(), variables.get("GOOGLE_CLOUD_PROJECT", EMULATOR_PROJECT))
-    try:
-        credentials, project = default_credentials(scopes=[_CLOUD_SCOPE])
-    except (GoogleAuthError, OSError, ValueError) as error:
-        named = variables.get(_CREDENTIALS_FILE)
-        if not named:
-            raise ConfigurationError(f"No Google Cloud credentials were found: {_CREDENTIALS_REMEDY}.") from error
-        raise ConfigurationError(
-            f"The credentials that {_CREDENTIALS_FILE} names cannot be used ({words_of(error)}): "
-            f"correct the path {named}, unset the variable, or make new ones with "
-            "`gcloud auth application-default login`."
-        ) from error
+    credentials, project = find_credentials()
     project = variables.get("GOOGLE_CLOUD_PROJECT") or project
     if not project:
         raise ConfigurationError(
@@ -165,6 +148,9 @@ def gemini_client(environ: Mapping[str, str] | None = None) -> genai.Client:
     Raises:
         ConfigurationError: If neither is set up.
     """
+    variables = os.environ if environ is None else environ
+    if wants_vertex(variables) and not variables.get(GEMINI_BASE_URL):
+        find_credentials()  # google-genai would say less of what is wrong with them
     given: dict[str, Any] = {} if environ is None else _gemini_arguments(environ)
     socket_options = {**LIVE_SOCKET_OPTIONS, **given.pop("socket", {})}
     options = types.HttpOptions(async_client_args=socket_options, base_url=given.pop("base_url", None))
@@ -177,9 +163,18 @@ def gemini_client(environ: Mapping[str, str] | None = None) -> genai.Client:
         ) from error
 
 
+def wants_vertex(environ: Mapping[str, str]) -> bool:
+    """Whether Gemini is asked for through Vertex AI.
+
+    Args:
+        environ: The variables.
+    """
+    return environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower() in ("1", "true")
+
+
 def _gemini_arguments(environ: Mapping[str, str]) -> dict[str, Any]:
     """What google-genai would have read from these variables, as arguments."""
-    vertex = environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower() in ("1", "true")
+    vertex = wants_vertex(environ)
     arguments: dict[str, Any] = {"vertexai": vertex, "base_url": environ.get(GEMINI_BASE_URL)}
     if vertex:
         arguments |= {"project": environ.get("GOOGLE_CLOUD_PROJECT"), "location": environ.get("GOOGLE_CLOUD_LOCATION")}

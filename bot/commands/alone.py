@@ -133,7 +133,7 @@ async def serving(settings: Settings, terminal: Terminal) -> AsyncIterator[None]
         yield
         return
     with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
-        emulator = Emulator(Path(folder), llm_path=settings.llm_path)
+        emulator = Emulator(Path(folder), llm_path=settings.llm_path, tell=terminal.say)
         terminal.say(f"Using the embedded emulator, because {choice.reason}; its mind is a stand-in.")
         try:
             with terminal.working("Loading the embedded speech and language models"):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from halfcascade.bot.backend import Choice, choose_backend
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.installing import how_to_install
 from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -229,11 +230,20 @@ def check_emulator(settings: Settings) -> Finding:
     Args:
         settings: Where its language model is.
     """
-    from halfcascade.emulator.minds.local.packages import missing_packages
+    from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages, model_file
+    from halfcascade.emulator.minds.local.weights import MEGABYTES
 
-    if missing := missing_packages(settings.llm_path):
-        return Finding(Status.FAIL, f"The emulator lacks {', '.join(missing)}", "run `make demo`, which installs it.")
-    return Finding(Status.OK, "The embedded emulator is installed")
+    if missing := missing_packages():
+        remedy = f"run {how_to_install('demo')}."
+        return Finding(Status.FAIL, f"The emulator lacks {', '.join(missing)}", remedy)
+    if lacks_weights(settings.llm_path):
+        line = f"The embedded emulator is installed; the first talk fetches its language model, {MEGABYTES} MB"
+        return Finding(Status.OK, line)
+    try:
+        model = model_file(settings.llm_path)
+    except FileNotFoundError as error:
+        return Finding(Status.FAIL, *_split(ConfigurationError(str(error))))
+    return Finding(Status.OK, f"The embedded emulator is installed, and thinks with {model.name}")
 
 
 async def check_clock() -> Finding:
@@ -304,7 +314,7 @@ async def examine(settings: Settings, *, make_noise: bool, tell: Callable[[Findi
             tell(finding)
         return all(finding.status is not Status.FAIL for finding in found)
 
-    choice = choose_backend(settings.backend)
+    choice = await asyncio.to_thread(_choose, settings)
     note(check_python())
     if note(check_packages()) and not settings.user_audio and note(await asyncio.to_thread(check_portaudio)):
         devices = await asyncio.to_thread(check_devices, settings)
@@ -326,6 +336,13 @@ async def examine(settings: Settings, *, make_noise: bool, tell: Callable[[Findi
     note(check_disk(settings))
     note(expect(choice, findings))
     return findings
+
+
+def _choose(settings: Settings) -> Choice:
+    try:
+        return choose_backend(settings.backend)
+    except ConfigurationError:  # told by `check_credentials`
+        return Choice(Backend.GOOGLE, "credentials for it were named")
 
 
 def run_doctor(settings: Settings | None = None, *, make_noise: bool = True, terminal: Terminal | None = None) -> int:

