@@ -109,7 +109,7 @@ class Ears:
         return len(data)
 
     def activity_start(self, now: float) -> None:
-        """The client says that somebody begins to speak; with automatic detection it is ignored (facts/live#interruption)."""
+        """Somebody begins to speak, the client says; automatic detection ignores it (facts/live#interruption)."""
         if not self._settings.automatic and self._open is None:
             self._before.clear()
             self._begin(now)

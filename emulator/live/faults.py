@@ -6,7 +6,7 @@ hit it again::
 
     LiveFaults(
         go_aways=[GoAway(turn=2, time_left=0.0)],
-        drops=[Drop(turn=3, phase="pieces", pieces=2)],
+        drops=[Drop(turn=3, phase="deltas", deltas=2)],
         turns=[TurnFault(turn=4, silent=True), TurnFault(turn=5, transcript_lag=0.4)],
     )
 """
@@ -19,7 +19,7 @@ from halfcascade.emulator.live.errors import Refusal
 
 DropPhase = Literal[
     "answer",  # before anything of the answer was sent
-    "pieces",  # after so many pieces of its text
+    "deltas",  # after so many pieces of its text
     "tool_call",  # after a toolCall
     "generation_complete",  # after generationComplete
     "turn_complete",  # instead of turnComplete
@@ -56,14 +56,14 @@ class Drop:
     Parameters:
         turn: Which turn.
         phase: Where in it.
-        pieces: For phase ``pieces``: after how many.
+        deltas: For phase ``deltas``: after how many pieces of text.
         code: Close code; None = the TCP connection breaks and the client sees 1006.
         reason: Close reason.
     """
 
     turn: int
     phase: DropPhase
-    pieces: int = 1
+    deltas: int = 1
     code: int | None = None
     reason: str = ""
 

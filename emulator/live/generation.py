@@ -274,8 +274,8 @@ class Generation:
         reply.sent(part)
         self._remember(reply)
         drop = turn.plan.drop
-        if drop is not None and part.kind != "audio" and reply.pieces_sent >= drop.pieces:
-            self._drops(turn, "pieces")
+        if drop is not None and part.kind != "audio" and reply.pieces_sent >= drop.deltas:
+            self._drops(turn, "deltas")
 
     def _remember(self, reply: Reply) -> None:
         messages = self._context.session.messages

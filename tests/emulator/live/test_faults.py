@@ -25,14 +25,14 @@ def turn(client: Client, *pieces: str) -> None:
     ("phase", "text", "last"),
     [
         ("answer", "", "serverContent"),
-        ("pieces", "one two", "outputTranscription"),
+        ("deltas", "one two", "outputTranscription"),
         ("generation_complete", "one two three", "generationComplete"),
         ("turn_complete", "one two three", "generationComplete"),
         ("after", "one two three", "turnComplete"),
     ],
 )
 def test_drops(phase: DropPhase, text: str, last: str) -> None:
-    bench = Bench(SPOKEN, LiveFaults(drops=[Drop(turn=2, phase=phase, pieces=2)]))
+    bench = Bench(SPOKEN, LiveFaults(drops=[Drop(turn=2, phase=phase, deltas=2)]))
     client = bench.open()
     turn(client, "all", " fine")
     assert client.close is None

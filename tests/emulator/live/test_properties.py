@@ -77,7 +77,7 @@ faults = st.builds(
             Drop,
             turn=st.integers(1, 4),
             phase=st.sampled_from(get_args(DropPhase)),
-            pieces=st.integers(1, 3),
+            deltas=st.integers(1, 3),
             code=st.sampled_from([None, 1011]),
         ),
         max_size=2,

@@ -215,7 +215,7 @@ async def test_a_broken_thinker_closes_with_1011(serve: Serve, client: Client) -
 
 
 async def test_drops_and_go_aways_reach_the_client(serve: Serve, client: Client) -> None:
-    live = LiveFaults(drops=[Drop(turn=1, phase="pieces")], go_aways=[GoAway(turn=2, time_left=0.0)])
+    live = LiveFaults(drops=[Drop(turn=1, phase="deltas")], go_aways=[GoAway(turn=2, time_left=0.0)])
     await serve(faults=Faults(live=live))
     async with client().aio.live.connect(model=MODEL, config=TRANSCRIBED) as session:
         await say(session, "hello")
