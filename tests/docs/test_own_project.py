@@ -1,0 +1,60 @@
+"""The code blocks of the documents, pasted into a project of one's own that has nothing but the installed package."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import DOCUMENTS, ROOT, fenced
+
+pytestmark = pytest.mark.slow
+WITH_FILES = [document for document in DOCUMENTS if any(block.file for block in fenced(document))]
+UV = Path(sys.executable).with_name("uv")
+
+
+def run(*command: object, folder: Path) -> str:
+    # Nothing of this checkout: neither its folders nor its settings.
+    kept = ("PYTHONPATH", "VIRTUAL_ENV", "HALFCASCADE_", "GOOGLE_", "PYTEST_")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(kept)}
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has the wheel with its extra ``bot``, and what docs/extending.md asks for."""
+    if not UV.exists():
+        pytest.skip("needs uv, which `make .venv/.uv` installs")
+    folder = tmp_path_factory.mktemp("environment")
+    run(UV, "build", "--wheel", "--out-dir", folder, ROOT, folder=folder)
+    (wheel,) = folder.glob("*.whl")
+    run(UV, "venv", "--python", sys.executable, folder / "venv", folder=folder)
+    python = folder / "venv" / "bin" / "python"
+    run(UV, "pip", "install", "--python", python, f"{wheel}[bot]", "pytest", "pytest-asyncio", folder=folder)
+    return python
+
+
+@pytest.mark.parametrize("document", WITH_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_pasted_works(document: Path, python: Path, tmp_path: Path) -> None:
+    blocks = [block for block in fenced(document) if block.file]
+    for block in blocks:
+        (tmp_path / block.file).write_text(block.text)
+    for block in blocks:
+        name = Path(block.file)
+        if name.suffix == ".py" and not name.name.startswith("test_"):
+            run(python, "-c", f"import {name.stem}", folder=tmp_path)
+    tests = [block.file for block in blocks if Path(block.file).name.startswith("test_")]
+    if tests:
+        out = run(python, "-m", "pytest", "-q", *tests, folder=tmp_path)
+        assert " passed" in out and "skipped" not in out
