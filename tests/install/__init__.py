@@ -1,0 +1,1 @@
+"""What a stranger installs: wheel and sdist, in environments of their own."""
