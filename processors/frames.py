@@ -1,6 +1,7 @@
 """Frames that this project adds to Pipecat's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from pipecat.frames.frames import ControlFrame, SystemFrame
 
@@ -96,6 +97,8 @@ class SpeechCoveredFrame(ControlFrame):
     Takes the place of a finalized ``TranscriptionFrame`` that would have no text.
     """
 
+    interruptible: bool = field(default=False, init=False)
+
 
 @dataclass
 class TurnReopenedFrame(SystemFrame):
@@ -109,3 +112,35 @@ class TurnReopenedFrame(SystemFrame):
     """
 
     text: str = ""
+
+
+class Service(StrEnum):
+    """The three services of a talk."""
+
+    EARS = "ears"
+    BRAIN = "brain"
+    VOICE = "voice"
+
+
+@dataclass
+class ServiceOutageFrame(SystemFrame):
+    """Somebody waits for a service, and it does not serve. Pushed once for each such wait, both ways.
+
+    Parameters:
+        service: Which.
+        line: Cause and remedy, one line for a person.
+    """
+
+    service: Service = Service.EARS
+    line: str = ""
+
+
+@dataclass
+class ServiceRecoveredFrame(SystemFrame):
+    """A service that had an outage serves again. Pushed both ways.
+
+    Parameters:
+        service: Which.
+    """
+
+    service: Service = Service.EARS

@@ -15,7 +15,6 @@ from typing import Any
 
 import grpc
 from google import genai
-from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import speech_v2, texttospeech_v1
@@ -31,8 +30,19 @@ TEXTTOSPEECH_EMULATOR_HOST = "TEXTTOSPEECH_EMULATOR_HOST"
 GEMINI_BASE_URL = "GOOGLE_GEMINI_BASE_URL"
 EMULATOR_PROJECT = "emulator"
 
-# gRPC's own default caps messages at 4 MiB; a minute of 24 kHz audio is 2.9 MB, so the cap is lifted.
-_CHANNEL_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000)]
+_CHANNEL_OPTIONS = [
+    # gRPC's own default caps messages at 4 MiB; a minute of 24 kHz audio is 2.9 MB, so the cap is lifted.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # A connection that has gone mute (another network, a firewall that forgot it) is noticed by itself, too.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Channels share connections otherwise, and a channel made anew because its connection is suspect would get it back.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
 
 LIVE_SOCKET_OPTIONS: dict[str, Any] = {
     # Live servers answer pings up to 30 s late; the websocket library would hang up after 20 s (facts/live#keepalive).
@@ -106,8 +116,9 @@ def speech_client(
         channel = grpc.aio.insecure_channel(host, options=_CHANNEL_OPTIONS)
         return speech_v2.SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel)), access.project
     endpoint = "speech.googleapis.com" if location == "global" else f"{location}-speech.googleapis.com"
-    options = ClientOptions(api_endpoint=endpoint)
-    return speech_v2.SpeechAsyncClient(credentials=access.credentials, client_options=options), access.project
+    channel = SpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=_CHANNEL_OPTIONS)
+    transport = SpeechGrpcAsyncIOTransport(channel=channel, host=endpoint)
+    return speech_v2.SpeechAsyncClient(transport=transport), access.project
 
 
 def texttospeech_client(
@@ -131,8 +142,9 @@ def texttospeech_client(
         return texttospeech_v1.TextToSpeechAsyncClient(transport=TextToSpeechGrpcAsyncIOTransport(channel=channel))
     in_region = location and location != "global"
     endpoint = f"{location}-texttospeech.googleapis.com" if in_region else "texttospeech.googleapis.com"
-    options = ClientOptions(api_endpoint=endpoint)
-    return texttospeech_v1.TextToSpeechAsyncClient(credentials=access.credentials, client_options=options)
+    channel = TextToSpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=_CHANNEL_OPTIONS)
+    transport = TextToSpeechGrpcAsyncIOTransport(channel=channel, host=endpoint)
+    return texttospeech_v1.TextToSpeechAsyncClient(transport=transport)
 
 
 def gemini_client(environ: Mapping[str, str] | None = None) -> genai.Client:

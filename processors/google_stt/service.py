@@ -1,9 +1,10 @@
 """The ears: Google Speech-to-Text v2, asked for its final at the moment the user falls silent."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.api_core import exceptions as google_errors
@@ -31,18 +32,29 @@ from pipecat.utils.time import time_now_iso8601
 from pipecat.utils.types import is_given
 
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.frames import SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.frames import (
+    Service,
+    ServiceOutageFrame,
+    ServiceRecoveredFrame,
+    SpeechCoveredFrame,
+    SpeechPausedFrame,
+    SpeechResumedFrame,
+)
 from halfcascade.processors.google_calls import CATEGORIES, PROBE_SECS, Probe, probing
 from halfcascade.processors.google_clients import speech_client
 from halfcascade.processors.google_errors import SPEECH_TO_TEXT, google_problem, words_of
 from halfcascade.processors.google_stt.models import check_features, check_languages, resolve_location, takes_adaptation
 from halfcascade.processors.google_stt.protocol.events import (
     AbortStream,
+    Believed,
     Event,
     FinalText,
     InterimText,
     LikelyComplete,
     OpenStream,
+    OutageBegan,
+    OutageOver,
+    RenewChannel,
     Result,
     SpeechCovered,
     StreamParams,
@@ -56,8 +68,10 @@ MAX_AUDIO_BYTES = 15_000
 # With every final flushed by a half-close and marked as such, this bounds only how long a turn waits for a final that
 # never comes. It lies above the slowest figure known for the server's own endpoint, 1.57 s (facts/stt#half-close).
 TTFS_P99_SECS = 2.0
-# One failure is Google's way to end a stream; three in a row are an outage the user should hear of.
-_FAILURES_TO_REPORT = 3
+# A channel is not renewed again before it had time to connect.
+_CHANNEL_SECS = 1.0
+# How long the streams of a channel that was replaced may take to end.
+_OLD_CHANNEL_SECS = 5.0
 # Seconds of speech that Pipecat's own detectors have heard when they report it, if the frame does not say.
 _USUAL_START_SECS = 0.2
 
@@ -149,6 +163,9 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._wanted_location = location
         self._location = self._checked_location()
         self._params = streams or StreamParams()
+        if not self._settings.enable_interim_results:
+            # Without interim results silence is no sign of anything.
+            self._params = replace(self._params, silent_secs=math.inf)
         self._eager = eager
         self._eager_pending = False
         self._own_client = client is None
@@ -164,6 +181,8 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._timer_changed = asyncio.Event()
         self._timer_task: asyncio.Task[None] | None = None
         self._outage_reported = False
+        self._renewed_at = 0.0
+        self._last_error: Exception | None = None
 
     @property
     def location(self) -> str:
@@ -364,6 +383,20 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 await self.push_error(
                     f"Speech-to-Text was away for too long: {secs:.1f} s of speech could not be recognized."
                 )
+            case _:
+                await self._handle_health(event)
+
+    async def _handle_health(self, event: Event) -> None:
+        match event:
+            case RenewChannel():
+                self._renew_channel()
+            case OutageBegan():
+                await self._report_outage()
+            case OutageOver():
+                self._outage_reported = False
+                await self.broadcast_frame(ServiceRecoveredFrame, service=Service.EARS)
+            case Believed():
+                await self._report_refusal()
 
     async def _push_final(self, text: str, language: str, finalized: bool) -> None:
         if finalized:
@@ -373,6 +406,8 @@ class GoogleStreamingSTTService(GoogleSTTService):
             text, self._user_id, time_now_iso8601(), self._language(language), finalized=finalized
         )
         frame.includes_inter_frame_spaces = has_unspaced(text)
+        # What the user said is not dropped because they interrupt the bot with it.
+        frame.interruptible = False
         await self.push_frame(frame)
         await self._handle_transcription(text, is_final=True, language=frame.language)
 
@@ -407,16 +442,21 @@ class GoogleStreamingSTTService(GoogleSTTService):
     async def _run_stream(self, stream: int, machine: SpeechStreams, client: speech_v2.SpeechAsyncClient) -> None:
         """Send one stream's audio and hand its responses to the machine."""
         usage, wakeup = _Usage(), self._wakeups[stream]
-        error: google_errors.GoogleAPICallError | None = None
+        error: Exception | None = None
         try:
             responses = await client.streaming_recognize(requests=self._requests(stream, machine, usage, wakeup))
             async for response in responses:
                 usage.billed_secs = max(usage.billed_secs, _secs(response.metadata.total_billed_duration))
                 if response.results:
                     machine.received(stream, _results(response), time.monotonic())
-                    self._outage_reported = False
                     await self._pump()
-        except google_errors.GoogleAPICallError as e:
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            # So gRPC reports a stream that the server ended with the status CANCELLED.
+            error = google_errors.Cancelled("The server cancelled the stream.")
+        except Exception as e:
+            # Whatever it is (credentials that cannot be refreshed are no API error), the words must not be lost to it.
             error = e
         finally:
             self._stream_tasks.pop(stream, None)
@@ -425,15 +465,11 @@ class GoogleStreamingSTTService(GoogleSTTService):
             # gRPC leaves a waiting request generator to itself: woken, it finds the stream over and ends.
             wakeup.set()
             self._stt_usage_pending_seconds += usage.secs
-        if error is not None and not (found := google_problem(error, SPEECH_TO_TEXT)).passes:
-            machine.abandon(time.monotonic())
-            await self.push_error(
-                found.line, exception=error, category=CATEGORIES[found.kind], force_treat_as_permanent=True
-            )
-        machine.ended(stream, failed=error is not None, now=time.monotonic())
+        refused = error is not None and not google_problem(error, SPEECH_TO_TEXT).passes
         if error is not None:
+            self._last_error = error
             logger.debug("{}: stream {} ended: {}", self, stream, words_of(error))
-            await self._report_outage(error, machine.failures)
+        machine.ended(stream, failed=error is not None, now=time.monotonic(), refused=refused)
         await self._pump()
 
     async def _requests(
@@ -451,13 +487,33 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 return
             await wakeup.wait()
 
-    async def _report_outage(self, error: Exception, failures: int) -> None:
-        if failures < _FAILURES_TO_REPORT or self._outage_reported:
+    async def _report_outage(self) -> None:
+        """Say that the user waits for words that do not come."""
+        error = self._last_error or TimeoutError()
+        line = google_problem(error, SPEECH_TO_TEXT).line
+        await self.broadcast_frame(ServiceOutageFrame, service=Service.EARS, line=line)
+        if not self._outage_reported:
+            self._outage_reported = True
+            await self._call_event_handler("on_connection_error", line)
+            await self.push_error(line, exception=error)
+
+    async def _report_refusal(self) -> None:
+        error = self._last_error or TimeoutError()
+        found = google_problem(error, SPEECH_TO_TEXT)
+        await self.push_error(
+            found.line, exception=error, category=CATEGORIES[found.kind], force_treat_as_permanent=True
+        )
+
+    def _renew_channel(self) -> None:
+        """Let streams that open from now on have another connection; those under way end on theirs."""
+        now = time.monotonic()
+        if not self._own_client or self._speech_client is None or now < self._renewed_at + _CHANNEL_SECS:
             return
-        self._outage_reported = True
-        message = google_problem(error, SPEECH_TO_TEXT).line
-        await self._call_event_handler("on_connection_error", message)
-        await self.push_error(message, exception=error)
+        self._renewed_at = now
+        old: Any = self._speech_client.transport
+        self._speech_client, self._project_id = speech_client(self._location, self._environ)
+        self._connect_early()
+        self.create_task(old.grpc_channel.close(_OLD_CHANNEL_SECS), "stt_old_channel")
 
     async def _disconnect(self) -> None:
         if self._timer_task is not None:

@@ -18,8 +18,12 @@ class StreamParams:
         reopen_secs: A pause up to this long may lie inside a word ("stop" has 0.08 s of silence in it). If speech goes
             on so soon, the half-closed stream is given up and its audio sent again with what follows.
         longest_reopened_secs: Audio up to this long is sent again; after more, the next stream overlaps a little.
-        flush_timeout_secs: How long a half-closed stream may take to end before it counts as dropped.
+        flush_timeout_secs: How long a half-closed stream may take to end before it counts as dropped. The slowest
+            figure known is 1.57 s (facts/stt#latency).
+        silent_secs: Speech that may go out on a stream without any answer before another stream is tried.
+        tell_secs: How long after the end of speech its words may fail to come before that is an outage.
         give_up_secs: How long after the end of a segment its words are still worth a retry.
+        refusals_believed: How often in a row a service that has worked must refuse before it is believed.
     """
 
     preroll_secs: float = 0.5
@@ -29,8 +33,11 @@ class StreamParams:
     overlap_secs: float = 1.5
     reopen_secs: float = 0.2
     longest_reopened_secs: float = 8.0
-    flush_timeout_secs: float = 4.0
-    give_up_secs: float = 20.0
+    flush_timeout_secs: float = 2.5
+    silent_secs: float = 5.0
+    tell_secs: float = 3.0
+    give_up_secs: float = 25.0
+    refusals_believed: int = 6
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,26 @@ class LikelyComplete:
 
 
 @dataclass(frozen=True)
+class RenewChannel:
+    """The connection under the streams is suspect: streams that are opened from now on need another one."""
+
+
+@dataclass(frozen=True)
+class OutageBegan:
+    """The user has waited for their words to be understood, and they do not come. Told once for each wait."""
+
+
+@dataclass(frozen=True)
+class OutageOver:
+    """The recognizer answers again."""
+
+
+@dataclass(frozen=True)
+class Believed:
+    """A refusal is final: asking again gives the same answer."""
+
+
+@dataclass(frozen=True)
 class WordsLost:
     """Audio had to be given up; words in it are lost.
 
@@ -116,4 +143,16 @@ class WordsLost:
     secs: float
 
 
-Event = OpenStream | AbortStream | InterimText | FinalText | SpeechCovered | LikelyComplete | WordsLost
+Event = (
+    OpenStream
+    | AbortStream
+    | RenewChannel
+    | InterimText
+    | FinalText
+    | SpeechCovered
+    | LikelyComplete
+    | OutageBegan
+    | OutageOver
+    | Believed
+    | WordsLost
+)

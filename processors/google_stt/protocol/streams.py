@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from halfcascade.processors.google_stt.protocol.audio import AudioHistory
 from halfcascade.processors.google_stt.protocol.events import (
     AbortStream,
+    Believed,
     Event,
     OpenStream,
+    OutageBegan,
+    OutageOver,
+    RenewChannel,
     Result,
     StreamParams,
     WordsLost,
@@ -25,7 +29,9 @@ from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
 from halfcascade.processors.language import join_text
 
 _FIRST_BACKOFF_SECS = 0.1
-_LONGEST_BACKOFF_SECS = 4.0
+_LONGEST_BACKOFF_SECS = 1.0
+# One failure is Google's way to end a stream; from the second in a row on, the connection itself is suspect.
+_FAILURES_TO_RENEW = 2
 
 
 @dataclass
@@ -35,6 +41,7 @@ class _Stream:
     cursor: int
     opened_at: float
     flushed_at: float | None = None
+    answered: bool = False
 
 
 class SpeechStreams:
@@ -65,7 +72,13 @@ class SpeechStreams:
         self._next_stream = 0
         self._last_endpoint = 0
         self._samples_lost = 0
+        self._lost_until = 0
         self._failures = 0
+        self._refusals = 0
+        self._has_worked = False
+        self._outage = False
+        self._stopped_at: float | None = None
+        self._told_for: float | None = None
         self._speaking = False
         self._paused = False
         self._words = WordQueue(sample_rate)
@@ -76,7 +89,9 @@ class SpeechStreams:
     def deadline(self) -> float | None:
         """When ``tick`` is due next, or None."""
         times = [segment.retry_at for segment in self._segments if segment.retry_at is not None]
-        times += [self._expiry(state) for state in self._streams.values() if state.segment.end is not None]
+        times += [at for state in self._streams.values() if (at := self._expiry(state)) is not None]
+        if self._stopped_at is not None and self._told_for != self._stopped_at:
+            times.append(self._stopped_at + self._params.tell_secs)
         return min(times, default=None)
 
     @property
@@ -117,6 +132,7 @@ class SpeechStreams:
             now: Clock.
         """
         self._speaking, self._paused = True, False
+        self._stopped_at = None
         self._words.expect()
         self._ensure_segment(noticed_after_secs, now)
         self._deliver()
@@ -160,6 +176,7 @@ class SpeechStreams:
             now: Clock.
         """
         self._speaking, self._paused, self._tentative = False, False, None
+        self._stopped_at = now
         self._endpoint(silence_secs, now)
         self._deliver()
 
@@ -176,10 +193,9 @@ class SpeechStreams:
         state = self._streams.get(stream)
         if state is None or not results:
             return
-        self._failures = 0
-        if self._samples_lost:
-            self._events.append(WordsLost(self._samples_lost / self._rate))
-            self._samples_lost = 0
+        self._progress()
+        state.answered = True
+        self._tell_loss()
         segment = state.segment
         segment.interim, segment.interim_language, segment.interim_end = "", "", 0
         for result in results:
@@ -195,13 +211,15 @@ class SpeechStreams:
                 segment.interim_end = end
         self._deliver()
 
-    def ended(self, stream: int, failed: bool, now: float) -> None:
+    def ended(self, stream: int, failed: bool, now: float, *, refused: bool = False) -> None:
         """Take note that a stream is over.
 
         Args:
             stream: Which one.
             failed: Whether with an error, or too early for a reason unknown.
             now: Clock.
+            refused: Whether the error is one that asking again does not mend. A service that has worked is asked
+                again all the same: it is known to say such things in passing.
         """
         state = self._streams.pop(stream, None)
         if state is None:
@@ -209,9 +227,17 @@ class SpeechStreams:
         segment = state.segment
         segment.stream = None
         complete = not failed and state.flushed_at is not None
-        self._failures = 0 if complete else self._failures + 1
-        if complete or (segment.end is not None and (segment.confirmed >= segment.end or self._is_stale(segment, now))):
+        if complete:
+            self._progress()
+        else:
+            self._failed(refused=refused)
+        if complete or (segment.end is not None and segment.confirmed >= segment.end):
             self._finish(segment)
+        elif segment.end is not None and self._is_stale(segment, now):
+            self._give_up(segment)
+        elif self._refusals and self._is_believed():
+            self._events.append(Believed())
+            self.abandon(now)
         else:
             segment.retry_at = now + self._backoff()
             self.tick(now)
@@ -238,13 +264,19 @@ class SpeechStreams:
             now: Clock.
         """
         for number, state in list(self._streams.items()):
-            if state.segment.end is not None and now >= self._expiry(state):
-                self._abort(number)
-                self._failures += 1
-                if self._is_stale(state.segment, now):
-                    self._finish(state.segment)
-                else:
-                    state.segment.retry_at = now
+            expiry = self._expiry(state)
+            if expiry is None or now < expiry:
+                continue
+            self._abort(number)
+            # Whoever takes audio and gives nothing does so on every stream of the connection.
+            self._failures = max(self._failures + 1, _FAILURES_TO_RENEW)
+            self._events.append(RenewChannel())
+            if self._is_stale(state.segment, now):
+                self._give_up(state.segment)
+            else:
+                state.segment.retry_at = now
+                state.segment.renewed = True
+        self._tell_outage(now)
         for segment in self._segments:
             if segment.retry_at is not None and now >= segment.retry_at:
                 self._open_stream(segment, now)
@@ -372,6 +404,47 @@ class SpeechStreams:
         if self._open is not None:
             self._open.has_speech = True
 
+    # How the recognizer does.
+
+    def _progress(self) -> None:
+        """What was waited for came."""
+        self._failures = self._refusals = 0
+        self._has_worked = True
+        if self._outage:
+            self._outage = False
+            self._events.append(OutageOver())
+
+    def _failed(self, *, refused: bool) -> None:
+        self._failures += 1
+        self._refusals = self._refusals + 1 if refused else 0
+        if self._failures >= _FAILURES_TO_RENEW:
+            self._events.append(RenewChannel())
+
+    def _is_believed(self) -> bool:
+        """Whether a refusal is final: nothing has ever worked, or it was repeated often enough."""
+        return not self._has_worked or self._refusals >= self._params.refusals_believed
+
+    def _tell_outage(self, now: float) -> None:
+        due = self._stopped_at is not None and now >= self._stopped_at + self._params.tell_secs
+        if due and self._told_for != self._stopped_at:
+            self._told_for = self._stopped_at
+            self._outage = True
+            self._events.append(OutageBegan())
+
+    def _give_up(self, segment: Segment) -> None:
+        """Nobody is going to recognize this any more: say how much was lost."""
+        if segment.has_speech and segment.end is not None and not segment.interim.strip():
+            # What overlaps the segment before was counted with it.
+            self._samples_lost += max(0, segment.end - max(segment.confirmed, self._lost_until))
+            self._lost_until = segment.end
+            self._tell_loss()
+        self._finish(segment)
+
+    def _tell_loss(self) -> None:
+        if self._samples_lost:
+            self._events.append(WordsLost(self._samples_lost / self._rate))
+            self._samples_lost = 0
+
     def _finish(self, segment: Segment) -> None:
         """Nothing more comes for this segment. Words that never became final are better than none.
 
@@ -399,7 +472,9 @@ class SpeechStreams:
             if segment.confirmed < self._history.start:
                 segment.confirmed = segment.start = self._history.start
         # Told in one when the server is back: it grows with every block of audio.
-        self._samples_lost += lost
+        begin = max(self._history.start - lost, self._lost_until)
+        self._samples_lost += max(0, self._history.start - begin)
+        self._lost_until = max(self._lost_until, self._history.start)
 
     # Streams
 
@@ -419,9 +494,15 @@ class SpeechStreams:
     def _is_stale(self, segment: Segment, now: float) -> bool:
         return now - segment.ended_at > self._params.give_up_secs
 
-    def _expiry(self, state: _Stream) -> float:
-        """When a stream whose segment has ended counts as dropped."""
-        return (state.flushed_at or max(state.opened_at, state.segment.ended_at)) + self._params.flush_timeout_secs
+    def _expiry(self, state: _Stream) -> float | None:
+        """When a stream counts as dropped: it does not flush, or says nothing to speech; None if it may go on."""
+        segment = state.segment
+        if segment.end is not None:
+            return (state.flushed_at or max(state.opened_at, segment.ended_at)) + self._params.flush_timeout_secs
+        # A second stream that says nothing either hears no words in what sounds like speech.
+        if state.answered or segment.renewed or not (self._speaking and segment.has_speech):
+            return None
+        return state.opened_at + self._params.silent_secs
 
     def _backoff(self) -> float:
         """The first retry is immediate: most failures are a stream's end that came too early."""
@@ -431,5 +512,7 @@ class SpeechStreams:
 
     def _deliver(self) -> None:
         self._segments = self._words.deliver(self._segments, speaking=self._speaking, paused=self._paused)
+        if self._words.settled:
+            self._stopped_at = None
         while (event := self._words.next_event()) is not None:
             self._events.append(event)

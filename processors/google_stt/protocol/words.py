@@ -40,6 +40,7 @@ class Segment:
         interim_end: Where they end.
         stream: Number of the stream at work on it.
         retry_at: Clock reading at which the next stream is due.
+        renewed: Whether a stream that said nothing to it was replaced.
         delivered: Whether the words of later segments may follow.
         done: Whether nothing more comes.
     """
@@ -59,6 +60,7 @@ class Segment:
     interim_end: int = 0
     stream: int | None = None
     retry_at: float | None = None
+    renewed: bool = False
     delivered: bool = False
     done: bool = False
 
@@ -96,6 +98,9 @@ class WordQueue:
     """Delivers words in the order of their segments.
 
     The newest final is held until it is known whether it is the last: ``FinalText.finalized`` must be told with it.
+
+    Parameters:
+        settled: Whether nobody speaks and nothing is still to come.
     """
 
     def __init__(self, sample_rate: int):
@@ -108,6 +113,7 @@ class WordQueue:
         self._events: deque[WordEvent] = deque()
         self._held: list[Words] = []
         self._expected = False
+        self.settled = True
         self._said = ""
         self._shown = ""
         self._complete = ""
@@ -147,6 +153,7 @@ class WordQueue:
             self._said = "" if settled else said[-_SEAM_CHARACTERS:].strip()
         elif settled and self._expected:
             self._events.append(SpeechCovered())
+        self.settled = settled
         if settled:
             self._expected = False
         else:

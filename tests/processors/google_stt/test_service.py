@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from google.api_core import exceptions as google_errors
+from google.auth.exceptions import RefreshError
 from google.cloud.speech_v2.types import cloud_speech
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -28,7 +29,14 @@ from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.transcriptions.language import Language
 
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.frames import SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.frames import (
+    Service,
+    ServiceOutageFrame,
+    ServiceRecoveredFrame,
+    SpeechCoveredFrame,
+    SpeechPausedFrame,
+    SpeechResumedFrame,
+)
 from halfcascade.processors.google_stt.protocol.events import StreamParams
 from halfcascade.processors.google_stt.service import MAX_AUDIO_BYTES, GoogleStreamingSTTService
 from tests.processors.google_stt.model import BLOCK, RATE, Recognizer, Word, speak
@@ -56,7 +64,7 @@ class FakeSpeech:
         recognizer = Recognizer(self.vocabulary)
         self.heard.append(recognizer)
         shown = 0
-        if isinstance(failure, Exception):
+        if isinstance(failure, BaseException):
             raise failure
         async for request in requests:
             if request.streaming_config:
@@ -210,10 +218,26 @@ async def test_an_outage_is_reported_once_and_survived():
     down_errors = [google_errors.ServiceUnavailable("no route")] * 4
     client = FakeSpeech(WORDS, fail=down_errors)
     frames = [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(1.5)]
-    down, up = await run(ears(client), frames)
-    errors = [frame.error for frame in up if isinstance(frame, ErrorFrame)]
-    assert errors == ["Speech-to-Text cannot be reached (no route): check the network connection."]
+    down, up = await run(ears(client, streams=StreamParams(tell_secs=0.1)), frames)
+    line = "Speech-to-Text cannot be reached (no route): check the network connection."
+    assert [frame.error for frame in up if isinstance(frame, ErrorFrame)] == [line]
     assert texts(down) == ["word1"]
+    news = [frame for frame in down if isinstance(frame, ServiceOutageFrame | ServiceRecoveredFrame)]
+    assert [type(frame) for frame in news] == [ServiceOutageFrame, ServiceRecoveredFrame]
+    assert news[0].service is Service.EARS and news[0].line == line
+
+
+async def test_a_stream_that_the_server_cancels_or_that_fails_oddly_costs_no_words():
+    for error in (asyncio.CancelledError(), RefreshError("no network"), RuntimeError("odd")):
+        client = FakeSpeech(WORDS, fail=[error])
+        down, _ = await run(ears(client), [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.5)])
+        assert texts(down) == ["word1"], error
+
+
+async def test_words_survive_an_interruption_of_the_bot():
+    down, _ = await run(ears(FakeSpeech(WORDS)), [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.2)])
+    [final] = [frame for frame in down if isinstance(frame, TranscriptionFrame)]
+    assert not final.interruptible
 
 
 @pytest.mark.parametrize(

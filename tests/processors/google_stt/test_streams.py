@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 
 from halfcascade.processors.google_stt.protocol.events import (
     AbortStream,
+    Believed,
     FinalText,
     InterimText,
     LikelyComplete,
     OpenStream,
+    OutageBegan,
+    OutageOver,
+    RenewChannel,
     Result,
     SpeechCovered,
     StreamParams,
@@ -294,7 +298,7 @@ def test_a_stream_that_never_answers_counts_as_dropped():
     machine.exhausted(0, 0.5)
     assert machine.deadline == pytest.approx(1.5)
     machine.tick(1.6)
-    assert list(iter(machine.next_event, None)) == [OpenStream(0), AbortStream(0), OpenStream(1)]
+    assert list(iter(machine.next_event, None)) == [OpenStream(0), AbortStream(0), RenewChannel(), OpenStream(1)]
 
 
 def test_words_that_never_became_final_are_used_when_the_stream_ends():
@@ -316,14 +320,19 @@ def test_retries_back_off():
     delays, now = [], 0.0
     for stream in range(6):
         machine.ended(stream, True, now)
-        delays.append(0.0 if machine.deadline is None else machine.deadline - now)
-        now += delays[-1]
-        machine.tick(now)
-    assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.6])
+        failed_at = now
+        while OpenStream(stream + 1) not in list(iter(machine.next_event, None)):
+            now = machine.deadline
+            machine.tick(now)
+        delays.append(now - failed_at)
+    assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.0])
     assert machine.failures == 6
+    machine.received(6, [Result("hi", False)], now)
+    machine.ended(6, True, now)
+    assert OpenStream(7) in list(iter(machine.next_event, None))  # whatever works begins the count anew
 
 
-def test_an_outage_longer_than_the_memory_is_reported_once_when_it_is_over():
+def test_what_an_outage_cost_is_told_when_it_is_given_up():
     params = StreamParams(max_stream_secs=3.0, rollover_grace_secs=1.0, give_up_secs=2.0)
     machine = SpeechStreams(RATE, params)
     machine.speech_started(0.0, 0.0)
@@ -331,17 +340,15 @@ def test_an_outage_longer_than_the_memory_is_reported_once_when_it_is_over():
         machine.audio(silence(1.0).tobytes(), float(second))
         machine.ended(second, True, float(second))
         machine.tick(second + 0.99)
-    events = list(iter(machine.next_event, None))
-    assert not [event for event in events if isinstance(event, WordsLost)]
-    newest = max(event.stream for event in events if isinstance(event, OpenStream))
-    machine.received(newest, [Result("hi", False)], 11.0)
-    # Of ten seconds the six newest were kept.
-    (lost,) = [event.secs for event in iter(machine.next_event, None) if isinstance(event, WordsLost)]
-    assert lost == pytest.approx(4.0)
+    lost = [event.secs for event in iter(machine.next_event, None) if isinstance(event, WordsLost)]
+    # Two segments of four seconds, which overlap by one and a half, were given up two seconds after their ends.
+    assert sum(lost) == pytest.approx(7.0)
 
 
 def test_a_segment_that_broke_after_all_its_time_is_replayed_from_its_beginning():
-    machine = SpeechStreams(RATE, StreamParams(max_stream_secs=2.0, rollover_grace_secs=0.5))
+    machine = SpeechStreams(
+        RATE, StreamParams(max_stream_secs=2.0, rollover_grace_secs=0.5, silent_secs=60.0, flush_timeout_secs=60.0)
+    )
     machine.speech_started(0.0, 0.0)
     sound = np.arange(6 * RATE, dtype=np.int16)
     for tenth in range(60):
@@ -351,3 +358,135 @@ def test_a_segment_that_broke_after_all_its_time_is_replayed_from_its_beginning(
     again = [event.stream for event in events if isinstance(event, OpenStream)][-1]
     assert machine.take(again, 15_000) == sound[:7_500].tobytes()
     assert not [event for event in events if isinstance(event, WordsLost)]
+
+
+# What lasts, hangs or comes late.
+
+
+def spoken(machine: SpeechStreams, at: float) -> None:
+    """A second of speech, and the silence that ends it."""
+    machine.audio(silence(0.2).tobytes(), at)
+    machine.speech_started(0.2, at)
+    machine.audio(silence(1.0).tobytes(), at + 1.0)
+    machine.speech_stopped(0.2, at + 1.2)
+
+
+@dataclass
+class Line:
+    """A recognizer that is away for a while: it fails streams, or takes their audio and says nothing."""
+
+    away: float
+    mute: bool
+    per_channel: bool = False
+    """Whether only the connection is mute: streams on the next one are served."""
+    words: int = 0
+
+    def run(self, machine: SpeechStreams, until: float) -> list[tuple[float, object]]:
+        """Let time pass, a turn every five seconds."""
+        events: list[tuple[float, object]] = []
+        channel, now, turn = 0, 0.0, 0.0
+        opened: dict[int, int] = {}
+        while now < until:
+            now = round(now + 0.05, 2)
+            if now >= turn and turn < until - 12.0:
+                spoken(machine, now)
+                turn += 5.0
+            machine.tick(now)
+            for stream, on in list(opened.items()):
+                while machine.take(stream, 15_000):
+                    pass
+                exhausted = machine.exhausted(stream, now)
+                down = (on == 0 if self.per_channel else now < self.away) and now >= 0.0
+                if down and not self.mute:
+                    del opened[stream]
+                    machine.ended(stream, True, now)
+                elif not down and exhausted:
+                    self.words += 1
+                    machine.received(stream, [Result(f"word{self.words}", True)], now)
+                    machine.ended(stream, False, now)
+                    opened.pop(stream, None)
+            while (event := machine.next_event()) is not None:
+                events.append((now, event))
+                if isinstance(event, OpenStream):
+                    opened[event.stream] = channel
+                elif isinstance(event, AbortStream):
+                    opened.pop(event.stream, None)
+                elif isinstance(event, RenewChannel):
+                    channel += 1
+        return events
+
+
+def finals(events: list[tuple[float, object]]) -> list[str]:
+    return [event.text for _, event in events if isinstance(event, FinalText)]
+
+
+def test_a_connection_that_swallows_audio_is_replaced_and_no_turn_is_lost():
+    events = Line(away=0.0, mute=True, per_channel=True).run(SpeechStreams(RATE), 40.0)
+    assert len(finals(events)) == 6
+    first = next(at for at, event in events if isinstance(event, FinalText))
+    assert first < 1.2 + 2.5 + 0.5  # speech, the time a flush may take, and the next stream
+    assert not [event for _, event in events if isinstance(event, WordsLost | OutageBegan)]
+
+
+@pytest.mark.parametrize("mute", [True, False], ids=["mute", "failing"])
+@pytest.mark.parametrize("away", [2.0, 8.0, 20.0])
+def test_a_recognizer_that_comes_back_within_twenty_seconds_costs_no_turn(mute, away):
+    events = Line(away, mute).run(SpeechStreams(RATE), 50.0)
+    assert len(finals(events)) == 8 and not [event for _, event in events if isinstance(event, WordsLost)]
+    back = next(at for at, event in events if isinstance(event, FinalText))
+    assert back <= away + (2.6 if mute else 1.1)
+    told = [at for at, event in events if isinstance(event, OutageBegan)]
+    if away > 5.0:
+        assert told[0] <= 1.2 + 3.1  # the end of the first turn, and the wait
+        assert [event for _, event in events if isinstance(event, OutageOver)]
+    for at, event in events:
+        if isinstance(event, OutageOver):
+            assert at >= away
+
+
+def test_a_recognizer_that_never_comes_back_is_told_of_at_every_turn_with_what_was_lost():
+    events = Line(1_000.0, mute=True).run(SpeechStreams(RATE), 60.0)
+    told = [at for at, event in events if isinstance(event, OutageBegan)]
+    assert len(told) == 10
+    lost = [event.secs for _, event in events if isinstance(event, WordsLost)]
+    assert len(lost) >= 5 and min(lost) > 1.0
+
+
+def test_a_refusal_is_believed_at_once_only_if_nothing_has_ever_worked():
+    fresh = SpeechStreams(RATE)
+    spoken(fresh, 0.0)
+    fresh.ended(0, True, 1.3, refused=True)
+    assert Believed() in list(iter(fresh.next_event, None))
+
+    proven = SpeechStreams(RATE)
+    spoken(proven, 0.0)
+    while proven.take(0, 15_000):
+        pass
+    proven.exhausted(0, 1.2)
+    proven.received(0, [Result("hello", True)], 1.3)
+    proven.ended(0, False, 1.3)
+    list(iter(proven.next_event, None))
+    spoken(proven, 5.0)
+    refusals, now = 0, 6.3
+    events = []
+    while Believed() not in events:
+        events = list(iter(proven.next_event, None))
+        for event in events:
+            if isinstance(event, OpenStream):
+                proven.ended(event.stream, True, now, refused=True)
+                refusals += 1
+        now += 0.1
+        proven.tick(now)
+    assert refusals == StreamParams().refusals_believed and now > 7.5
+
+
+def test_speech_that_nothing_answers_gets_one_more_stream_while_it_goes_on():
+    machine = SpeechStreams(RATE)
+    machine.speech_started(0.2, 0.0)
+    opened = []
+    for tenth in range(200):
+        now = tenth / 10
+        machine.audio(silence(0.1).tobytes(), now)
+        machine.tick(now)
+        opened += [(now, event.stream) for event in iter(machine.next_event, None) if isinstance(event, OpenStream)]
+    assert [stream for _, stream in opened] == [0, 1] and opened[1][0] == pytest.approx(5.0, abs=0.2)
