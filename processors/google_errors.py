@@ -212,7 +212,8 @@ def google_problem(error: BaseException, service: GoogleService) -> GoogleProble
     if isinstance(error, TimeoutError):
         return problem(ProblemKind.TIMEOUT, service)
     if type(error).__module__.startswith("google.auth"):
-        return problem(ProblemKind.CREDENTIALS, service, said)
+        out_of_reach = type(error).__name__ == "TransportError" or getattr(error, "retryable", False)
+        return problem(ProblemKind.OUTAGE if out_of_reach else ProblemKind.CREDENTIALS, service, said)
     if isinstance(error, OSError):
         return problem(ProblemKind.OUTAGE, service, said or type(error).__name__)
     status: Any = getattr(error, "grpc_status_code", None)

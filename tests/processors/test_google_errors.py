@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from google.api_core import exceptions as google
-from google.auth.exceptions import RefreshError
+from google.auth.exceptions import RefreshError, TransportError
 
 from halfcascade.processors.google_calls import CATEGORIES
 from halfcascade.processors.google_errors import (
@@ -23,6 +23,7 @@ PLUGIN = "Getting metadata from plugin failed with error: ('invalid_grant: Bad R
         (google.Unauthenticated("Request had invalid authentication credentials."), ProblemKind.CREDENTIALS, False),
         (google.ServiceUnavailable(PLUGIN), ProblemKind.CREDENTIALS, False),
         (RefreshError("Reauthentication is needed."), ProblemKind.CREDENTIALS, False),
+        (TransportError("Connection to oauth2.googleapis.com timed out."), ProblemKind.OUTAGE, True),
         (google.InvalidArgument("API key not valid. Please pass a valid API key."), ProblemKind.CREDENTIALS, False),
         (google.PermissionDenied("Cloud Speech-to-Text API has not been used in project 1."), "permission", False),
         (google.PermissionDenied("This API method requires billing to be enabled."), ProblemKind.BILLING, False),

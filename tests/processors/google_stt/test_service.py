@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from google.api_core import exceptions as google_errors
-from google.auth.exceptions import RefreshError
+from google.auth.exceptions import TransportError
 from google.cloud.speech_v2.types import cloud_speech
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -228,7 +228,7 @@ async def test_an_outage_is_reported_once_and_survived():
 
 
 async def test_a_stream_that_the_server_cancels_or_that_fails_oddly_costs_no_words():
-    for error in (asyncio.CancelledError(), RefreshError("no network"), RuntimeError("odd")):
+    for error in (asyncio.CancelledError(), TransportError("no network"), RuntimeError("odd")):
         client = FakeSpeech(WORDS, fail=[error])
         down, _ = await run(ears(client), [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.5)])
         assert texts(down) == ["word1"], error
