@@ -13,15 +13,11 @@ from loguru import logger
 
 from halfcascade.bot.session.events import Event, EventLog, EventType
 from halfcascade.bot.session.hub import EventHub
+from halfcascade.bot.session.names import EVENTS, METRICS, RECORDING, TRANSCRIPT
 from halfcascade.bot.session.recorder import Recorder
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.session.transcript import render
 from halfcascade.processors.errors import ConfigurationError
-
-RECORDING = "conversation.wav"
-EVENTS = "events.jsonl"
-TRANSCRIPT = "transcript.md"
-METRICS = "metrics.json"
 
 _SAVE_SECS = 0.5
 
