@@ -56,7 +56,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             folder = session.folder
             set_up_logs(folder, redactor, verbose=verbose)
             session.metrics.tariff = tariff
-            session.start(_title(settings))
+            session.start(_title(settings), settings.model_dump(mode="json", exclude_none=True))
         _tell_budget(settings, tariff, terminal)
         if folder != wanted:
             terminal.say(f"{wanted} holds an earlier session, so this one goes to {folder}.", "yellow")
@@ -71,12 +71,27 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             if outcome.failure and not session.has_told(outcome.failure):
                 session.emit(EventType.ERROR, message=outcome.failure, source="bot", permanent=True)
             await session.close(outcome.reason)
+            if settings.report and session.clock.origin is not None:
+                await _report(folder, tariff, terminal)
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
     if cost := in_words(session.metrics.bill(), tariff, emulated=session.metrics.emulated):
         terminal.say(cost, "dim")
     terminal.say(f"Session folder: {folder}")
     return outcome.exit_code
+
+
+async def _report(folder: Path, tariff: Tariff, terminal: Terminal) -> None:
+    from halfcascade.bot.report.page import write_report
+
+    try:
+        with terminal.working("Writing the report"):
+            await asyncio.to_thread(write_report, folder, tariff)
+    except ConfigurationError as error:
+        terminal.say(f"warning: {error}", "yellow")
+    except Exception:  # the talk is over and kept; a report can be made again
+        logger.exception("The report was not written.")
+        terminal.say(f"warning: The report was not written; {folder / LOG_FILE} tells more.", "yellow")
 
 
 def _tell_budget(settings: Settings, tariff: Tariff, terminal: Terminal) -> None:

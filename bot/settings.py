@@ -55,6 +55,7 @@ class Settings(BaseSettings):
         session: Folder for this session's recording and logs, with a number behind it if it holds an earlier session;
             None makes one below ``sessions``.
         processors: Factories of the user's own processors, ``package.module:function``.
+        report: Write a page that shows and plays the talk (``report.html``) into the session folder when it ends.
         prices: A table of prices of your own, whose rows go before those of ``assets/prices.toml``.
         budget: US dollars that a talk may cost; it warns at 80 % and ends, saying so, when they are spent.
         llm_path: A GGUF file for the emulator's local mind, or None for the small one it ships with.
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     user_audio: Path | None = None
     session: Path | None = None
     processors: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    report: bool = True
     prices: Path | None = None
     budget: float | None = Field(default=None, gt=0)
     llm_path: Path | None = None

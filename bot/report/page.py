@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -224,7 +223,7 @@ def _replace(path: Path, content: bytes) -> None:
     new = path.with_name(f".{path.name}.new")
     try:
         new.write_bytes(content)
-        os.replace(new, path)
+        new.replace(path)
     except OSError:
         with suppress(OSError):
             new.unlink()

@@ -159,17 +159,17 @@ class _Follower:
         self._talk = talk
         self._transcript = Transcript()
         self._said: dict[int, Said] = {}
-        self._speech: tuple[float, float] = (0.0, 0.0)
+        # Stretches of speech that no final has covered yet; the last one may still be open.
+        self._speech: list[tuple[float, float | None]] = []
         self._skipped = 0
 
     def apply(self, event: Event) -> None:
         fields = event.fields
         try:
             if event.type is EventType.USER_STARTED:
-                start = float(fields.get("speech_at", event.t))
-                self._speech = (start, start)
-            elif event.type is EventType.USER_STOPPED:
-                self._speech = (self._speech[0], float(fields.get("speech_at", event.t)))
+                self._speech.append((float(fields.get("speech_at", event.t)), None))
+            elif event.type is EventType.USER_STOPPED and self._speech:
+                self._speech[-1] = (self._speech[-1][0], float(fields.get("speech_at", event.t)))
             before = {id(entry): _text(entry) for entry in self._transcript.entries[-4:]}
             self._transcript.apply(event)
             self._talk.metrics.apply(event)
@@ -197,10 +197,12 @@ class _Follower:
             said.words.append(Word(event.t, event.fields["text"]))
             said.end = event.t
         elif event.type is EventType.FINAL and isinstance(entry, UserSaid):
-            start = max(self._speech[0], said.end if said.words else 0.0)
-            end = max(self._speech[1] if self._speech[1] > start else event.t, start)
-            said.words += _spread(event.fields["text"], start, end)
-            said.end = end
+            stretches = [(start, event.t if end is None else end) for start, end in self._speech]
+            stretches = stretches or [(max(said.end, event.t - 0.5), event.t)]
+            said.words += _spread(event.fields["text"], stretches)
+            said.end = stretches[-1][1]
+            # A final may come in the midst of speech; what follows belongs to the next one.
+            self._speech = [(event.t, None)] if self._speech and self._speech[-1][1] is None else []
 
 
 def _text(entry: Entry) -> str:
@@ -209,12 +211,22 @@ def _text(entry: Entry) -> str:
     return entry.text if isinstance(entry, UserSaid) else ""
 
 
-def _spread(text: str, start: float, end: float) -> list[Word]:
+def _spread(text: str, stretches: list[tuple[float, float]]) -> list[Word]:
     """Words over their speech, each as long as it has letters: the recognizer gives no times of its own."""
     words = text.split()
     letters = sum(len(word) + 1 for word in words) or 1
+    whole = sum(max(0.0, end - start) for start, end in stretches)
     result, passed = [], 0
     for word in words:
-        result.append(Word(round(start + (end - start) * passed / letters, 3), f"{word} "))
+        result.append(Word(round(_at(stretches, whole * passed / letters), 3), f"{word} "))
         passed += len(word) + 1
     return result
+
+
+def _at(stretches: list[tuple[float, float]], secs: float) -> float:
+    """The time at which so much of some stretches has passed."""
+    for start, end in stretches:
+        if secs < end - start:
+            return start + secs
+        secs -= max(0.0, end - start)
+    return stretches[-1][1]

@@ -11,7 +11,7 @@ class EventType(StrEnum):
     """What can happen. Each names the fields of its events; a line of the file calls it by its value."""
 
     SESSION_STARTED = "session_started"
-    """What the session was set up with."""
+    """``started`` (ISO 8601), what the session was set up with in short, and all ``settings``."""
     SESSION_ENDED = "session_ended"
     """``reason``."""
     BACKEND = "backend"

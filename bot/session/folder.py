@@ -53,16 +53,18 @@ class Session(EventHub):
                 f"The session folder {folder} cannot be written ({error.strerror}): name another one with --session."
             ) from error
 
-    def start(self, title: Mapping[str, Any]) -> None:
+    def start(self, title: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> None:
         """Begin to save regularly. Must be called with the event loop running.
 
         Args:
-            title: What the session was set up with.
+            title: What the session was set up with, in short.
+            settings: All of it.
         """
         self.begin()
         self._title = dict(self._redactor.value(title))
         self._saver = asyncio.create_task(self._save_regularly(), name="session saver")
-        self.emit(EventType.SESSION_STARTED, started=datetime.now().astimezone().isoformat(timespec="seconds"), **title)
+        started = datetime.now().astimezone().isoformat(timespec="seconds")
+        self.emit(EventType.SESSION_STARTED, started=started, **title, settings=dict(settings or {}))
 
     def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
         """Take one captured block (see ``AudioTap``).

@@ -21,10 +21,12 @@
   const STAGE_NAMES = { final: "understood", turn_ended: "turn over", turn_sent: "sent", first_text: "first text", first_audio: "first sound", speaking_started: "handed to the loudspeaker", heard: "heard" };
   const STAGE_COLORS = { final: "#54aeff", turn_ended: "#0969da", turn_sent: "#0a3069", first_text: "#d4a72c", first_audio: "#4ac26b", speaking_started: "#1a7f37", heard: "#116329" };
 
+  const METERS = { stt_seconds: ["speech recognition", "stt_audio_seconds", " s"], tts_characters: ["the voice", "tts_characters", " characters"], llm_text_in: ["text to the model", null, ""], llm_audio_in: ["audio to the model", "llm_input_audio_tokens", " tokens"], llm_text_out: ["the model's text", null, ""], llm_audio_out: ["the model's audio, thrown away", "llm_output_audio_tokens", " tokens"] };
+
   // Head
   const title = data.title || {};
   document.title = `Talk ${data.started || data.folder}`;
-  $("title").textContent = `Talk of ${(data.started || data.folder).replace("T", " ")}`;
+  $("title").textContent = `Talk of ${(data.started || data.folder).replace("T", " ").replace(/[+-]\d\d:\d\d$/, "")}`;
   $("subtitle").textContent = Object.entries(title).map(([name, value]) => `${name} ${value}`).join(" · ") + (data.reason ? ` · ended: ${data.reason}` : "");
   for (const problem of data.problems) $("problems").append(make("li", {}, problem));
   const money = data.money || {};
@@ -38,6 +40,7 @@
   ];
   if (money.usd !== undefined) figures.push([money.emulated ? "would have cost" : "list price", dollars(money.usd)]);
   if (money.discarded_audio_usd) figures.push(["of it discarded audio", dollars(money.discarded_audio_usd)]);
+  if ((money.unknown || []).length) figures.push(["not counted, no price known", money.unknown.map((meter) => (METERS[meter] || [meter])[0]).join(", ")]);
   for (const [name, value] of figures) $("figures").append(make("div", {}, make("dt", {}, name), make("dd", {}, String(value))));
 
   // Sound
@@ -60,7 +63,7 @@
     const words = WaveSurfer.Regions.create();
     const dim = color("--dim");
     player = WaveSurfer.create({
-      container: "#wave", media, peaks, duration: data.sound_seconds, minPxPerSec: 90, cursorColor: color("--bad"), autoScroll: true, autoCenter: true, dragToSeek: true,
+      container: "#wave", media, peaks, duration: data.sound_seconds, minPxPerSec: 110, cursorColor: color("--bad"), autoScroll: true, autoCenter: true, dragToSeek: true,
       splitChannels: [{ height: 84, waveColor: color("--user"), progressColor: color("--user"), maxPeak: 1.35 }, { height: 84, waveColor: color("--bot"), progressColor: color("--bot"), maxPeak: 1.35 }],
       plugins: [
         marks, words,
@@ -179,7 +182,6 @@
   }
 
   // Money
-  const METERS = { stt_seconds: ["speech recognition", "stt_audio_seconds", " s"], tts_characters: ["the voice", "tts_characters", " characters"], llm_text_in: ["text to the model", null, ""], llm_audio_in: ["audio to the model", "llm_input_audio_tokens", " tokens"], llm_text_out: ["the model's text", null, ""], llm_audio_out: ["the model's audio, thrown away", "llm_output_audio_tokens", " tokens"] };
   const usage = data.usage || {};
   const textTokens = { llm_text_in: (usage.llm_prompt_tokens || 0) - (usage.llm_input_audio_tokens || 0), llm_text_out: (usage.llm_completion_tokens || 0) - (usage.llm_output_audio_tokens || 0) };
   $("costs").append(make("tr", {}, make("th", {}, "what"), make("th", { class: "n" }, "used"), make("th", { class: "n" }, "list price")));
