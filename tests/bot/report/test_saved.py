@@ -32,7 +32,8 @@ def test_a_final_that_covers_two_stretches_of_speech_skips_the_pause(tmp_path):
     "line",
     [
         b"{", b"[]", b"null", b'"x"', b"17", b"{}", b'{"t": 1}', b'{"t": "x", "type": "final"}',
-        b'{"t": 1, "type": []}', b"\xff\xfe\x00", b'{"t": 2.0, "type": "final"', b"[" * 5_000, b'{"t": 1.0, "type": "final"}',
+        b'{"t": 1, "type": []}',
+        b"\xff\xfe\x00", b'{"t": 2.0, "type": "final"', b"[" * 5_000, b'{"t": 1.0, "type": "final"}',
         b'{"t": 1.0, "type": "from_the_future", "x": 1}', b'{"t": 1.0, "type": "heard", "text": 7}',
         b'{"t": NaN, "type": 1}',
     ],
