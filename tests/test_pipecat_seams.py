@@ -212,12 +212,12 @@ def test_overridden_methods_take_what_pipecat_gives_them() -> None:
 
 def parameters(function: object) -> set[str]:
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    listed = inspect.signature(function).parameters  # type: ignore[arg-type]
+    listed = inspect.signature(function).parameters
     return {name for name, parameter in listed.items() if parameter.kind not in kinds and name != "self"}
 
 
 def takes_any(function: object) -> bool:
-    listed = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+    listed = inspect.signature(function).parameters.values()
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in listed)
 
 
@@ -225,7 +225,7 @@ def foreign() -> dict[str, list[str]]:
     """Private attributes of other objects, by name, that no class of ours defines."""
     trees: dict[Path, ast.Module] = {}
     for module in modules():
-        path = Path(inspect.getfile(module))  # type: ignore[arg-type]
+        path = Path(inspect.getfile(module))
         trees[path] = ast.parse(path.read_text())
     nodes = [(path, node) for path, tree in trees.items() for node in ast.walk(tree)]
     ours = {node.name for _, node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
@@ -266,7 +266,7 @@ def test_other_private_attributes_are_there(name: str) -> None:
 def test_private_names_are_not_imported() -> None:
     found = []
     for module in modules():
-        path = Path(inspect.getfile(module))  # type: ignore[arg-type]
+        path = Path(inspect.getfile(module))
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("pipecat", "google")):
                 parts = [*(node.module or "").split("."), *(alias.name for alias in node.names)]

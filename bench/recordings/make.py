@@ -63,10 +63,10 @@ class Kokoro:
         timed = Path(str(model_path())).with_suffix(".timed.onnx")
         onnx.save(model, str(timed))
         styles = timed.with_suffix(".npz")
-        np.savez(
-            styles,
-            **{p.stem: np.fromfile(p, dtype=np.float32).reshape(-1, 1, 256) for p in sorted(voices.glob("*.bin"))},
-        )
+        arrays: dict[str, Any] = {
+            p.stem: np.fromfile(p, dtype=np.float32).reshape(-1, 1, 256) for p in sorted(voices.glob("*.bin"))
+        }
+        np.savez(styles, **arrays)
         self.engine = Engine(str(timed), str(styles))
 
     def say(self, text: str, voice: str, phonemes: str | None = None) -> Take:

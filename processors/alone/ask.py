@@ -1,7 +1,7 @@
 """The brain alone: a typed conversation with the Live session."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
@@ -89,7 +89,7 @@ class TypedConversation:
         self._worker = None
         await self._stack.aclose()
 
-    async def ask(self, text: str) -> AsyncIterator[str]:
+    async def ask(self, text: str) -> AsyncGenerator[str]:
         """Take one turn. Leaving the loop early interrupts the answer, and the model learns how far it was read.
 
         Args:

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -25,6 +26,9 @@ class Run:
     code: int
     output: str
     folder: Path
+    # What a test adds: the log of the servers, and the user's samples and rate.
+    log: Any = None
+    user: Any = None
 
     @property
     def error(self) -> str:

@@ -22,7 +22,7 @@ def plain() -> Terminal:
 
 
 def shown(terminal: Terminal) -> str:
-    return terminal.console.file.getvalue()
+    return terminal.console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO behind what guards it
 
 
 def converse(session: Session):

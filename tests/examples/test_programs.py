@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,9 @@ async def test_dice_server():
     call = SimpleNamespace(
         function_name=dice.name, arguments={"sides": 2, "count": 3}, result_callback=report, tool_call_id="1", llm=None
     )
-    await dice.handler(call)
-    await dice.handler._pipecat_cleanup()
+    handler: Any = dice.handler
+    await handler(call)
+    await handler._pipecat_cleanup()
     shown = [int(char) for char in str(results[0]) if char.isdigit()]
     assert len(shown) >= 3 and set(shown) <= {1, 2}
     with pytest.raises(ValueError, match="100 sides"):

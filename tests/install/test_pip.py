@@ -12,7 +12,7 @@ PIPS = {"Debian 12": "23.0", "Ubuntu 24.04": "24.0"}
 _DEMO_SECS = 400.0
 
 
-@pytest.fixture(scope="module", params=PIPS.values(), ids=PIPS)
+@pytest.fixture(scope="module", params=list(PIPS.values()), ids=list(PIPS))
 def old_pip(request, tmp_path_factory):
     """An environment with that pip and nothing else."""
     folder = tmp_path_factory.mktemp("old_pip")

@@ -53,8 +53,8 @@ def watch():
     async def push(frame, source=OTHER, destination=OTHER, direction=DOWN, first=True):
         await observer.on_push_frame(FramePushed(source, destination, frame, direction, clock.get_time(), first))
 
-    push.told = told
-    push.types = lambda: [type_ for type_, *_ in told]
+    push.told = told  # type: ignore[attr-defined]
+    push.types = lambda: [type_ for type_, *_ in told]  # type: ignore[attr-defined]
     return push
 
 

@@ -66,7 +66,10 @@ class Snapshots:
 
 def test_a_process_that_is_killed_between_any_two_writes_leaves_a_valid_file(tmp_path):
     recorder = Recorder(tmp_path / "c.wav", SessionClock())
-    snapshots = recorder._wave._file = Snapshots(recorder._wave._file, tmp_path / "c.wav")
+    snapshots = recorder._wave._file = Snapshots(  # type: ignore[attr-defined]  # of the standard library
+        recorder._wave._file,  # type: ignore[attr-defined]
+        tmp_path / "c.wav",
+    )
     for second in range(3):
         play(recorder, 1.0, 1000.0 + second)
         wait_for(lambda second=second: soundfile.info(tmp_path / "c.wav").frames > (second + 0.5) * RECORDING_RATE)

@@ -208,7 +208,7 @@ class OtherSpeaker:
             texts.append(piece)
             await told(piece)
 
-        synthesis.text = text  # type: ignore[method-assign]
+        synthesis.text = text  # type: ignore[method-assign, assignment]
         return synthesis
 
 

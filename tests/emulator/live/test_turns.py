@@ -333,7 +333,7 @@ def test_a_blocking_call_pauses_the_turn_until_answered() -> None:
     assert "generationComplete" not in client.events()
     respond(client, identity)
     conversation = client.thinks[-1].conversation
-    assert conversation.messages[-1].parts[0].response == {"time": "noon"}  # type: ignore[union-attr]
+    assert conversation.messages[-1].parts[0].response == {"time": "noon"}
     assert [type(part).__name__ for part in conversation.messages[-2].parts] == ["str", "FunctionCall"]
     client.think("It is noon.")
     assert client.events().count("turnComplete") == 1

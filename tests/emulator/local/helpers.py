@@ -23,7 +23,7 @@ def conversation(*turns: str | FunctionCall | FunctionResult, tools=()) -> Conve
     """User and model take turns; the last is the user's."""
     roles = ["user" if (len(turns) - 1 - i) % 2 == 0 else "model" for i in range(len(turns))]
     return Conversation(
-        [Message(role, [turn]) for role, turn in zip(roles, turns, strict=True)],  # type: ignore[arg-type]
+        [Message(role, [turn]) for role, turn in zip(roles, turns, strict=True)],
         tools=tools,
     )
 

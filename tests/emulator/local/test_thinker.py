@@ -84,14 +84,14 @@ async def test_closing_cancels_the_model():
     model = FakeModel(*["word "] * 1000)
     thinking = thinker(model).think(conversation("Why is the sky blue?"))
     assert await anext(thinking) == "word "
-    await thinking.aclose()
+    await thinking.aclose()  # type: ignore[attr-defined]
     assert model.cancelled
 
 
 async def test_a_story_that_is_interrupted_stops():
     thinking = thinker(words_per_second=40).think(conversation("Tell me a story about a lighthouse."))
     heard = [await anext(thinking) for _ in range(3)]
-    await thinking.aclose()
+    await thinking.aclose()  # type: ignore[attr-defined]
     with pytest.raises(StopAsyncIteration):
         await anext(thinking)
     assert "".join(heard).startswith("Here is one about a lighthouse.")

@@ -72,7 +72,7 @@ async def test_words_come_back_as_interims_and_final(google_emulator_factory):
     assert not responses[0].results[0].is_final
     final = responses[-1]
     assert final.metadata.request_id
-    assert final.metadata.total_billed_duration.total_seconds() == 2
+    assert final.metadata.total_billed_duration.total_seconds() == 2  # proto-plus makes it a timedelta
     assert final.results[0].language_code == "en-US"
     assert final.results[0].result_end_offset.total_seconds() == pytest.approx(1.0, abs=0.05)
 
@@ -124,7 +124,7 @@ async def test_recognize_whole_files(google_emulator_factory):
     request = speech_v2.RecognizeRequest(recognizer=recognizer(), config=config, content=file.getvalue())
     response = await client(google).recognize(request)
     assert [result.alternatives[0].transcript for result in response.results] == ["hello there"]
-    assert response.metadata.total_billed_duration.total_seconds() == 2
+    assert response.metadata.total_billed_duration.total_seconds() == 2  # type: ignore[attr-defined]  # proto-plus makes it a timedelta
 
 
 async def test_recognize_refuses_more_than_a_minute(google_emulator):

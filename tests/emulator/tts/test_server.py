@@ -20,6 +20,7 @@ from halfcascade.emulator.faults import Fault
 from halfcascade.emulator.limits import TtsLimits
 from halfcascade.emulator.minds.base import SPEAKER_RATE
 from halfcascade.emulator.minds.scripted import ScriptedMind
+from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
 from halfcascade.emulator.profiles import NetworkProfile, Profile, SpeakerProfile
 from halfcascade.emulator.server import GoogleEmulator
 from tests.emulator.tts.requests import VOICE, batch_request, config_request, markup_request, text_request
@@ -45,7 +46,7 @@ async def synthesize(google: GoogleEmulator, *requests, hold: bool = False) -> l
 
 
 def planned_bytes(google: GoogleEmulator, *texts: str, rate: float = 1.0) -> int:
-    assert isinstance(google.mind, ScriptedMind)
+    assert isinstance(google.mind, ScriptedMind) and isinstance(google.mind.speaker, ScriptedSpeaker)
     return sum(2 * round(google.mind.speaker.schedule(text, rate).duration * SPEAKER_RATE) for text in texts)
 
 

@@ -25,6 +25,8 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
+from halfcascade.processors.chirp_tts.service import ChirpTTSService
+
 RATE = 24_000
 # A card takes the next block while it still plays the last ones, so that a late event loop is not heard.
 CARD_BUFFER_SECS = 0.06
@@ -113,7 +115,7 @@ class Watcher(BaseObserver):
 class Stage:
     """What a test talks to."""
 
-    def __init__(self, tts: FrameProcessor, chunks_10ms: int = 2):
+    def __init__(self, tts: ChirpTTSService, chunks_10ms: int = 2):
         self.tts = tts
         self.loudspeaker = Loudspeaker(chunks_10ms)
         self.context = LLMContext()

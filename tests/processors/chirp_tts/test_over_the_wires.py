@@ -10,6 +10,7 @@ from halfcascade.emulator.faults import Fault
 from halfcascade.emulator.profiles import Profile, SpeakerProfile
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
+from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings
 from halfcascade.processors.frames import TurnSentFrame
 from tests.processors.chirp_tts.stage import RATE, Stage, on_stage, until
 from tests.processors.chirp_tts.truth import true_onsets
@@ -19,7 +20,7 @@ KOREAN = "오늘 서울 날씨는 맑고, 기온은 십오 도 정도입니다. 
 BRISK = Profile("brisk", speaker=SpeakerProfile(first_audio=0.05, speed=4.0, chunk=0.24))
 
 
-def quick(**settings) -> ChirpTTSService.Settings:
+def quick(**settings) -> ChirpTTSSettings:
     """Settings of a voice that talks at twice the speed, where time is not the point."""
     return ChirpTTSService.Settings(speaking_rate=2.0, **settings)
 

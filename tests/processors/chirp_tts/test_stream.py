@@ -32,7 +32,7 @@ def synthesizer(server: FakeTextToSpeech, sent: list, cache: PhraseCache | None 
         sent.append((text, reason))
 
     made = ChirpSynthesizer(default_settings(), on_sent, asyncio.ensure_future, cache)
-    made.client = server
+    made.client = server  # type: ignore[assignment]
     return made
 
 

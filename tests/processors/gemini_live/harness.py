@@ -135,6 +135,7 @@ class Bench:
         self.context = context
         self.down: list[Frame] = []
         self.up: list[Frame] = []
+        self.worker: PipelineWorker | None = None
         self._changed = asyncio.Event()
         self.source = _Ear(self, FrameDirection.UPSTREAM)
         self.sink = _Ear(self, FrameDirection.DOWNSTREAM)

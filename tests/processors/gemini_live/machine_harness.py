@@ -97,7 +97,10 @@ class Session:
         written = []
         for action in self.done:
             if isinstance(action, SendContent):
-                written.append(" | ".join(f"{c.role}: {' '.join(p.text for p in c.parts)}" for c in action.contents))
+                parts = [
+                    (content.role, " ".join(str(part.text) for part in content.parts)) for content in action.contents
+                ]
+                written.append(" | ".join(f"{role}: {text}" for role, text in parts))
             elif isinstance(action, SendText):
                 written.append(action.text)
         return written

@@ -195,7 +195,7 @@ async def test_transcripts_may_lag_or_lead(lag: float) -> None:
         for count in range(2):
             before = len(bench.answers)
             await bench.say(f"Tell me a story, number {count}.")
-            await bench.until(lambda before=before: "".join(bench.answers[before:]) == STORY)
+            await bench.until(lambda: "".join(bench.answers[before:]) == STORY)  # noqa: B023 - awaited at once
 
 
 async def test_a_piece_after_turn_complete_is_spoken() -> None:

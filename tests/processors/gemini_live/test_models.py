@@ -41,7 +41,7 @@ def test_rows_are_consistent() -> None:
 
 def thinking(model: str, **settings: object) -> dict:
     complete = default_settings()
-    complete.apply_update(GeminiLiveTextSettings(**settings))  # type: ignore[arg-type]
+    complete.apply_update(GeminiLiveTextSettings(**settings))
     row = lookup(model)
     config = live_config(
         complete, row, row.modality, instruction=None, tools=None, handle=None, history=False

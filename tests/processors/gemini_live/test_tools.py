@@ -135,13 +135,13 @@ async def test_functions_of_an_mcp_server_carry_their_handlers() -> None:
             results.append(result)
 
         await double.handler(
-            SimpleNamespace(  # type: ignore[arg-type]
+            SimpleNamespace(
                 function_name="double", arguments={"number": 21}, result_callback=report, tool_call_id="1", llm=None
             )
         )
         assert "42" in str(results)
     finally:
-        await double.handler._pipecat_cleanup()  # type: ignore[union-attr]
+        await double.handler._pipecat_cleanup()  # type: ignore[attr-defined]
 
 
 async def test_an_mcp_server_that_cannot_be_used_gives_one_line() -> None:

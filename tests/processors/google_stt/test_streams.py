@@ -322,7 +322,7 @@ def test_retries_back_off():
         machine.ended(stream, True, now)
         failed_at = now
         while OpenStream(stream + 1) not in list(iter(machine.next_event, None)):
-            now = machine.deadline
+            now = machine.deadline or now
             machine.tick(now)
         delays.append(now - failed_at)
     assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.0])

@@ -50,10 +50,10 @@ async def run(*frames: Any, verdict: float = 0.95, speculate: bool = False) -> T
 
     async def note(frame: Frame, *args: Any) -> None:
         if isinstance(frame, LLMContextFrame):
-            asked.append([message["content"] for message in frame.context.get_messages()])
+            asked.append([str(message["content"]) for message in frame.context.get_messages()])
         await push(frame, *args)
 
-    user.push_frame = note  # type: ignore[method-assign]
+    user.push_frame = note  # type: ignore[method-assign, assignment]
     down, _ = await run_test(
         user,
         frames_to_send=[STTMetadataFrame(service_name="ears", ttfs_p99_latency=10.0), *frames],

@@ -54,7 +54,8 @@ async def signals_of(samples: np.ndarray, *before: Frame) -> list[tuple[float, F
         pipeline_params=PipelineParams(audio_in_sample_rate=RATE),
         start_timeout=20.0,
     )
-    found, passed = [], 0
+    found: list[tuple[float, Frame]] = []
+    passed = 0
     for frame in down:
         if isinstance(frame, InputAudioRawFrame):
             passed += 1

@@ -183,12 +183,12 @@ def test_clocks_that_jitter_by_less_than_a_millisecond_lose_no_sample():
     timeline = ReferenceTimeline(RATE)
     rng = np.random.default_rng(1)
     audio = np.arange(8000, dtype=np.int16)
-    got = []
+    blocks = []
     for i in range(0, 8000, 160):
         timeline.push(audio[i : i + 160], 10 + i / RATE + rng.uniform(-4e-4, 4e-4))
         if i:
-            got.append(timeline.pull(10 + (i - 160) / RATE + rng.uniform(-4e-4, 4e-4), 160))
-    got = np.concatenate(got)
+            blocks.append(timeline.pull(10 + (i - 160) / RATE + rng.uniform(-4e-4, 4e-4), 160))
+    got = np.concatenate(blocks)
     shift = int(got[4000]) - 4000
     assert abs(shift) <= RATE // 1000
     assert np.array_equal(got[200:7600], audio[200 + shift : 7600 + shift])
