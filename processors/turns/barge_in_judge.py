@@ -5,7 +5,7 @@ from enum import Enum
 
 import numpy as np
 
-from halfcascade.processors.google_stt.protocol.audio import AudioHistory
+from halfcascade.processors.audio_history import AudioHistory
 from halfcascade.processors.turns.barge_in_sound import RATE as MODEL_RATE
 from halfcascade.processors.turns.barge_in_sound import find_start, to_rate
 from halfcascade.processors.turns.words import TurnWords

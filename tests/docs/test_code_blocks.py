@@ -11,9 +11,11 @@ import tomllib
 import click
 import pytest
 import typer
+from pipecat.frames import frames as pipecat_frames
 
 from halfcascade.bot import cli
 from halfcascade.emulator import __main__ as emulator
+from halfcascade.processors import frames
 from tests.docs.blocks import DOCUMENTS, ROOT, Block, commands, fenced
 
 BLOCKS = [block for document in DOCUMENTS for block in fenced(document)]
@@ -129,3 +131,9 @@ def test_links_lead_somewhere() -> None:
             if "://" not in target and path and not (document.parent / path).exists():
                 lost.append(f"{document.relative_to(ROOT)}: {target}")
     assert not lost, "\n".join(lost)
+
+
+def test_frames_that_the_glossary_names_exist() -> None:
+    named = set(re.findall(r"`(\w+Frame)`", (ROOT / "docs" / "glossary.md").read_text()))
+    unknown = {name for name in named if not (hasattr(frames, name) or hasattr(pipecat_frames, name))}
+    assert named and not unknown, unknown

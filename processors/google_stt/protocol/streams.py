@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from halfcascade.processors.google_stt.protocol.audio import AudioHistory
+from halfcascade.processors.audio_history import AudioHistory
 from halfcascade.processors.google_stt.protocol.events import (
     AbortStream,
     Believed,
