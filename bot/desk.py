@@ -12,6 +12,7 @@ from halfcascade.bot.logs import LOG_FILE, set_up_logs
 from halfcascade.bot.money import Models, Tariff, in_words, load_tariff
 from halfcascade.bot.outcome import Outcome, ending_on_signals
 from halfcascade.bot.session.events import EventType
+from halfcascade.bot.session.metrics import Metrics
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
@@ -57,6 +58,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             set_up_logs(folder, redactor, verbose=verbose)
             session.metrics.tariff = tariff
             session.start(_title(settings), settings.model_dump(mode="json", exclude_none=True))
+        counting = asyncio.create_task(_count_month(session.metrics, folder), name="month")
         _tell_budget(settings, tariff, terminal)
         if folder != wanted:
             terminal.say(f"{wanted} holds an earlier session, so this one goes to {folder}.", "yellow")
@@ -70,6 +72,8 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
         finally:
             if outcome.failure and not session.has_told(outcome.failure):
                 session.emit(EventType.ERROR, message=outcome.failure, source="bot", permanent=True)
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
             await session.close(outcome.reason)
             if settings.report and session.clock.origin is not None:
                 await _report(folder, tariff, terminal)
@@ -79,6 +83,17 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
         terminal.say(cost, "dim")
     terminal.say(f"Session folder: {folder}")
     return outcome.exit_code
+
+
+async def _count_month(metrics: Metrics, folder: Path) -> None:
+    """Find out, while the talk goes on, what this month has cost so far."""
+    from halfcascade.bot.report.index import spent_this_month
+
+    try:
+        month = datetime.now().astimezone().isoformat()[:7]
+        metrics.spent_before = await asyncio.to_thread(spent_this_month, folder.parent, month)
+    except Exception:  # a sum that is nice to know
+        logger.exception("The talks of this month could not be summed up.")
 
 
 async def _report(folder: Path, tariff: Tariff, terminal: Terminal) -> None:

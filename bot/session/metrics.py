@@ -85,12 +85,14 @@ class Metrics:
 
     Attributes:
         tariff: What things cost; to be set before the first event.
+        spent_before: What the talks of this month cost before this one, in US dollars; None as long as nobody knows.
         emulated: Whether the servers were not Google's, so that nothing is billed.
     """
 
     def __init__(self) -> None:
         self.tariff = Tariff()
         self.emulated = False
+        self.spent_before: float | None = None
         self.turns: list[Turn] = []
         self.errors = 0
         self._interruptions: list[_Interruption] = []
@@ -140,10 +142,16 @@ class Metrics:
                 "currency": "USD",
                 "prices_of": self.tariff.as_of,
                 "emulated": self.emulated,
+                "month_usd": self._month_usd(),
                 **self.bill().as_dict(),
             },
             "errors": self.errors,
         }
+
+    def _month_usd(self) -> float | None:
+        if self.spent_before is None:
+            return None
+        return round(self.spent_before + (0.0 if self.emulated else self.bill().usd), 6)
 
     def _on_backend(self, t: float, fields: dict[str, Any]) -> None:
         self.emulated = fields["backend"] == "emulator"
