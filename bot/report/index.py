@@ -126,16 +126,19 @@ class SessionIndex:
                 (words, limit),
             ).fetchall()
             # Scripts without spaces: a word within a run of signs begins no token.
-            found = found or self._db.execute(
-                f"select {columns}, substr(said, max(1, instr(said, ?) - 30), 80) from words "  # noqa: S608
-                "join talks t using (folder) where instr(said, ?) > 0 order by started desc limit ?",
-                (query.strip(), query.strip(), limit),
+            found = (
+                found
+                or self._db.execute(
+                    f"select {columns}, substr(said, max(1, instr(said, ?) - 30), 80) from words "  # noqa: S608
+                    "join talks t using (folder) where instr(said, ?) > 0 order by started desc limit ?",
+                    (query.strip(), query.strip(), limit),
+                ).fetchall()
             )
         else:
             found = self._db.execute(
                 f"select {columns}, first from talks t order by started desc, t.folder desc limit ?",  # noqa: S608
                 (limit,),
-            )
+            ).fetchall()
         return [self._listed(row) for row in found]
 
     def months(self) -> list[Month]:

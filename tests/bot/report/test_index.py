@@ -83,7 +83,12 @@ def test_only_what_changed_is_read_again(root, monkeypatch):
     from halfcascade.bot.report import index
 
     load = index.load_talk
-    monkeypatch.setattr(index, "load_talk", lambda folder: read.append(folder.name) or load(folder))
+
+    def watched(folder):
+        read.append(folder.name)
+        return load(folder)
+
+    monkeypatch.setattr(index, "load_talk", watched)
     assert len(names(root)) == 4
     assert read == []
     with (root / "a" / "events.jsonl").open("a") as file:
