@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pipecat.frames.frames import InterruptionFrame, UserBackchannelFrame
 
-from examples import dice_server, own_pipeline, thermometer
+from examples import backchannels, dice_server, own_pipeline, thermometer
 from halfcascade.processors.gemini_live import mcp_tools
 from tests.bot.support import ROOT, recordings_for, user_audio
+from tests.processors.turns.test_barge_in import ONSET, PAUSED, STOPPED, WAIT, WORDS_ONLY, final, hear, quiet, sound
 
 EXAMPLES = ROOT / "examples"
 
@@ -55,6 +57,18 @@ async def test_own_pipeline(google_emulator_factory, tmp_path, capsys):
     context = await own_pipeline.main(str(tmp_path / "user.wav"))
     assert [message["role"] for message in context.messages] == ["user", "assistant"]
     assert "assistant: It will be sunny all day." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("strategies", "heard_as"),
+    [(lambda params: None, InterruptionFrame), (backchannels.radio_strategies, UserBackchannelFrame)],
+    ids=["without", "with"],
+)
+async def test_backchannels(strategies, heard_as):
+    said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, WAIT, final("Copy that."), WAIT]
+    frames, _ = await hear(said, strategies=strategies(WORDS_ONLY))
+    assert {type(frame) for frame in frames} & {InterruptionFrame, UserBackchannelFrame} == {heard_as}
+    assert backchannels.radio_words().is_backchannel("mm-hm")
 
 
 def test_the_pipeline_of_ones_own_fits_into_forty_lines():
