@@ -23,7 +23,14 @@ from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.playout import Playout
-from halfcascade.processors.turns import SpeechDetector, joining_aggregators, user_turn_strategies
+from halfcascade.processors.turns import (
+    BotSpeech,
+    BotSpeechTap,
+    Speculations,
+    SpeechDetector,
+    joining_aggregators,
+    user_turn_strategies,
+)
 
 AUDIO_IN_RATE = 16_000
 AUDIO_OUT_RATE = 24_000
@@ -84,13 +91,15 @@ def build_pipeline(
         eager=settings.speculate,
         environ=environ,
     )
+    bot_speech = BotSpeech()
     user, assistant = joining_aggregators(
         context,
         user_params=LLMUserAggregatorParams(
             user_turn_strategies=user_turn_strategies(
                 settings.listen_for,
                 understand_barge_in=settings.understand_barge_in,
-                speculate=settings.speculate,
+                speculations=Speculations() if settings.speculate else None,
+                bot_speech=bot_speech,
             ),
         ),
     )
@@ -116,9 +125,11 @@ def build_pipeline(
             user,
             brain,
             *(load_processor(path) for path in settings.processors),
+            BotSpeechTap(bot_speech, audible=False),
             voice,
             *([playout.processor] if playout else []),
             transport.output(),
+            BotSpeechTap(bot_speech, audible=True),
             assistant,
         ]
     )

@@ -15,6 +15,7 @@ from halfcascade.processors.language.languages import (
 )
 from halfcascade.processors.language.marks import ends_clause, ends_sentence
 from halfcascade.processors.language.scripts import has_unspaced, is_unspaced, join_text, needs_space
+from halfcascade.processors.language.sentence_end import SentenceEnd
 from halfcascade.processors.language.spoken import SpokenWord, expected_pause, spoken_words, word_units
 from halfcascade.processors.language.turn_words import LanguageTurnWords, TurnWords, normalize, turn_words
 from halfcascade.processors.language.words import clusters, word_spans
@@ -24,6 +25,7 @@ __all__ = [
     "LanguageTurnWords",
     "Openers",
     "Phrases",
+    "SentenceEnd",
     "Shown",
     "SpokenWord",
     "TurnWords",

@@ -32,6 +32,10 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "answers",
                 "backchannels",
                 "backchannel_sounds",
+                "assessments",
+                "closed_suffixes",
+                "digits",
+                "read_out",
             }
         ),
         "phrases": frozenset({"fillers", "apology", "budget_spent", "listening", "openers", "shown"}),

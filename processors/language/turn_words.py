@@ -1,5 +1,6 @@
 """What words alone tell about a turn: whether it can be over, and whether it is one at all."""
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -8,13 +9,24 @@ from typing import Protocol
 
 from halfcascade.processors.language.languages import known, language
 from halfcascade.processors.language.scripts import is_word_character
+from halfcascade.processors.language.sentence_end import SentenceEnd
 
 _APOSTROPHES = frozenset("'\u2019\u02bc")
 # What recognizers with punctuation write where a sentence goes on.
 _GOES_ON = (",", "…", "...", "-", "–", "、", ":", ";", "،", "，")
 # A full stop says nothing: recognizers put one after whatever the stream ended with.
 _ASKS = ("?", "!", "？", "！", "؟")
-_LONGEST_PHRASE = 4
+_LONGEST_PHRASE = 5
+# From how many digits or letters on somebody reads them out, and for how many words after "my number is".
+_SHORTEST_READ_OUT, _ANNOUNCED_WORDS = 2, 4
+_LONG_NUMBER = 3
+# Letters that are words of their own.
+_SHORT_WORDS = frozenset("ai")
+# Recognizers put one of these behind whatever a half-closed stream ended with.
+_END_MARKS = " .?!。？！؟।"
+_CLOCK = re.compile(r"\b(\d{1,2}):(\d\d)\b")
+# Scripts in which listeners' words are written together.
+_SYLLABLES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 
 class TurnWords(Protocol):
@@ -48,6 +60,20 @@ class TurnWords(Protocol):
             text: What was said.
         """
 
+    def sentence_end(self, text: str) -> SentenceEnd:
+        """How the text ends, for somebody who must know whether more will follow.
+
+        Args:
+            text: Everything said in the turn so far. A full stop or question mark behind it tells nothing.
+        """
+
+    def marks_ends(self, text: str) -> bool:
+        """Whether the language of the text marks the ends of its sentences, and the endings are known.
+
+        Args:
+            text: Everything said in the turn so far.
+        """
+
 
 @dataclass(frozen=True)
 class LanguageTurnWords:
@@ -62,6 +88,10 @@ class LanguageTurnWords:
     answers: frozenset[str] = frozenset()
     backchannels: frozenset[str] = frozenset()
     backchannel_sounds: frozenset[str] = frozenset()
+    assessments: frozenset[str] = frozenset()
+    closed_suffixes: tuple[str, ...] = ()
+    digits: frozenset[str] = frozenset()
+    read_out: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, table: Mapping[str, Sequence[str]]) -> "LanguageTurnWords":
@@ -71,8 +101,8 @@ class LanguageTurnWords:
             table: Its ``turns``; what is left out is empty.
         """
         lists = {item.name: [normalize(entry) for entry in table.get(item.name, ())] for item in fields(cls)}
-        suffixes = tuple(lists.pop("open_suffixes"))
-        return cls(open_suffixes=suffixes, **{name: frozenset(entries) for name, entries in lists.items()})
+        suffixes = {name: tuple(lists.pop(name)) for name in ("open_suffixes", "closed_suffixes")}
+        return cls(**suffixes, **{name: frozenset(entries) for name, entries in lists.items()})
 
     @property
     def vocabulary(self) -> frozenset[str]:
@@ -115,18 +145,71 @@ class LanguageTurnWords:
         Args:
             text: What was said.
         """
-        plain = normalize(text)
-        listed = self.backchannels | self.backchannel_sounds
-        return bool(plain) and (plain in listed or all(word in listed for word in plain.split()))
+        return _consists_of(normalize(text), self.backchannels | self.backchannel_sounds | self.assessments)
 
     def is_sound(self, text: str) -> bool:
-        """Whether the text holds no words at all, nothing but listed sounds.
+        """Whether the text is nothing but sounds that are no words, so that it answers nothing.
 
         Args:
             text: What was said.
         """
-        plain = normalize(text)
-        return plain in self.backchannel_sounds or all(word in self.backchannel_sounds for word in plain.split())
+        return _consists_of(normalize(text), self.backchannel_sounds)
+
+    def sentence_end(self, text: str) -> SentenceEnd:
+        """How the text ends, for somebody who must know whether more will follow.
+
+        Args:
+            text: Everything said in the turn so far. A full stop or question mark behind it tells nothing.
+        """
+        text = text.rstrip()
+        if not text.endswith(_GOES_ON):
+            text = text.rstrip(_END_MARKS)
+        words = normalize(_CLOCK.sub(r"\1\2", text)).split()
+        if not words:
+            return SentenceEnd.NOTHING
+        if self.is_answer(text):
+            return SentenceEnd.ANSWER
+        if self._is_reading_out(words, is_clock=bool(_CLOCK.search(text))):
+            return SentenceEnd.READING_OUT
+        if self._is_marked_closed(words[-1]) and not text.endswith(_GOES_ON):
+            return SentenceEnd.CLOSED
+        if self.is_open_ended(text):
+            return SentenceEnd.OPEN
+        return SentenceEnd.HANGING if self.closed_suffixes else SentenceEnd.UNKNOWN
+
+    def marks_ends(self, text: str) -> bool:
+        """Whether the language marks the ends of its sentences, and the endings are known.
+
+        Args:
+            text: Everything said in the turn so far.
+        """
+        return bool(self.closed_suffixes)
+
+    def _is_marked_closed(self, word: str) -> bool:
+        """Whether a word has the ending of a sentence, and no longer one that says that the sentence goes on."""
+        if word in self.open_words:
+            return False
+        closed = max((len(suffix) for suffix in self.closed_suffixes if word.endswith(suffix)), default=0)
+        opened = max((len(suffix) for suffix in self.open_suffixes if word.endswith(suffix)), default=0)
+        return closed > opened
+
+    def _is_reading_out(self, words: list[str], *, is_clock: bool) -> bool:
+        """Whether the last words are digits or letters, or the beginning of what "my address is" announced."""
+        read = 0
+        for word in reversed(words):
+            is_letter = len(word) == 1 and word.isascii() and word.isalpha() and word not in _SHORT_WORDS
+            spelled = len(word) > 1 and all(letter in self.digits for letter in word)
+            if not (word.isdigit() or word in self.digits or is_letter or spelled):
+                break
+            long = len(word) >= _LONG_NUMBER and not is_clock
+            read += _SHORTEST_READ_OUT if spelled or (word.isdigit() and long) else 1
+        if read >= _SHORTEST_READ_OUT:
+            return True
+        recent = " ".join(words[-_ANNOUNCED_WORDS - 3 :])
+        return any(
+            f" {announced} " in f" {recent} " and len(recent.rpartition(announced)[2].split()) <= _ANNOUNCED_WORDS
+            for announced in self.read_out
+        )
 
 
 class MixedTurnWords:
@@ -176,6 +259,22 @@ class MixedTurnWords:
         """
         return any(words.is_sound(text) for words in self._languages)
 
+    def sentence_end(self, text: str) -> SentenceEnd:
+        """How the text ends in the language that it is most likely in; the surest end if there are several.
+
+        Args:
+            text: Everything said in the turn so far.
+        """
+        return min((words.sentence_end(text) for words in self._likely(text)), key=list(SentenceEnd).index)
+
+    def marks_ends(self, text: str) -> bool:
+        """Whether the language that the text is most likely in marks the ends of its sentences.
+
+        Args:
+            text: Everything said in the turn so far.
+        """
+        return all(words.marks_ends(text) for words in self._likely(text))
+
     def _likely(self, text: str) -> list[LanguageTurnWords]:
         said = normalize(text).split()
         counts = [sum(word in _vocabulary(words) for word in said) for words in self._languages]
@@ -221,6 +320,27 @@ def normalize(text: str) -> str:
         if character not in _APOSTROPHES and not "\u064b" <= character <= "\u0652"
     )
     return " ".join("".join(kept).split())
+
+
+def _consists_of(plain: str, listed: frozenset[str]) -> bool:
+    """Whether a normalized text can be cut into listed phrases, in any way: "yeah that's great", "네네네"."""
+    if not plain:
+        return False
+    pieces, joint = plain.split(), " "
+    if _SYLLABLES.search(plain):
+        pieces, joint, listed = list(plain.replace(" ", "")), "", _without_spaces(listed)
+    longest = max((len(entry) for entry in listed), default=0) if not joint else _LONGEST_PHRASE
+    reached = {0}
+    for end in range(1, len(pieces) + 1):
+        starts = range(max(0, end - longest), end)
+        if any(start in reached and joint.join(pieces[start:end]) in listed for start in starts):
+            reached.add(end)
+    return len(pieces) in reached
+
+
+@cache
+def _without_spaces(listed: frozenset[str]) -> frozenset[str]:
+    return frozenset(entry.replace(" ", "") for entry in listed)
 
 
 @cache

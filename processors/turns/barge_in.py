@@ -31,6 +31,7 @@ from halfcascade.processors.frames import (
 from halfcascade.processors.language import join_text
 from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
 from halfcascade.processors.turns.barge_in_sound import InterruptionSound
+from halfcascade.processors.turns.bot_speech import BotSpeech
 from halfcascade.processors.turns.words import TurnWords, turn_words
 
 
@@ -83,6 +84,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         languages: Sequence[str] = (),
         params: BargeInParams | None = None,
         ducking: Ducking | None = None,
+        bot_speech: BotSpeech | None = None,
     ):
         """Start with a silent bot.
 
@@ -91,6 +93,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
             languages: Locales of the user; none for every language there are lists for.
             params: How to decide.
             ducking: How the bot gets quieter.
+            bot_speech: What the bot is saying: to a question "yes" is an answer. None where that is not known.
         """
         super().__init__()
         params = params or BargeInParams()
@@ -98,6 +101,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         self._sound = InterruptionSound() if params.looks else None
         self._executor: ThreadPoolExecutor | None = None
         self._ducking = ducking or Ducking()
+        self._bot_speech = bot_speech or BotSpeech()
         self._ducked = False
         self._bot_speaking = False
         self._user_speaking = False
@@ -188,7 +192,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         text = join_text(self._words_so_far, frame.text)
         if not self._judge.active and not self._awaits_words and not self._bot_speaking:
             return await self._start_turn()
-        if not self._judge.words_are_backchannel(text):
+        if not self._judge.words_are_backchannel(text) or self._is_answer(text):
             return await self._interrupt()
         self._judge.backchannel_words()
         if not isinstance(frame, TranscriptionFrame):
@@ -197,6 +201,10 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         if frame.finalized or not self._user_speaking:
             return await self._backchannel_ended(frame, text)
         return await self._decide()
+
+    def _is_answer(self, text: str) -> bool:
+        """Whether listener's words answer what the bot has just asked, or is about to have."""
+        return self._bot_speech.asks and not self._judge.words_are_sounds(text)
 
     async def _backchannel_ended(self, frame: TranscriptionFrame, text: str) -> ProcessFrameResult:
         """All words are there, and they only mean "go on"."""

@@ -1,4 +1,4 @@
-"""One turn, although it seemed to be over: what the user adds before the bot is heard belongs to it."""
+"""One turn, although it seemed to be over: what the user adds before the bot has said much belongs to it."""
 
 import time
 from typing import Any
@@ -13,12 +13,17 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.turns.types import UserTurnSpeculation
+from pipecat.turns.user_turn_controller import UserTurnController
 
 from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, TurnReopenedFrame
 from halfcascade.processors.language import join_text
+from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 
 JOIN_SECS = 5.0
-"""How long after its end a turn may be taken up again, if the bot was not heard before."""
+"""How long after its end a turn may be taken up again."""
+
+TALKED_INTO_SECS = 1.0
+"""For how long after the bot's first sound somebody who speaks is taken to go on, talked into while they paused."""
 
 
 def joining_aggregators(
@@ -26,7 +31,7 @@ def joining_aggregators(
     *,
     user_params: LLMUserAggregatorParams | None = None,
     assistant_params: LLMAssistantAggregatorParams | None = None,
-) -> tuple["JoiningUserAggregator", LLMAssistantAggregator]:
+) -> tuple["JoiningUserAggregator", "JoiningAssistantAggregator"]:
     """Make the two ends of a conversation, in place of Pipecat's ``LLMContextAggregatorPair``.
 
     Args:
@@ -38,7 +43,7 @@ def joining_aggregators(
         The user aggregator and the assistant aggregator. The context is written when turns end, whatever services say.
     """
     user = JoiningUserAggregator(context, params=user_params, _realtime_service_mode=False)
-    assistant = LLMAssistantAggregator(
+    assistant = JoiningAssistantAggregator(
         context, params=assistant_params, _realtime_service_mode=False, _paired_user_aggregator=user
     )
     return user, assistant
@@ -49,7 +54,8 @@ class JoiningUserAggregator(LLMUserAggregator):
 
     Whoever pauses for breath is taken to have finished, now and then: neither sound nor words of "Hello, my name is
     Daniel" tell that more is to come. Until the bot is heard the user cannot know that they were understood so, and
-    what they go on to say is no new turn. The message of the turn is taken out of the context again, a
+    for a moment after that they have not taken in what it says: what they go on to say is no new turn, and what the bot
+    had begun to say counts as not said. The message of the turn is taken out of the context again, a
     ``TurnReopenedFrame`` goes ahead of the interruption so that the brain forgets it too, and the turn ends anew, all
     its words in one message.
 
@@ -108,7 +114,7 @@ class JoiningUserAggregator(LLMUserAggregator):
 
     async def _on_user_turn_started(self, controller: Any, strategy: Any, params: Any) -> None:
         if params.enable_interruptions and self._is_unheard():
-            await self._reopen()
+            await self._reopen(controller)
         await super()._on_user_turn_started(controller, strategy, params)
 
     async def _run_speculative_inference(self, speculation: UserTurnSpeculation) -> None:
@@ -116,15 +122,33 @@ class JoiningUserAggregator(LLMUserAggregator):
         await super()._run_speculative_inference(whole)
 
     def _is_unheard(self) -> bool:
-        """Whether the user cannot have heard an answer to the newest turn before they went on."""
+        """Whether the user went on before they can have taken in an answer to the newest turn."""
         if self._ended is None or not self.messages or self.messages[-1] is not self._ended:
             return False
         speech_at = self._speech_at if self._onset_at is None else self._onset_at
-        unheard = self._bot_at is None or (speech_at is not None and speech_at < self._bot_at)
+        unheard = self._bot_at is None or (speech_at is not None and speech_at < self._bot_at + TALKED_INTO_SECS)
         return unheard and time.monotonic() - self._ended_at < JOIN_SECS
 
-    async def _reopen(self) -> None:
+    async def _reopen(self, controller: UserTurnController) -> None:
         self._context.set_messages(self.messages[:-1])
         self._aggregation = [*self._ended_parts, *self._aggregation]
         self._revoked, self._ended = self.aggregation_string(), None
         await self.push_frame(TurnReopenedFrame(text=self._revoked))
+        for strategy in controller.user_turn_strategies.stop or []:
+            if isinstance(strategy, SmartTurnStopStrategy):
+                strategy.turn_reopened(self._revoked)
+
+
+class JoiningAssistantAggregator(LLMAssistantAggregator):
+    """Pipecat's assistant aggregator, which forgets the beginning of an answer that talked into a pause."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Forget what was heard of the answer to a turn that is gone on with; nothing else has been written of it.
+
+        Args:
+            frame: Any frame.
+            direction: Where it goes.
+        """
+        if isinstance(frame, TurnReopenedFrame):
+            await self.reset()
+        await super().process_frame(frame, direction)

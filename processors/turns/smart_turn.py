@@ -1,8 +1,9 @@
-"""When a turn is over: how it was said, what was said, and a wait where both leave it open."""
+"""When a turn is over: the shell around ``EndOfTurnJudge``, which feeds it what the pipeline knows."""
 
 import asyncio
+import re
 import time
-from dataclasses import dataclass
+from contextlib import suppress
 
 from loguru import logger
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer
@@ -10,61 +11,41 @@ from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
     Frame,
+    InterimTranscriptionFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.metrics.metrics import MetricsData, TurnMetricsData
+from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import EagerMatchPolicy, NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
-from halfcascade.processors.language import join_text
+from halfcascade.processors.language import TurnWords, join_text
+from halfcascade.processors.turns.bot_speech import BotSpeech
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
-from halfcascade.processors.turns.words import TurnWords
+from halfcascade.processors.turns.end_of_turn import EndOfTurnJudge, EndOfTurnParams
+from halfcascade.processors.turns.speculation import Speculations
+from halfcascade.processors.turns.text_end import TextEnd, TextEndAsker
 
-
-@dataclass(frozen=True)
-class SmartTurnStopParams:
-    """When a silence ends the turn.
-
-    Parameters:
-        threshold: Probability that Smart Turn must give for the turn to be complete. Above Smart Turn's own 0.5: full
-            sentences reach 0.9 and more, and a turn cut short annoys more than one that waits.
-        incomplete_wait_secs: Silence after which a turn ends although it seems incomplete. Longer than the 1.4 s that
-            people pause in mid-sentence, with room for noticing that they go on.
-        speculate: Whether to ask for an answer before it is certain that the turn is over.
-    """
-
-    threshold: float = 0.7
-    incomplete_wait_secs: float = 1.6
-    speculate: bool = False
-
-
-@dataclass
-class SpeculationCount:
-    """How speculation has gone.
-
-    Parameters:
-        started: Answers asked for early.
-        kept: Of those, the ones that were right.
-    """
-
-    started: int = 0
-    kept: int = 0
+# While the user speaks the language model only keeps up with the beginning of the turn, so that its end costs little.
+_ASK_EVERY_SECS = 0.8
+# An answer that would be asked for so shortly before the turn ends anyway gains nothing.
+_LEAST_GAIN_SECS = 0.15
+_CLOCK_SECS = 0.002
+# Marks that recognizers put behind whatever a half-closed stream ended with, so they tell nothing.
+_END_MARKS = re.compile(r"[\s.?!。？！]+$")
 
 
 class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
-    """Ends turns on what Smart Turn hears together with the words.
+    """Ends turns when ``EndOfTurnJudge`` says so, on what Smart Turn hears together with the words.
 
-    - A complete-sounding turn ends as soon as its words are final.
-    - A short answer ("yes") ends likewise, whatever it sounds like.
-    - A turn whose last words cannot end a sentence ("tell me a"), or that sounds unfinished, ends after
-      ``incomplete_wait_secs`` of silence.
+    A turn that is surely over ends as soon as its words are final; the less sure it is, the longer the silence that it
+    takes, up to ``EndOfTurnParams.longest_wait_secs``.
 
-    With ``speculate``, the answer is asked for while the end of the turn is still open: on an
-    ``EagerTranscriptionFrame``, and when a turn that seems incomplete has its words final. It is kept if the turn ends
-    with the same words.
+    With ``speculations``, the answer is asked for while the wait still runs, if the turn is likely to be over, and on
+    an ``EagerTranscriptionFrame``. It is kept if the turn ends with the same words.
     """
 
     def __init__(
@@ -72,34 +53,54 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         *,
         turn_analyzer: BaseTurnAnalyzer,
         words: TurnWords,
-        params: SmartTurnStopParams | None = None,
+        params: EndOfTurnParams | None = None,
+        text_end: TextEnd | None = None,
+        speculations: Speculations | None = None,
+        bot_speech: BotSpeech | None = None,
         match_policy: EagerMatchPolicy | None = None,
     ):
         """Start with no turn.
 
         Args:
-            turn_analyzer: Smart Turn; its own silence limit must be longer than ``incomplete_wait_secs``.
+            turn_analyzer: Smart Turn; its own silence limit must be longer than ``longest_wait_secs``.
             words: What the words of the user's languages tell.
             params: When a silence ends the turn.
+            text_end: Small language model that tells whether the words end a sentence, or None for lists alone.
+            speculations: How often answers may be asked for early, or None for never.
+            bot_speech: What the bot says, to which the user's words may be an answer.
             match_policy: Decides whether the final words are those the answer was asked for with.
         """
         super().__init__(turn_analyzer=turn_analyzer)
-        self._words = words
-        self._params = params or SmartTurnStopParams()
+        self._judge = EndOfTurnJudge(words, params)
+        self._asker = TextEndAsker(text_end, self._text_end_answered) if text_end else None
+        self._bot_speech = bot_speech or BotSpeech()
         self._match_policy = match_policy or NormalizedMatch()
+        self._before = ""
         self._said = ""
-        self._probability: float | None = None
-        self._waited = False
         self._maybe_speaking = False
-        self._wait_until: float | None = None
+        self._asked_at = 0.0
+        self._silent_since: float | None = None
+        self._evidence = asyncio.Event()
         self._wait_task: asyncio.Task[None] | None = None
         self._speculation: UserTurnSpeculation | None = None
-        self.speculations = SpeculationCount()
+        self.speculations = speculations
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Load the language model in the background.
+
+        Args:
+            setup: Configuration object containing setup parameters.
+        """
+        await super().setup(setup)
+        if self._asker:
+            self._asker.start()
 
     async def cleanup(self) -> None:
-        """Stop waiting."""
+        """Stop waiting, and free the language model."""
         await super().cleanup()
         await self._stop_waiting()
+        if self._asker:
+            self._asker.stop()
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Follow speech, words and silence.
@@ -112,16 +113,14 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         """
         match frame:
             case VADUserStartedSpeakingFrame() | SpeechResumedFrame():
-                self._maybe_speaking = False
-                self._wait_until = None
-                self._dismiss_foreseen()
-                await self._stop_waiting()
-                await self._withdraw_speculation()
+                await self._handle_speech(frame)
             case SpeechOnsetFrame():
                 self._maybe_speaking = True
                 await self._stop_waiting()
             case SpeechPausedFrame():
                 await self._handle_pause(frame)
+            case InterimTranscriptionFrame():
+                self._ask_now_and_then(join_text(self._said, frame.text))
             case EagerEndOfTurnCancelFrame():
                 self._speculation = None
             case EagerTranscriptionFrame():
@@ -131,6 +130,15 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             await self._handle_covered()
         return result
 
+    def turn_reopened(self, text: str) -> None:
+        """Take note that the turn that has just begun is the one before, gone on with.
+
+        Args:
+            text: Its words before that.
+        """
+        self._before = text
+        self._judge.reopen(time.monotonic())
+
     async def trigger_user_turn_stopped(self, *, enable_user_speaking_frames: bool | None = None) -> None:
         """End the turn; an answer already asked for is kept if it still applies.
 
@@ -138,36 +146,46 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             enable_user_speaking_frames: Whether to emit ``UserStoppedSpeakingFrame``.
         """
         speculation, self._speculation = self._speculation, None
+        self._judge.end()
         if speculation is None:
             await super().trigger_user_turn_stopped(enable_user_speaking_frames=enable_user_speaking_frames)
         elif self._match_policy.matches(speculation.text, self._said):
-            self.speculations.kept += 1
+            if self.speculations is not None:
+                self.speculations.confirmed()
             await self.trigger_user_turn_finalized(
                 enable_user_speaking_frames=enable_user_speaking_frames, confirms_speculation=True
             )
         else:
             logger.debug("{}: the turn ended with other words than the answer was asked for with", self)
-            await self.trigger_user_turn_speculation_cancelled()
+            await self._cancel(speculation)
             await super().trigger_user_turn_stopped(enable_user_speaking_frames=enable_user_speaking_frames)
 
     async def _reset(self) -> None:
         await super()._reset()
-        self._said = ""
-        self._wait_until = None
+        self._before = self._said = ""
+        self._silent_since = None
+        self._judge.begin()
         await self._stop_waiting()
         await self._withdraw_speculation()
 
     async def _discard_pending_end_of_turn(self) -> None:
         await super()._discard_pending_end_of_turn()
-        self._probability = None
-        self._waited = False
+        self._silent_since = None
+
+    async def _handle_speech(self, frame: VADUserStartedSpeakingFrame | SpeechResumedFrame) -> None:
+        secs = frame.start_secs if isinstance(frame, VADUserStartedSpeakingFrame) else frame.secs
+        self._judge.speech(time.monotonic() - secs)
+        self._maybe_speaking = False
+        self._dismiss_foreseen()
+        await self._stop_waiting()
+        await self._withdraw_speculation()
 
     async def _handle_vad_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
-        self._wait_until = time.monotonic() - frame.stop_secs + self._params.incomplete_wait_secs
+        self._silent_since = time.monotonic() - frame.stop_secs
+        self._judge.silence(self._silent_since)
         await super()._handle_vad_user_stopped_speaking(frame)
-        if self._wait_until is not None:
+        if self._silent_since is not None:
             self._start_waiting()
-            await self._speculate_while_waiting()
 
     async def _handle_covered(self) -> None:
         self._transcript_finalized = True
@@ -183,7 +201,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
                 self._turn_analyzer.foresee(frame.secs)
         elif self._maybe_speaking:
             self._maybe_speaking = False
-            if self._wait_until is not None:
+            if self._silent_since is not None:
                 self._start_waiting()
             await self._maybe_trigger_user_turn_stopped()
 
@@ -193,15 +211,19 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     async def _handle_transcription(self, frame: TranscriptionFrame) -> None:
         self._said = join_text(self._said, frame.text)
-        if frame.finalized and not self._vad_user_speaking and not self._vad_stopped:
-            # A turn that its words started, after the speech: there is no sound left to judge.
-            self._turn_complete = not self._words.is_open_ended(self._said)
+        said = self._plain(self._said)
+        self._judge.said(said)
+        if frame.finalized:
+            self._ask(said)
+            if not self._vad_user_speaking and not self._vad_stopped:
+                # A turn that its words started, after the speech: there is no sound left to judge.
+                self._turn_complete = not self._judge.is_open
         await super()._handle_transcription(frame)
-        await self._speculate_while_waiting()
+        self._evidence.set()
 
     async def _handle_prediction_result(self, result: MetricsData | None) -> None:
         if isinstance(result, TurnMetricsData):
-            self._probability = result.probability
+            self._judge.sounded(result.probability)
         await super()._handle_prediction_result(result)
 
     async def _maybe_trigger_user_turn_stopped(self) -> None:
@@ -209,15 +231,29 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             return
         # Words that come without any voice activity are left to the base class's timer.
         if self._vad_stopped and not self._vad_user_speaking:
-            self._turn_complete = self._waited or self._seems_complete()
+            ends_at = self._judge.ends_at
+            self._turn_complete = ends_at is not None and time.monotonic() >= ends_at - _CLOCK_SECS
         await super()._maybe_trigger_user_turn_stopped()
 
-    def _seems_complete(self) -> bool:
-        if self._probability is None:
-            return False
-        if self._words.is_answer(self._said):
-            return True
-        return self._probability >= self._params.threshold and not self._words.is_open_ended(self._said)
+    # The language model
+
+    def _plain(self, text: str) -> str:
+        return _END_MARKS.sub("", join_text(self._before, text))
+
+    def _ask(self, text: str) -> None:
+        if self._asker and text and self._asker.ask(text, self._bot_speech.last_sentence):
+            self._judge.asked(text, time.monotonic())
+            self._asked_at = time.monotonic()
+
+    def _ask_now_and_then(self, text: str) -> None:
+        if not self._vad_user_speaking or time.monotonic() - self._asked_at >= _ASK_EVERY_SECS:
+            self._ask(self._plain(text))
+
+    def _text_end_answered(self, text: str, probability: float) -> None:
+        self._judge.text_ends(text, probability)
+        self._evidence.set()
+
+    # Waiting
 
     def _start_waiting(self) -> None:
         if self._wait_task is None:
@@ -229,25 +265,38 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             await self.cancel_task(task)
 
     async def _wait(self) -> None:
-        if self._wait_until is not None:
-            await asyncio.sleep(max(0.0, self._wait_until - time.monotonic()))
+        """Wait until the judge takes the turn to be over; what it comes to know meanwhile may change when that is."""
+        while (ends_at := self._judge.ends_at) is not None and (left := ends_at - time.monotonic()) > 0:
+            self._evidence.clear()
+            await self._speculate_while_waiting(left)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._evidence.wait(), left)
         # Cleared first: what follows ends the turn, and the turn's end stops this very task.
         self._wait_task = None
-        self._waited = True
         await self._maybe_trigger_user_turn_stopped()
 
-    async def _speculate_while_waiting(self) -> None:
-        if self._wait_until is not None and self._transcript_finalized and self._said:
+    # Asking early
+
+    async def _speculate_while_waiting(self, left_secs: float) -> None:
+        if self._transcript_finalized and self._said and left_secs >= _LEAST_GAIN_SECS:
             await self._speculate(self._said)
 
     async def _speculate(self, text: str) -> None:
-        if not self._params.speculate or self._speculation is not None or self._words.is_open_ended(text):
+        if self.speculations is None or self._speculation is not None or not self.speculations.allowed:
+            return
+        if not self._judge.would_be_worth_asking(self._plain(text)):
             return
         self._speculation = UserTurnSpeculation(text=text)
-        self.speculations.started += 1
+        self.speculations.asked()
         await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
     async def _withdraw_speculation(self) -> None:
-        if self._speculation is not None:
-            self._speculation = None
-            await self.trigger_user_turn_speculation_cancelled()
+        speculation, self._speculation = self._speculation, None
+        if speculation is not None:
+            await self._cancel(speculation)
+
+    async def _cancel(self, speculation: UserTurnSpeculation) -> None:
+        if self.speculations is not None:
+            self.speculations.withdrawn()
+        logger.debug("{}: the answer to {!r} was asked for too early", self, speculation.text)
+        await self.trigger_user_turn_speculation_cancelled()

