@@ -3,8 +3,8 @@
 python -m bench.turns [--corpus FOLDER] [--half report|tune] [--pauses 0.6,1.0,1.4,2.0] [--systems ours,pipecat,...]
 
 Turns of ``bench/turn_corpus`` are said to whole chains of detector, turn strategies and aggregator, in virtual time:
-the result depends on no machine's speed. Ears and answer are simulated with the latencies of the ``reference`` profile, so
-"heard" is what the bot needs at best. Systems: ``ours``; ``no model`` (ours without the small language model);
+the result depends on no machine's speed. Ears and answer are simulated with the latencies of the ``reference``
+profile, so "heard" is what the bot needs at best. Systems: ``ours``; ``no model`` (ours without the language model);
 ``pipecat`` (Pipecat's default strategies: Silero and Smart Turn v3); ``pipecat, timeout`` (its silence timeout).
 
 - complete turns: seconds from the end of speech to the answer's first sound, median / p90 / p99.

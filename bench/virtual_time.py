@@ -7,8 +7,8 @@ bench measures on this loop depends on no machine's speed or load.
 import asyncio
 import selectors
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from collections.abc import Coroutine
+from contextlib import ExitStack
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -50,7 +50,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Let time pass."""
         self._now += secs
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         """Run something in a thread; the clock stands still meanwhile."""
         self.threads += 1
         future = super().run_in_executor(executor, func, *args)
@@ -71,6 +71,8 @@ def run(main: Coroutine[Any, Any, _Result]) -> _Result:
         What it returns.
     """
     loop = VirtualTimeLoop()
-    clocks = {name: loop.time for name in ("monotonic", "time", "perf_counter")}
-    with patch.multiple(time, **clocks), asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(main)
+    with ExitStack() as patched:
+        for name in ("monotonic", "time", "perf_counter"):
+            patched.enter_context(patch.object(time, name, loop.time))
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(main)

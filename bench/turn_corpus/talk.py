@@ -6,9 +6,11 @@ networks are the real ones; they take none of the clock's time.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 from pipecat.frames.frames import (
@@ -156,7 +158,7 @@ class Answerer(FrameProcessor):
         await super().process_frame(frame, direction)
         match frame:
             case LLMContextFrame():
-                messages = [str(message["content"]) for message in frame.context.get_messages()]
+                messages = [str(cast(dict[str, Any], one)["content"]) for one in frame.context.get_messages()]
                 self.asked.append(messages)
                 self._asked_at, self._held = time.monotonic(), frame.speculation
                 if not frame.speculation:
@@ -236,6 +238,7 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
             answerer.asked.clear()
             answerer.sounds.clear()
             heard.append(await _say(worker, ears, answerer, turn, pause_secs, rng))
+            print(".", end="", file=sys.stderr, flush=True)
     return heard
 
 

@@ -101,8 +101,9 @@ class LanguageTurnWords:
             table: Its ``turns``; what is left out is empty.
         """
         lists = {item.name: [normalize(entry) for entry in table.get(item.name, ())] for item in fields(cls)}
-        suffixes = {name: tuple(lists.pop(name)) for name in ("open_suffixes", "closed_suffixes")}
-        return cls(**suffixes, **{name: frozenset(entries) for name, entries in lists.items()})
+        opened, closed = (tuple(lists.pop(name)) for name in ("open_suffixes", "closed_suffixes"))
+        sets = {name: frozenset(entries) for name, entries in lists.items()}
+        return cls(open_suffixes=opened, closed_suffixes=closed, **sets)
 
     @property
     def vocabulary(self) -> frozenset[str]:

@@ -133,7 +133,12 @@ class LlamaTextEnd:
             "n_probs": _LIKELIEST,
             "cache_prompt": True,
         }
-        self._server.handle_completions(request, lambda data: answers.append(data) or False)
+
+        def take(data: Any) -> bool:
+            answers.append(data)
+            return False
+
+        self._server.handle_completions(request, take)
         answer = answers[0] if answers else {}
         answer = answer[0] if isinstance(answer, list) else answer
         if "choices" not in answer:
