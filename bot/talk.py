@@ -13,6 +13,7 @@ from loguru import logger
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import Frame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
+from pipecat.processors.frameworks.rtvi import RTVIProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
@@ -49,7 +50,8 @@ class Talk:
         tools: Functions for the model besides the built-in ones.
         environ: Variables that say which servers are talked to; None means this process's.
         playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
-        rtvi: Whether a client is told what happens, and may send text, by Pipecat's RTVI protocol.
+        rtvi: Tells a client what happens and takes its messages, by Pipecat's RTVI protocol; None for no client.
+        idle_secs: After how much silence on both sides the talk ends, in seconds, or None for never.
         observers: Who else watches the pipeline.
 
     Raises:
@@ -66,7 +68,8 @@ class Talk:
         tools: Sequence[Tool] = (),
         environ: Mapping[str, str] | None = None,
         playout: Playout | None = None,
-        rtvi: bool = False,
+        rtvi: RTVIProcessor | None = None,
+        idle_secs: float | None = None,
         observers: "Sequence[BaseObserver]" = (),
     ):
         self._settings = settings
@@ -91,14 +94,17 @@ class Talk:
             observers=[hub.observer(clock), *observers],
             # A bot without ears, brain or voice would be silently deaf or mute.
             processor_unusable_policy=ProcessorUnusablePolicy.CONTINUE,
-            enable_rtvi=rtvi,
+            enable_rtvi=rtvi is not None,
+            rtvi_processor=rtvi,
             enable_turn_tracking=False,
-            idle_timeout_secs=None,
+            idle_timeout_secs=idle_secs,
+            cancel_on_idle_timeout=False,
         )
         hub.listen(self._on_event)
         if settings.budget:
-            guard = BudgetGuard(settings.budget, hub, lambda: self._start(self._say_farewell(guard)))
+            guard = BudgetGuard(settings.budget, hub, lambda: self.soon(self._say_farewell(guard)))
             hub.listen(guard.on_event)
+        self.worker.add_event_handler("on_idle_timeout", self._on_idle)
         self.worker.add_event_handler("on_pipeline_started", self._on_started)
         self.worker.add_event_handler("on_setup_timeout", self._on_timeout)
         self.worker.add_event_handler("on_pipeline_timeout", self._on_timeout)
@@ -138,13 +144,13 @@ class Talk:
     def _on_event(self, event: Event) -> None:
         if event.type == "error" and event.fields["permanent"]:
             if self.failing:
-                self._start(self.failing(event.fields["message"]))
+                self.soon(self.failing(event.fields["message"]))
             else:
                 self._outcome.fail(event.fields["message"])
 
     async def _on_started(self, worker: PipelineWorker, frame: Frame) -> None:
         if self.started:
-            self._start(self.started())
+            self.soon(self.started())
         if self._settings.greeting:
             await worker.queue_frame(TTSSpeakFrame(self._settings.greeting))
 
@@ -158,7 +164,20 @@ class Talk:
         await self.worker.queue_frame(TTSSpeakFrame(phrases(self._settings.language).budget_spent))
         self._outcome.end(BUDGET_SPENT)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _on_idle(self, worker: PipelineWorker) -> None:
+        self._outcome.end("nobody spoke")
+
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the talk; it ends with the talk at the latest.
+
+        Args:
+            work: What to do.
+        """
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.opt(exception=error).error("Something beside the talk failed.")

@@ -21,7 +21,7 @@ def how_to_install(extra: str) -> str:
         The command, in backticks.
     """
     if in_checkout():
-        return "`make demo`"
+        return "`make serve`" if extra == "serve" else "`make demo`"
     pip = "uv pip" if not is_there("pip") and shutil.which("uv") else "pip"
     return f'`{pip} install "halfcascade[{extra}]"`'
 

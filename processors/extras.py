@@ -10,6 +10,7 @@ from halfcascade.processors.errors import ConfigurationError
 
 PACKAGES = {
     "bot": {"pipecat": "pipecat-ai", "google.genai": "google-genai", "onnxruntime": "onnxruntime"},
+    "serve": {"aiortc": "aiortc", "fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client"},
     "talk": {"pyaudio": "pyaudio", "pywebrtc_audio": "pywebrtc-audio"},
 }
 """What each extra brings: name to import, name to install."""

@@ -27,6 +27,7 @@ apt_packages() {
     if wants test; then
         have pulseaudio || echo pulseaudio
         have pactl || echo pulseaudio-utils
+        have chromium || have google-chrome || echo chromium
         ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so > /dev/null 2>&1 || echo libasound2-plugins
     fi
 }

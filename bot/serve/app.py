@@ -1,0 +1,340 @@
+"""The server's HTTP surface: the page, the ways in for browsers, telephones and programs, and what watches it.
+
+The paths are those of Pipecat's development runner (``/start``, ``/api/offer``, ``/sessions/…``, ``/ws-client``,
+``/ws``), so that its clients, and telephone companies set up for it, find their way.
+"""
+
+import asyncio
+import html
+import json
+import time
+import uuid
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from pipecat.runner.types import SmallWebRTCRunnerArguments, WebSocketRunnerArguments
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.serve.access import Gatekeeper
+from halfcascade.bot.serve.guard import Guard
+from halfcascade.bot.serve.house import House
+from halfcascade.bot.serve.limits import Allowance, Meter
+from halfcascade.bot.serve.visit import Visit
+from halfcascade.processors.chirp_tts.voices import GENDERS, LOCALES
+
+PAGE = Path(__file__).parent / "page"
+_RETRY_SECS = 15
+_FULL = "All places are taken at the moment. Please try again in a little while."
+_TWILIO = '<Response><Connect><Stream url="{url}"/></Connect></Response>'
+_TELNYX = '<Response><Connect><Stream url="{url}" bidirectionalMode="rtp"/></Connect></Response>'
+_PLIVO = (
+    '<Response><Stream bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000">{url}</Stream>'
+    "</Response>"
+)
+_MOST_CANDIDATES = 64
+_CALLS = {"twilio": _TWILIO, "telnyx": _TELNYX, "plivo": _PLIVO}
+
+
+class App:
+    """Answers what clients ask.
+
+    Args:
+        house: What all talks of this process share.
+        keeper: Knows who may come.
+    """
+
+    def __init__(self, house: House, keeper: Gatekeeper):
+        self._house = house
+        self._keeper = keeper
+        self._visits: set[asyncio.Task[None]] = set()
+        self._webrtc = _webrtc_handler(house)
+        # Numbers of the peer connections that are open.
+        self._connections: set[str] = set()
+
+    def build(self) -> Starlette:
+        """Make the ASGI application."""
+        routes = [
+            Route("/", self._page),
+            Route("/api/config", self._config),
+            Route("/start", self._start, methods=["POST"]),
+            Route("/api/offer", self._offer, methods=["POST", "PATCH"]),
+            Route("/sessions/{ticket}/api/offer", self._offer, methods=["POST", "PATCH"]),
+            WebSocketRoute("/ws-client", self._websocket),
+            WebSocketRoute("/ws-client/{ticket}", self._websocket),
+            WebSocketRoute("/ws", self._telephone),
+            WebSocketRoute("/ws/{ticket}", self._telephone),
+            Route("/calls/{company}", self._call, methods=["POST"]),
+            Route("/healthz", self._healthz),
+            Route("/readyz", self._readyz),
+            Route("/metrics", self._metrics),
+            Mount("/page", StaticFiles(directory=PAGE)),
+        ]
+        guard = Middleware(Guard, keeper=self._keeper, measures=self._house.measures)
+        return Starlette(routes=routes, middleware=[guard])
+
+    async def close(self) -> None:
+        """End what is left of talks and connections."""
+        self._house.end_all("the server ends")
+        if self._visits:
+            await asyncio.wait(self._visits, timeout=20.0)
+        for task in self._visits:
+            task.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+        if self._webrtc:
+            await self._webrtc.close()
+
+    # The page and what it needs to know
+
+    async def _page(self, request: Request) -> Response:
+        return FileResponse(PAGE / "index.html")
+
+    async def _config(self, request: Request) -> Response:
+        settings = self._house.settings
+        voices = [{"name": name, "gender": gender} for name, gender in sorted(GENDERS.items())]
+        return JSONResponse(
+            {
+                "languages": LOCALES,
+                "voices": voices,
+                "language": settings.language,
+                "voice": settings.voice.rpartition("-")[2],
+                "token": self._keeper.token is not None,
+                "webrtc": self._webrtc is not None,
+                "keeps": bool(self._house.serve.keep_sessions),
+                "iceServers": _ice_config(self._house),
+            }
+        )
+
+    # Ways in
+
+    async def _start(self, request: Request) -> Response:
+        """Give a ticket for one talk."""
+        if refusal := self._refusal(request):
+            return refusal
+        wishes = await _json(request)
+        if wishes is None:
+            return _sorry(400, "That was no JSON object.")
+        body = wishes.get("body", wishes)
+        ticket = self._keeper.issue(time.monotonic(), body if isinstance(body, dict) else {})
+        return JSONResponse({"sessionId": ticket, "iceConfig": {"iceServers": _ice_config(self._house)}})
+
+    async def _offer(self, request: Request) -> Response:
+        if self._webrtc is None:
+            return _sorry(501, "Browsers cannot talk here: aiortc is not installed.")
+        sent = await _json(request)
+        if sent is None:
+            return _sorry(400, "That was no JSON object.")
+        try:
+            return await (self._candidates(sent) if request.method == "PATCH" else self._answer(request, sent))
+        except HTTPException as error:
+            return _sorry(error.status_code, str(error.detail))
+        except Exception as error:  # whatever parsers of SDP and candidates may raise
+            logger.info(f"An offer that makes no sense was refused ({type(error).__name__}).")
+            return _sorry(400, "That was no offer of WebRTC.")
+
+    async def _answer(self, request: Request, sent: dict[str, Any]) -> Response:
+        from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequest
+
+        known = sent.get("pc_id")
+        offer = SmallWebRTCRequest(
+            sdp=_text(sent["sdp"]), type=_text(sent["type"]), pc_id=known, restart_pc=bool(sent.get("restart_pc"))
+        )
+        if known is not None:
+            # Known by a number that only this client was told: its talk goes on over a new connection.
+            if known not in self._connections:
+                return _sorry(404, "That talk is over.")
+            return JSONResponse(await self._webrtc.handle_web_request(offer, _nobody))
+        admitted = self._admit(request)
+        if isinstance(admitted, Response):
+            return admitted
+        wishes = admitted | _wishes_of(sent)
+        visits: list[Visit] = []
+
+        async def on_connection(connection: Any) -> None:
+            _meter_channel(connection)
+            self._connections.add(connection.pc_id)
+            connection.add_event_handler("closed", self._on_closed)
+            visits.append(
+                Visit(self._house, SmallWebRTCRunnerArguments(connection, body=wishes, session_id=_new_name()))
+            )
+
+        try:
+            answer = await self._webrtc.handle_web_request(offer, on_connection)
+        except BaseException:
+            self._house.rooms.leave()
+            raise
+        self._begin(visits[0].hold())
+        return JSONResponse(answer)
+
+    async def _candidates(self, sent: dict[str, Any]) -> Response:
+        from pipecat.transports.smallwebrtc.request_handler import IceCandidate, SmallWebRTCPatchRequest
+
+        candidates = [
+            IceCandidate(_text(one["candidate"]), _text(one["sdp_mid"]), int(one["sdp_mline_index"]))
+            for one in sent["candidates"][:_MOST_CANDIDATES]
+        ]
+        await self._webrtc.handle_patch_request(SmallWebRTCPatchRequest(_text(sent["pc_id"]), candidates))
+        return JSONResponse({"status": "success"})
+
+    async def _on_closed(self, connection: Any) -> None:
+        self._connections.discard(connection.pc_id)
+
+    async def _websocket(self, websocket: WebSocket) -> None:
+        await self._talk_over(websocket, "websocket")
+
+    async def _telephone(self, websocket: WebSocket) -> None:
+        await self._talk_over(websocket, None)
+
+    async def _talk_over(self, websocket: WebSocket, kind: str | None) -> None:
+        admitted = self._admit(websocket)
+        if isinstance(admitted, Response):
+            # An answer in place of the handshake, so that the client learns the reason and when to come again.
+            await websocket.send_denial_response(admitted)
+            return
+        try:
+            await websocket.accept()
+            arguments = WebSocketRunnerArguments(websocket, kind, body=admitted, session_id=_new_name())
+            outcome = await Visit(self._house, arguments).hold()
+        finally:
+            self._house.rooms.leave()
+        if websocket.application_state is WebSocketState.CONNECTED:
+            with suppress(RuntimeError, OSError, WebSocketDisconnect):  # the client was quicker
+                await websocket.close(1011 if outcome.failure else 1000)
+
+    async def _call(self, request: Request) -> Response:
+        """Tell a telephone company where to bring a call."""
+        form = _CALLS.get(request.path_params["company"])
+        if not form:
+            return _sorry(404, f"No such telephone company: one of {', '.join(_CALLS)}.")
+        if refusal := self._refusal(request):
+            return refusal
+        host = self._house.serve.public_host or request.headers.get("host", "")
+        secure = "wss" if self._house.serve.public_host or self._house.serve.tls_certificate else "ws"
+        url = f"{secure}://{host}/ws/{self._keeper.issue(time.monotonic())}"
+        head = '<?xml version="1.0" encoding="UTF-8"?>'
+        return Response(head + form.format(url=html.escape(url)), media_type="application/xml")
+
+    def _begin(self, talk: Coroutine[Any, Any, Outcome]) -> None:
+        """Hold a talk in a room that was entered, after the request is answered."""
+
+        async def hold() -> None:
+            try:
+                await talk
+            finally:
+                self._house.rooms.leave()
+
+        task = asyncio.create_task(hold(), name="visit")
+        self._visits.add(task)
+        task.add_done_callback(self._visits.discard)
+
+    def _admit(self, request: HTTPConnection) -> "dict[str, Any] | Response":
+        """Enter a room for a caller with a ticket or the token; gives what was wished for with the ticket."""
+        wishes: dict[str, Any] = {}
+        if number := request.path_params.get("ticket"):
+            ticket = self._keeper.redeem(number, time.monotonic())
+            if not ticket:
+                return self._refuse(403, "ticket", "That ticket was used or is too old: ask for another at /start.")
+            wishes = ticket.wishes
+        elif not self._keeper.knows_token(request.headers.get("authorization")):
+            return self._refuse(401, "token", "The token is missing or wrong.")
+        if not self._house.rooms.enter():
+            return self._refuse(503, "full", _FULL)
+        return wishes
+
+    def _refusal(self, request: Request) -> Response | None:
+        if not self._keeper.knows_token(request.headers.get("authorization")):
+            return self._refuse(401, "token", "The token is missing or wrong.")
+        if not self._house.rooms.has_room:
+            return self._refuse(503, "full", _FULL)
+        return None
+
+    def _refuse(self, status: int, why: str, text: str) -> Response:
+        self._house.measures.refused.labels(why).inc()
+        return _sorry(status, text)
+
+    # For what watches
+
+    async def _healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def _readyz(self, request: Request) -> Response:
+        rooms = self._house.rooms
+        state = {"talks": rooms.taken, "most": rooms.most, "draining": rooms.draining}
+        return JSONResponse(state, 200 if rooms.has_room else 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        if not self._keeper.knows_token(request.headers.get("authorization")):
+            return self._refuse(401, "token", "The token is missing or wrong.")
+        return Response(self._house.measures.text(), media_type="text/plain; version=0.0.4")
+
+
+def _sorry(status: int, text: str) -> Response:
+    headers = {503: {"retry-after": str(_RETRY_SECS)}, 401: {"www-authenticate": "Bearer"}}.get(status)
+    return JSONResponse({"error": text}, status, headers)
+
+
+async def _json(request: Request) -> dict[str, Any] | None:
+    """The body, if it is an object; an empty body is an empty one."""
+    try:
+        body = await request.body()
+        sent = json.loads(body) if body else {}
+    except (ValueError, RecursionError, ClientDisconnect):
+        return None
+    return sent if isinstance(sent, dict) else None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("That is no text.")
+    return value
+
+
+def _wishes_of(sent: dict[str, Any]) -> dict[str, Any]:
+    data = sent.get("request_data") or sent.get("requestData")
+    return data if isinstance(data, dict) else {}
+
+
+def _new_name() -> str:
+    return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{uuid.uuid4().hex[:8]}"
+
+
+def _ice_config(house: House) -> list[dict[str, Any]]:
+    return [{"urls": [url]} for url in house.serve.ice_servers]
+
+
+async def _nobody(connection: Any) -> None:
+    """A connection that is known already has its talk."""
+
+
+def _meter_channel(connection: Any) -> None:
+    """End a connection whose client sends more messages than it may."""
+    meter = Meter(Allowance(), time.monotonic())
+
+    @connection.pc.on("datachannel")
+    def on_channel(channel: Any) -> None:
+        @channel.on("message")
+        async def on_message(message: str | bytes) -> None:
+            if not meter.take(len(message), time.monotonic()):
+                logger.warning("A client sent more than it may, and was cut off.")
+                await connection.disconnect()
+
+
+def _webrtc_handler(house: House) -> Any:
+    """Pipecat's handler of WebRTC offers, or None where aiortc is not installed."""
+    try:
+        from pipecat.transports.smallwebrtc.connection import IceServer
+        from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequestHandler
+    except ImportError:
+        logger.warning("Browsers cannot talk here: install halfcascade[serve].")
+        return None
+    return SmallWebRTCRequestHandler(ice_servers=[IceServer(urls=url) for url in house.serve.ice_servers] or None)

@@ -1,0 +1,167 @@
+"""What all talks of one process share, and nothing that belongs to one of them."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from halfcascade.bot.backend import Emulator, check_google_access, choose_backend
+from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.serve.limits import Rooms
+from halfcascade.bot.serve.measures import Measures
+from halfcascade.bot.serve.settings import ServeSettings
+from halfcascade.bot.session.hub import EventHub
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.settings import Backend, Settings
+from halfcascade.processors.chirp_tts.voices import LOCALES, VOICE_NAMES
+
+if TYPE_CHECKING:
+    from halfcascade.bot.pipeline import Tool
+
+_DAY_SECS = 86_400.0
+
+
+@dataclass
+class House:
+    """Settings, servers and counters of a process that holds talks.
+
+    Parameters:
+        settings: What a talk is like unless its visitor wishes otherwise.
+        serve: What the server is like.
+        environ: Variables that say which servers are talked to; None means this process's.
+        tools: Functions for the model besides the built-in ones.
+    """
+
+    settings: Settings
+    serve: ServeSettings
+    environ: Mapping[str, str] | None = None
+    tools: "Sequence[Tool]" = ()
+    redactor: Redactor = field(default_factory=Redactor.from_environment)
+    talks: dict[str, Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rooms = Rooms(self.serve.most_talks)
+        self.measures = Measures(self.serve.most_talks)
+
+    def settings_for(self, wishes: Mapping[str, Any]) -> Settings:
+        """Settings of one talk.
+
+        Args:
+            wishes: What the visitor asked for: ``language`` and ``voice``; anything else is left out.
+
+        Returns:
+            The settings, with those wishes that can be granted.
+        """
+        granted: dict[str, Any] = {}
+        language, voice = wishes.get("language"), wishes.get("voice")
+        if language in LOCALES:
+            granted |= {"language": language, "stt_languages": []}
+            # A voice given in full belongs to one locale.
+            granted["voice"] = self.settings.voice.rpartition("-")[2]
+        if voice in VOICE_NAMES:
+            granted["voice"] = voice
+        return self.settings.model_copy(update=granted)
+
+    async def open_hub(self, name: str) -> EventHub:
+        """Where all that happens in a talk comes together: a session folder, if those of visitors are kept.
+
+        Args:
+            name: Of the talk.
+
+        Raises:
+            ConfigurationError: If the folder cannot be written.
+        """
+        if not self.serve.keep_sessions:
+            hub = EventHub(self.redactor)
+            hub.begin()
+            return hub
+        from halfcascade.bot.session.folder import Session
+
+        session = await asyncio.to_thread(Session, self.serve.keep_sessions / name, self.redactor)
+        session.start({"language": self.settings.language, "model": self.settings.model})
+        return session
+
+    def end_all(self, reason: str) -> None:
+        """Let every talk end.
+
+        Args:
+            reason: For the last event of each.
+        """
+        for outcome in list(self.talks.values()):
+            outcome.end(reason)
+
+
+def forget_old_sessions(folder: Path, days: float) -> list[Path]:
+    """Delete session folders that were kept long enough. Touches the disk: call it off the event loop.
+
+    Args:
+        folder: Holds the session folders.
+        days: How long they are kept.
+
+    Returns:
+        What was deleted.
+    """
+    if not folder.is_dir():
+        return []
+    oldest = time.time() - days * _DAY_SECS
+    # Only what this server has made: folders that hold a session's events.
+    old = [path for path in folder.iterdir() if (path / "events.jsonl").is_file() and path.stat().st_mtime < oldest]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+        logger.info(f"Deleted the session {path.name}: it was kept for {days:g} days.")
+    return old
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the three services are.
+
+    Parameters:
+        environ: Variables that lead their clients there.
+        emulator: The embedded servers, if it is them; they end with this process at the latest.
+    """
+
+    environ: Mapping[str, str]
+    emulator: Emulator | None = None
+
+
+async def find_servers(settings: Settings) -> Servers:
+    """Choose the servers, and start the embedded ones if it is them.
+
+    Args:
+        settings: Which are wanted.
+
+    Raises:
+        ConfigurationError: If there are no credentials, or the embedded servers do not start.
+    """
+    choice = await asyncio.to_thread(choose_backend, settings.backend)
+    logger.info(f"Talks go to {choice.backend.value}, because {choice.reason}.")
+    if choice.backend is Backend.GOOGLE:
+        await asyncio.to_thread(check_google_access)
+        return Servers(dict(os.environ))
+    emulator = Emulator(Path(tempfile.mkdtemp(prefix="halfcascade-")), llm_path=settings.llm_path)
+    return Servers({**os.environ, **await emulator.start()}, emulator)
+
+
+_hosted: tuple[House, Servers] | None = None
+
+
+async def hosted_house() -> House:
+    """The house of a bot that Pipecat's own runner, or Pipecat Cloud, has started in this process.
+
+    Raises:
+        ConfigurationError: If settings make no sense or the embedded servers do not start.
+    """
+    global _hosted  # noqa: PLW0603 such a host knows one function; what outlives a talk has nowhere else to be
+    if _hosted is None:
+        settings = Settings()
+        servers = await find_servers(settings)
+        _hosted = House(settings, ServeSettings(evals=True), servers.environ), servers
+    return _hosted[0]

@@ -1,0 +1,73 @@
+// Shows what was said. The server sends whole entries; each replaces the earlier one of its number.
+
+export class Transcript {
+  #list;
+  #items = new Map();
+  #announce;
+  #words;
+
+  // announce: tells a screen reader what is settled. words: gives the page's words in its present language.
+  constructor(list, announce, words) {
+    this.#list = list;
+    this.#announce = announce;
+    this.#words = words;
+  }
+
+  clear() {
+    this.#list.replaceChildren();
+    this.#items.clear();
+  }
+
+  take(entry) {
+    if (entry.kind === "gone") {
+      this.#items.get(entry.id)?.remove();
+      this.#items.delete(entry.id);
+      return;
+    }
+    const atEnd = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 80;
+    const item = this.#items.get(entry.id) ?? this.#append(entry.id);
+    this[`_${entry.kind}`]?.(item, entry);
+    if (atEnd) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #append(id) {
+    const item = document.createElement("li");
+    this.#items.set(id, item);
+    this.#list.append(item);
+    return item;
+  }
+
+  _user(item, { text, open, aside }) {
+    item.className = `user${aside ? " aside" : ""}`;
+    item.textContent = text;
+    if (!open) this.#once(item, this.#words().you(text));
+  }
+
+  _bot(item, { heard, rest, interrupted, closed }) {
+    item.className = `bot${interrupted ? " interrupted" : ""}`;
+    const [said, unsaid] = [document.createElement("span"), document.createElement("span")];
+    said.className = "heard";
+    said.textContent = heard;
+    unsaid.className = "rest";
+    unsaid.textContent = rest;
+    item.replaceChildren(said, unsaid);
+    item.hidden = !heard && interrupted;
+    if (closed) this.#once(item, this.#words().bot(heard));
+  }
+
+  _tool(item, { name, done }) {
+    item.className = "tool";
+    item.textContent = this.#words().tool(name, done);
+  }
+
+  _problem(item, { text }) {
+    item.className = "problem";
+    item.textContent = text;
+  }
+
+  #once(item, text) {
+    if (item.dataset.told === text) return;
+    item.dataset.told = text;
+    this.#announce(text);
+  }
+}

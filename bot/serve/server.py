@@ -1,0 +1,166 @@
+"""The server as a process: its address, signals, log, and an end that lets people finish."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from loguru import logger
+
+from halfcascade.bot.logs import intercept_logging, log_to
+from halfcascade.bot.outcome import Outcome, ending_on_signals
+from halfcascade.bot.serve.access import Gatekeeper
+from halfcascade.bot.serve.app import App
+from halfcascade.bot.serve.house import House, Servers, find_servers, forget_old_sessions
+from halfcascade.bot.serve.limits import Allowance
+from halfcascade.bot.serve.settings import ServeSettings
+from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.settings import Settings
+from halfcascade.bot.terminal import Terminal
+from halfcascade.processors.errors import ConfigurationError
+
+_HOUR_SECS = 3600.0
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us, so that talks may end first, and tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config):
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+
+def run_server(settings: Settings, serve: ServeSettings, *, terminal: Terminal, verbose: bool = False) -> int:
+    """Serve until a signal comes.
+
+    Args:
+        settings: What a talk is like.
+        serve: What the server is like.
+        terminal: Where to tell.
+        verbose: Whether log lines of every kind are shown.
+
+    Returns:
+        The process's exit code.
+    """
+    try:
+        serve.check()
+        return asyncio.run(_serve(settings, serve, terminal, verbose=verbose))
+    except ConfigurationError as error:
+        terminal.fail(str(error))
+    except KeyboardInterrupt:
+        return 0
+    return 1
+
+
+async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *, verbose: bool) -> int:
+    redactor = Redactor.from_environment({**os.environ, "TOKEN": serve.secret or ""})
+    log_to(sys.stderr, redactor, level="DEBUG" if verbose else "WARNING")
+    intercept_logging()
+    # At a lower level it writes the paths of sockets, tickets among them.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    outcome = Outcome()
+    with ending_on_signals(outcome):
+        socket = _bind(serve)
+        with terminal.working("Finding the servers"):
+            servers = await find_servers(settings)
+        house = House(settings, serve, servers.environ, redactor=redactor)
+        try:
+            await _hold_open(house, servers, socket, outcome, terminal)
+        finally:
+            if servers.emulator:
+                await servers.emulator.stop()
+    if outcome.failure:
+        terminal.fail(redactor.text(outcome.failure))
+    return outcome.exit_code
+
+
+async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outcome, terminal: Terminal) -> None:
+    serve = house.serve
+    keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
+    app = App(house, keeper)
+    server = _Server(
+        uvicorn.Config(
+            app.build(),
+            log_config=None,
+            # Tickets are part of paths: no line of a log shall hold one.
+            access_log=False,
+            ws_max_size=Allowance().message_bytes,
+            ws_max_queue=64,
+            ssl_certfile=serve.tls_certificate,
+            ssl_keyfile=serve.tls_key,
+            proxy_headers=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=[socket]), name="server")
+    others = [asyncio.create_task(_watch(servers, outcome)), asyncio.create_task(_forget(serve))]
+    over = asyncio.create_task(outcome.over.wait())
+    serving = asyncio.create_task(server.serving.wait())
+    await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
+    terminal.say(f"Talk at {serve.url}/  (Ctrl-C ends)", "bold")
+    try:
+        await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)
+        await _drain(house, outcome, terminal)
+        await app.close()
+    finally:
+        server.should_exit = True
+        for task in (*others, over, serving):
+            task.cancel()
+        await asyncio.gather(running, *others, over, serving, return_exceptions=True)
+
+
+async def _drain(house: House, outcome: Outcome, terminal: Terminal) -> None:
+    """Let nobody else in, and let those who talk finish; on Ctrl-C a person waits, so talks end at once."""
+    house.rooms.draining = True
+    patience = house.serve.drain_secs if outcome.signal == signal.SIGTERM else 0.0
+    if house.rooms.taken and patience:
+        terminal.say(f"Waiting up to {patience:.0f} s for {house.rooms.taken} talks to end …")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(house.rooms.wait_until_empty(), patience)
+
+
+async def _watch(servers: Servers, outcome: Outcome) -> None:
+    if servers.emulator:
+        outcome.fail(await servers.emulator.died())
+
+
+async def _forget(serve: ServeSettings) -> None:
+    while serve.keep_sessions:
+        try:
+            await asyncio.to_thread(forget_old_sessions, serve.keep_sessions, serve.keep_days)
+        except OSError as error:
+            logger.error(f"Old sessions in {serve.keep_sessions} could not be deleted: {error}.")
+        await asyncio.sleep(_HOUR_SECS)
+
+
+def _bind(serve: ServeSettings) -> Any:
+    """Take the port before anything slow is started."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((serve.host, serve.port))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(
+            f"{serve.host}:{serve.port} cannot be served ({error.strerror}): choose another with --port."
+        ) from error
+    serve.port = bound.getsockname()[1]
+    return bound

@@ -1,0 +1,240 @@
+"""A server in this process, and clients that talk with it over real sockets."""
+
+import asyncio
+import base64
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import soundfile
+import soxr
+import websockets
+from pipecat.audio.utils import create_stream_resampler, pcm_to_ulaw, ulaw_to_pcm
+from pipecat.frames.frames import (
+    InputAudioRawFrame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
+)
+from pipecat.serializers.protobuf import ProtobufFrameSerializer
+
+from halfcascade.bot.serve.access import Gatekeeper
+from halfcascade.bot.serve.app import App
+from halfcascade.bot.serve.house import House
+from halfcascade.bot.serve.server import _bind, _Server
+from halfcascade.bot.serve.settings import ServeSettings
+from halfcascade.bot.session.hub import EventHub
+from halfcascade.bot.settings import Settings
+from tests.bot.support import DATA, recording
+
+STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    house: House
+    keeper: Gatekeeper
+    port: int
+    hubs: list[EventHub] = field(default_factory=list)
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def serving(environ: dict[str, str], settings: Settings | None = None, **options) -> AsyncIterator[Served]:
+    """Serve on a free port of loopback."""
+    import uvicorn
+
+    serve = ServeSettings(port=0, **options)
+    house = House(settings or Settings(_env_file=None), serve, {**os.environ, **environ})
+    keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
+    app = App(house, keeper)
+    socket = _bind(serve)
+    server = _Server(uvicorn.Config(app.build(), log_config=None, access_log=False, ws_max_size=65_536, lifespan="off"))
+    running = asyncio.create_task(server.serve(sockets=[socket]))
+    await server.serving.wait()
+    served = Served(house, keeper, serve.port)
+    open_hub = house.open_hub
+
+    async def remembered(name: str) -> EventHub:
+        hub = await open_hub(name)
+        served.hubs.append(hub)
+        return hub
+
+    house.open_hub = remembered
+    try:
+        yield served
+    finally:
+        await app.close()
+        server.should_exit = True
+        await running
+
+
+def samples(name: str, rate: int) -> np.ndarray:
+    """A recording of a user at some rate, as int16."""
+    sound, given = soundfile.read(DATA / recording(name)["file"], dtype="float32")
+    return (soxr.resample(sound, given, rate) * 32767).astype("<i2")
+
+
+class Client:
+    """Somebody at the other end of a socket, whose microphone never stops and who hears in real time.
+
+    Args:
+        rate: Samples per second of both directions.
+    """
+
+    def __init__(self, rate: int):
+        self.rate = rate
+        self.heard: list[tuple[float, np.ndarray]] = []
+        self.cleared: list[float] = []
+        self.messages: list[dict] = []
+        self._saying: list[np.ndarray] = []
+        self._socket = None
+
+    async def send(self, pcm: bytes) -> None:
+        raise NotImplementedError
+
+    async def take(self, message: str | bytes) -> None:
+        raise NotImplementedError
+
+    async def greet(self) -> None:
+        """What the protocol wants first."""
+
+    @asynccontextmanager
+    async def calling(self, url: str, **options) -> AsyncIterator["Client"]:
+        async with websockets.connect(url, **options) as self._socket:
+            await self.greet()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._speak()), group.create_task(self._listen())]
+                yield self
+                for task in tasks:
+                    task.cancel()
+
+    def say(self, name: str) -> None:
+        self._saying.append(samples(name, self.rate))
+
+    async def hears(self, secs: float = 15.0) -> None:
+        """Wait for sound."""
+        since = time.monotonic()
+        while not any(at > since and np.abs(block.astype(int)).max() > 500 for at, block in self.heard):
+            assert time.monotonic() - since < secs, "nothing was heard"
+            await asyncio.sleep(0.02)
+
+    async def hears_silence(self, secs: float = 0.8, within: float = 30.0) -> None:
+        """Wait until nothing was heard for a while."""
+        since = time.monotonic()
+        while True:
+            loud = [at for at, block in self.heard if np.abs(block.astype(int)).max() > 500]
+            if loud and time.monotonic() - loud[-1] > secs:
+                return
+            assert time.monotonic() - since < within, "it talks on"
+            await asyncio.sleep(0.02)
+
+    async def _speak(self) -> None:
+        period, size = 0.02, self.rate // 50
+        at = time.monotonic()
+        while True:
+            block = np.zeros(size, "<i2")
+            if self._saying:
+                piece, self._saying[0] = self._saying[0][:size], self._saying[0][size:]
+                block[: len(piece)] = piece
+                if not len(self._saying[0]):
+                    self._saying.pop(0)
+            await self.send(block.tobytes())
+            at += period
+            await asyncio.sleep(max(0, at - time.monotonic()))
+
+    async def _listen(self) -> None:
+        async for message in self._socket:
+            await self.take(message)
+
+    def _hear(self, pcm: bytes) -> None:
+        self.heard.append((time.monotonic(), np.frombuffer(pcm, "<i2")))
+
+
+class Telephone(Client):
+    """Twilio's media streams: mu-law at 8 kHz in JSON."""
+
+    def __init__(self):
+        super().__init__(8_000)
+        self._to, self._from = create_stream_resampler(), create_stream_resampler()
+        self._count = 0
+
+    async def greet(self) -> None:
+        await self._socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+        start = {
+            "accountSid": "AC1",
+            "streamSid": "MZ1",
+            "callSid": "CA1",
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": {},
+        }
+        await self._socket.send(
+            json.dumps({"event": "start", "sequenceNumber": "1", "start": start, "streamSid": "MZ1"})
+        )
+
+    async def send(self, pcm: bytes) -> None:
+        self._count += 1
+        payload = base64.b64encode(await pcm_to_ulaw(pcm, 8_000, 8_000, self._to)).decode()
+        media = {"track": "inbound", "chunk": str(self._count), "timestamp": str(20 * self._count), "payload": payload}
+        await self._socket.send(
+            json.dumps({"event": "media", "sequenceNumber": str(self._count + 1), "media": media, "streamSid": "MZ1"})
+        )
+
+    async def take(self, message: str | bytes) -> None:
+        sent = json.loads(message)
+        assert sent["streamSid"] == "MZ1"
+        if sent["event"] == "clear":
+            self.cleared.append(time.monotonic())
+        elif sent["event"] == "media":
+            self._hear(await ulaw_to_pcm(base64.b64decode(sent["media"]["payload"]), 8_000, 8_000, self._from))
+
+
+class Program(Client):
+    """A program that speaks Pipecat's protobuf frames."""
+
+    def __init__(self, rate: int = 16_000, channels: int = 1):
+        super().__init__(rate)
+        self._channels = channels
+        self._serializer = _ClientSerializer()
+
+    async def greet(self) -> None:
+        about = {"library": "test", "library_version": "1"}
+        await self.tell({"type": "client-ready", "id": "1", "data": {"version": "1.0.0", "about": about}})
+        await self.tell({"type": "client-message", "id": "2", "data": {"t": "captions"}})
+
+    async def tell(self, message: dict) -> None:
+        frame = OutputTransportMessageFrame({"label": "rtvi-ai", **message})
+        await self._socket.send(await self._serializer.serialize(frame))
+
+    async def send(self, pcm: bytes) -> None:
+        if self._channels == 2:
+            pcm = np.repeat(np.frombuffer(pcm, "<i2"), 2).tobytes()
+        frame = OutputAudioRawFrame(pcm, self.rate, self._channels)
+        await self._socket.send(await self._serializer.serialize(frame))
+
+    async def take(self, message: str | bytes) -> None:
+        frame = await self._serializer.deserialize(message)
+        if isinstance(frame, InputAudioRawFrame):
+            self._hear(frame.audio)
+        elif isinstance(frame, InterruptionFrame):
+            self.cleared.append(time.monotonic())
+        else:
+            self.messages.append(frame.message)
+
+
+class _ClientSerializer(ProtobufFrameSerializer):
+    """The same frames as a client sees them."""
