@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -41,7 +42,7 @@ class Served:
     house: House
     keeper: Gatekeeper
     port: int
-    hubs: list[EventHub] = field(default_factory=list)
+    hubs: list[EventHub]
 
     @property
     def http(self) -> str:
@@ -52,30 +53,35 @@ class Served:
         return f"ws://127.0.0.1:{self.port}"
 
 
+class _RememberingHouse(House):
+    """A house whose talks can be looked into."""
+
+    hubs: list[EventHub]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.hubs = []
+
+    async def open_hub(self, name: str) -> EventHub:
+        self.hubs.append(await super().open_hub(name))
+        return self.hubs[-1]
+
+
 @asynccontextmanager
 async def serving(environ: dict[str, str], settings: Settings | None = None, **options) -> AsyncIterator[Served]:
     """Serve on a free port of loopback."""
     import uvicorn
 
     serve = ServeSettings(port=0, **options)
-    house = House(settings or Settings(_env_file=None), serve, {**os.environ, **environ})
+    house = _RememberingHouse(settings or Settings(_env_file=None), serve, {**os.environ, **environ})
     keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
     app = App(house, keeper)
     socket = _bind(serve)
     server = _Server(uvicorn.Config(app.build(), log_config=None, access_log=False, ws_max_size=65_536, lifespan="off"))
     running = asyncio.create_task(server.serve(sockets=[socket]))
     await server.serving.wait()
-    served = Served(house, keeper, serve.port)
-    open_hub = house.open_hub
-
-    async def remembered(name: str) -> EventHub:
-        hub = await open_hub(name)
-        served.hubs.append(hub)
-        return hub
-
-    house.open_hub = remembered
     try:
-        yield served
+        yield Served(house, keeper, serve.port, house.hubs)
     finally:
         await app.close()
         server.should_exit = True
@@ -101,7 +107,7 @@ class Client:
         self.cleared: list[float] = []
         self.messages: list[dict] = []
         self._saying: list[np.ndarray] = []
-        self._socket = None
+        self._socket: Any = None
 
     async def send(self, pcm: bytes) -> None:
         raise NotImplementedError
