@@ -14,6 +14,6 @@ compile() {
     mv "$out.new" "$out"
 }
 compile requirements/base.txt --extra talk
-compile requirements/demo.txt --extra demo --extra talk -c requirements/base.txt
-compile requirements/serve.txt --extra serve --extra trace --extra demo --extra talk -c requirements/demo.txt
-compile requirements/dev.txt --extra serve --extra trace --extra demo --extra talk --group dev -c requirements/serve.txt
+compile requirements/demo.txt --extra demo --extra screen -c requirements/base.txt
+compile requirements/serve.txt --extra serve --extra trace --extra demo --extra screen -c requirements/demo.txt
+compile requirements/dev.txt --extra serve --extra trace --extra demo --extra screen --group dev -c requirements/serve.txt
