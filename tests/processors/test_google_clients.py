@@ -1,7 +1,7 @@
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
-from halfcascade.processors import google_clients
+from halfcascade.processors import credentials, google_clients
 from halfcascade.processors.errors import ConfigurationError
 
 GOOGLE_NAMES = (
@@ -28,14 +28,14 @@ def no_credentials(**kwargs):
 
 async def test_an_emulator_needs_no_credentials(monkeypatch):
     monkeypatch.setenv("SPEECH_EMULATOR_HOST", "127.0.0.1:1")
-    monkeypatch.setattr(google_clients, "default_credentials", no_credentials)
+    monkeypatch.setattr(credentials, "default_credentials", no_credentials)
     client, project = google_clients.speech_client("us")
     assert project == "emulator"
     await client.transport.close()
 
 
 async def test_missing_credentials_are_one_line_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(google_clients, "default_credentials", no_credentials)
+    monkeypatch.setattr(credentials, "default_credentials", no_credentials)
     for make in (google_clients.speech_client, google_clients.texttospeech_client):
         with pytest.raises(ConfigurationError, match="gcloud auth application-default login") as caught:
             make()
@@ -43,7 +43,7 @@ async def test_missing_credentials_are_one_line_with_the_remedy(monkeypatch):
 
 
 async def test_credentials_without_a_project_are_named(monkeypatch):
-    monkeypatch.setattr(google_clients, "default_credentials", lambda **kwargs: (object(), None))
+    monkeypatch.setattr(credentials, "default_credentials", lambda **kwargs: (object(), None))
     with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
         google_clients.speech_client()
 
@@ -58,7 +58,7 @@ def test_missing_gemini_access_is_one_line_with_the_remedy(monkeypatch):
 )
 async def test_host_and_location_agree(monkeypatch, location, host):
     monkeypatch.setattr(
-        google_clients,
+        credentials,
         "default_credentials",
         lambda **kwargs: (google_clients.AnonymousCredentials(), "my-project"),
     )
