@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from pipecat.frames.frames import ControlFrame, SystemFrame
 
+TURN = "turn"
+"""Key in the metadata of an ``LLMContextFrame``: name of the user's turn that it ends, a number from 1."""
+
 
 @dataclass
 class TurnSentFrame(SystemFrame):
@@ -13,12 +16,14 @@ class TurnSentFrame(SystemFrame):
     Broadcast by the brain for latency accounting; carries what was sent, not what the model answers.
 
     Parameters:
-        text: The user turn as sent, without any correction note put before it.
+        text: What the user said, and nothing else; empty where the program asked for an answer.
+        prompt: What the program asked then; empty for the user's turns.
         turn: Number of the turn in this session, from 1.
         attempt: 1 for the first send, higher for a resend on a new connection.
     """
 
     text: str = ""
+    prompt: str = ""
     turn: int = 0
     attempt: int = 1
 
@@ -109,9 +114,11 @@ class TurnReopenedFrame(SystemFrame):
 
     Parameters:
         text: The words of the turn so far.
+        turn: Name of the turn, as ``LLMContextFrame.metadata[TURN]`` has it.
     """
 
     text: str = ""
+    turn: int = 0
 
 
 class Service(StrEnum):

@@ -200,7 +200,10 @@ _DESCRIBED: dict[type[Frame], tuple[EventType, Callable[[Any], _Fields]]] = {
     InterimTranscriptionFrame: (EventType.INTERIM, lambda f: {"text": f.text.strip()}),
     TranscriptionFrame: (EventType.FINAL, lambda f: {"text": f.text.strip(), "language": f.language}),
     UserBackchannelFrame: (EventType.BACKCHANNEL, lambda f: {"text": f.text.strip()}),
-    TurnSentFrame: (EventType.TURN_SENT, lambda f: {"text": f.text, "turn": f.turn, "attempt": f.attempt}),
+    TurnSentFrame: (
+        EventType.TURN_SENT,
+        lambda f: {"text": f.text, "prompt": f.prompt, "turn": f.turn, "attempt": f.attempt},
+    ),
     DuckFrame: (EventType.DUCKED, lambda f: {"gain": f.gain}),
     FunctionCallInProgressFrame: (
         EventType.TOOL_CALL,

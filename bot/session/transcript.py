@@ -177,8 +177,9 @@ class Transcript:
         user = self._open_user() or self._sent
         if fields.get("attempt", 1) > 1 and not user:
             return
-        if not user and not self._words_came:
-            self.entries.append(Prompt(t, fields["text"]))
+        prompt = fields.get("prompt", "")
+        if prompt or (not user and not self._words_came):
+            self.entries.append(Prompt(t, prompt or fields["text"]))
             return
         user = user or self._new_user(t)
         user.text = fields["text"] or user.text

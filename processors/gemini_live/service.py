@@ -34,12 +34,28 @@ from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
 from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 
-from halfcascade.processors.frames import TurnReopenedFrame, TurnSentFrame
+from halfcascade.processors.frames import (
+    TURN,
+    Service,
+    ServiceOutageFrame,
+    ServiceRecoveredFrame,
+    TurnReopenedFrame,
+    TurnSentFrame,
+)
 from halfcascade.processors.gemini_live.connection import LiveConnection
 from halfcascade.processors.gemini_live.fillers import Fillers
 from halfcascade.processors.gemini_live.probing import probe_session
 from halfcascade.processors.gemini_live.protocol import wording
-from halfcascade.processors.gemini_live.protocol.actions import Action, Apologize, Open, Report, TurnSent, Usage
+from halfcascade.processors.gemini_live.protocol.actions import (
+    Action,
+    Apologize,
+    Open,
+    Recovered,
+    Report,
+    TurnSent,
+    Usage,
+    Waiting,
+)
 from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
 from halfcascade.processors.gemini_live.protocol.history import Turn
 from halfcascade.processors.gemini_live.protocol.link import Renewal
@@ -66,6 +82,7 @@ from halfcascade.processors.gemini_live.tools import declare, response_of
 from halfcascade.processors.gemini_live.usage import token_usage
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import gemini_client
+from halfcascade.processors.google_errors import GEMINI_LIVE, ProblemKind, problem
 from halfcascade.processors.language import phrases
 
 
@@ -130,10 +147,15 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         self._machine = SessionMachine(self._row(), options, self._function_is_async)
         self._runner: SessionRunner | None = None
         self._turn = 0
+        # Names of the user's turns: the newest that came here, and the newest that the user went on with.
+        self._named = 0
+        self._reopened = 0
         self._declared: list[Any] | None = None
         self._instruction: str | None = None
         self._speculative = False
         self._responding = False
+        self._last_trouble = ""
+        self._fillers_said = 0
         self._fillers = Fillers(self._say_filler, self.create_task, self.cancel_task)
 
     def can_generate_metrics(self) -> bool:
@@ -253,7 +275,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             case BotStoppedSpeakingFrame():
                 self._feed(partial(self._machine.speaking, bot=False))
             case TurnReopenedFrame():
-                self._feed(self._machine.withdraw)
+                self._reopened = frame.turn
+                if frame.turn in (0, self._named):
+                    self._feed(self._machine.withdraw)
             case LLMSetToolsFrame():
                 self._sync_registered_tool_handlers(frame.tools)
                 self._apply_changes(fresh=False)
@@ -282,6 +306,10 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             self._runner.do(step, *args)
 
     async def _take_turn(self, frame: LLMContextFrame, direction: FrameDirection) -> None:
+        name = frame.metadata.get(TURN, 0)
+        if name and name <= self._reopened:
+            return  # the user has gone on with this turn before it came here: it ends anew, with all its words
+        self._named = name or self._named
         if not frame.speculation:
             self._context = frame.context
         messages = frame.context.messages
@@ -289,8 +317,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         self._apply_changes(fresh=rewritten, force=rewritten)
         turn = self._machine.take(messages, self._turn + 1, provisional=frame.speculation)
         if turn is None:
-            if direction is FrameDirection.UPSTREAM or frame.speculation:
-                return  # a function's result, which the model has already been given
+            if direction is FrameDirection.UPSTREAM or frame.speculation or TURN in frame.metadata:
+                # A function's result, which the model has already been given; or a turn that was sent with another.
+                return
             turn = Turn(self._turn + 1, wording.CONTINUE_PROMPT, (), messages)
         self._turn += 1
         self._speculative = frame.speculation
@@ -320,12 +349,16 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 for call_id in ids:
                     await self._fillers.end(call_id)
                     await self._cancel_function_calls_by_tool_call_id(call_id)
-            case TurnSent(turn, text, attempt):
+            case TurnSent(turn, text, attempt, prompt):
                 await self.start_processing_metrics()
                 await self.start_ttfb_metrics()
-                await self.broadcast_frame(TurnSentFrame, text=text, turn=turn, attempt=attempt)
+                await self.broadcast_frame(TurnSentFrame, text=text, prompt=prompt, turn=turn, attempt=attempt)
             case Usage(metadata):
                 await self.start_llm_usage_metrics(token_usage(metadata))
+            case Waiting(_, offline):
+                await self._fill(offline=offline)
+            case Recovered():
+                await self.broadcast_frame(ServiceRecoveredFrame, service=Service.BRAIN)
             case Apologize():
                 await self._apologize()
             case Report():
@@ -348,6 +381,14 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             self._responding = False
             await self.push_frame(LLMFullResponseEndFrame())
 
+    async def _fill(self, *, offline: bool) -> None:
+        """The user has waited for a while: they shall know why."""
+        if offline:
+            line = self._last_trouble or problem(ProblemKind.OUTAGE, GEMINI_LIVE).line
+            await self.broadcast_frame(ServiceOutageFrame, service=Service.BRAIN, line=line)
+        elif self._settings.filler_after is not None:
+            await self._say_filler(self._next_filler())
+
     async def _apologize(self) -> None:
         text = self._settings.apology or phrases(language_code(self._settings.language)).apology
         await self.push_frame(LLMFullResponseStartFrame())
@@ -355,6 +396,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         await self.push_frame(LLMFullResponseEndFrame())
 
     async def _report(self, report: Report) -> None:
+        self._last_trouble = report.line
         if not report.error:
             logger.warning(f"{self}: {report.line}")
             return
@@ -390,6 +432,11 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         await self._fillers.end(frame.tool_call_id)
         step = partial(self._machine.result, speak=speak is not False)
         self._feed(step, frame.tool_call_id, response_of(frame.result))
+
+    def _next_filler(self) -> str:
+        texts: Any = self._settings.fillers or phrases(language_code(self._settings.language)).fillers
+        self._fillers_said += 1
+        return str(texts[(self._fillers_said - 1) % len(texts)])
 
     def _begin_filler(self, call_id: str) -> None:
         settings: Any = self._settings

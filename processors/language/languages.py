@@ -38,7 +38,9 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "read_out",
             }
         ),
-        "phrases": frozenset({"fillers", "apology", "budget_spent", "listening", "openers", "shown"}),
+        "phrases": frozenset(
+            {"fillers", "apology", "budget_spent", "deaf", "offline", "recovered", "listening", "openers", "shown"}
+        ),
     }
 )
 
@@ -88,6 +90,9 @@ class Phrases:
         openers: While an answer is on its way.
         shown: In place of what can only be looked at.
         budget_spent: When a talk ends because it may cost no more.
+        deaf: When speech was heard and cannot be recognized for a while.
+        offline: When the conversation's server cannot be reached for a while.
+        recovered: When either works again.
     """
 
     fillers: tuple[str, ...] = ()
@@ -96,6 +101,9 @@ class Phrases:
     openers: Openers = field(default_factory=Openers)
     shown: Shown = field(default_factory=Shown)
     budget_spent: str = ""
+    deaf: str = ""
+    offline: str = ""
+    recovered: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,6 +207,9 @@ def phrases(locale: str) -> Phrases:
         own.openers,
         own.shown,
         own.budget_spent or default.budget_spent,
+        own.deaf or default.deaf,
+        own.offline or default.offline,
+        own.recovered or default.recovered,
     )
 
 
@@ -270,7 +281,7 @@ def _parse_phrases(table: dict[str, Any]) -> Phrases:
         _strings(table, "listening"),
         Openers(**{key: _strings(openers, key) for key in openers}),
         Shown(**{key: str(text) for key, text in shown.items()}),
-        str(table.get("budget_spent", "")),
+        *(str(table.get(key, "")) for key in ("budget_spent", "deaf", "offline", "recovered")),
     )
 
 

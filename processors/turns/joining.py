@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from pipecat.frames.frames import BotStartedSpeakingFrame, Frame, VADUserStartedSpeakingFrame
+from pipecat.frames.frames import BotStartedSpeakingFrame, Frame, LLMContextFrame, VADUserStartedSpeakingFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMAssistantAggregator,
@@ -15,7 +15,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.turns.types import UserTurnSpeculation
 from pipecat.turns.user_turn_controller import UserTurnController
 
-from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, TurnReopenedFrame
+from halfcascade.processors.frames import TURN, SpeechOnsetFrame, SpeechPausedFrame, TurnReopenedFrame
 from halfcascade.processors.language import join_text
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 
@@ -74,6 +74,9 @@ class JoiningUserAggregator(LLMUserAggregator):
         self._ended: LLMContextMessage | None = None
         self._ended_parts: list[Any] = []
         self._ended_at = 0.0
+        # Name of the newest turn, and whether a context frame is being pushed for it.
+        self._turn = 0
+        self._ending = False
         # Words of the turn before it was taken up again.
         self._revoked = ""
         # Since the turn ended: when the user began to speak, and when the bot did.
@@ -102,11 +105,27 @@ class JoiningUserAggregator(LLMUserAggregator):
                 self._bot_at = now
         await super().process_frame(frame, direction)
 
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """Push a frame; the one that ends a turn with the turn's name, so that what overtakes it can tell them apart.
+
+        Args:
+            frame: Any frame.
+            direction: Where it goes.
+        """
+        if self._ending and isinstance(frame, LLMContextFrame):
+            frame.metadata[TURN] = self._turn
+        await super().push_frame(frame, direction)
+
     async def _push_aggregation(self, *, run_llm: bool = True) -> str:
         parts, count = list(self._aggregation), len(self.messages)
         # Cleared first: the answer may be heard while the frames that are pushed here still travel.
         self._speech_at = self._bot_at = None
-        text = await super()._push_aggregation(run_llm=run_llm)
+        self._turn += 1
+        self._ending = True
+        try:
+            text = await super()._push_aggregation(run_llm=run_llm)
+        finally:
+            self._ending = False
         if text:
             self._ended, self._ended_parts, self._ended_at = self.messages[count], parts, time.monotonic()
             self._revoked = ""
@@ -133,7 +152,7 @@ class JoiningUserAggregator(LLMUserAggregator):
         self._context.set_messages(self.messages[:-1])
         self._aggregation = [*self._ended_parts, *self._aggregation]
         self._revoked, self._ended = self.aggregation_string(), None
-        await self.push_frame(TurnReopenedFrame(text=self._revoked))
+        await self.push_frame(TurnReopenedFrame(text=self._revoked, turn=self._turn))
         for strategy in controller.user_turn_strategies.stop or []:
             if isinstance(strategy, SmartTurnStopStrategy):
                 strategy.turn_reopened(self._revoked)

@@ -82,13 +82,33 @@ class TurnSent:
 
     Parameters:
         turn: Its number.
-        text: Without corrections.
+        text: What the user said; empty for an instruction of our own.
         attempt: 1 for the first time.
+        prompt: That instruction.
     """
 
     turn: int
     text: str
     attempt: int
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The user has waited for a while without a word: say something.
+
+    Parameters:
+        turn: What they wait for.
+        offline: Whether there is no connection to answer on.
+    """
+
+    turn: int
+    offline: bool
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """There is a connection again, after a wait for it that the user was told of."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +155,8 @@ Action = (
     | SendText
     | SendResults
     | TurnSent
+    | Waiting
+    | Recovered
     | Apologize
     | Report
     | Usage

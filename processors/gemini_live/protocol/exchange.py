@@ -18,6 +18,7 @@ from halfcascade.processors.gemini_live.protocol.actions import (
     SendResults,
     SendText,
     TurnSent,
+    Waiting,
 )
 from halfcascade.processors.gemini_live.protocol.calls import CallLedger, response_message
 from halfcascade.processors.gemini_live.protocol.history import Composed, History, Turn
@@ -33,6 +34,9 @@ from halfcascade.processors.gemini_live.protocol.turn_events import (
 from halfcascade.processors.gemini_live.protocol.turns import TurnMachine
 from halfcascade.processors.gemini_live.protocol.watchdog import Step, Watchdog
 
+# A connection that has said nothing for this part of the time an answer may take is not asked anything else.
+_SUSPICION = 0.5
+
 
 class Exchange:
     """Gets every turn to the model, and an answer back or an apology out.
@@ -45,6 +49,7 @@ class Exchange:
         queued_at: Clock reading since when it waits.
         current: The turn that was sent last, unless it was undone.
         unheard: Whether text was passed on whose speech has not ended.
+        outage: Whether the user was told that there is no connection.
     """
 
     def __init__(
@@ -67,14 +72,18 @@ class Exchange:
         self.calls = CallLedger()
         self.waiting: Turn | None = None
         self.queued_at = 0.0
+        self._turn_at = 0.0
         self.current: Turn | None = None
         self.unheard = False
+        self.outage = False
         self._watchdog = Watchdog(options)
         self._attempt = 0
         self._mark_before = 0
         self._handle_before: Handle | None = None
         self._fence_until: float | None = None
         self._notes: list[str] = []
+        self._filled = 0
+        self._asked_at: float | None = None
 
     @property
     def unanswered(self) -> bool:
@@ -106,8 +115,9 @@ class Exchange:
         Returns:
             Clock reading, or None.
         """
-        due = [self.turns.deadline]
+        due = [self.turns.deadline, self._filler_at()]
         if self._link.is_open:
+            due.append(self._suspect_at())
             due.append(self._watchdog.due_at(self.turns.waiting, self.turns.heard_from_at, self._link.model))
             due.append(self._fence_until if self.waiting is not None else None)
         return min((at for at in due if at is not None), default=None)
@@ -125,6 +135,8 @@ class Exchange:
         if waiting is not None and waiting is not turn and not waiting.messages:
             # An instruction of our own stands in no context where it could be found again.
             turn = replace(turn, text=f"{waiting.text}\n{turn.text}")
+        if self.pending is None or self.pending.number != turn.number:
+            self._turn_at = now
         self.waiting = turn
         self.queued_at = now
 
@@ -184,12 +196,12 @@ class Exchange:
         if delivered:
             notes.append(wording.go_on_from(delivered))
         self._notes = []
-        self._write(replace(composed, note="\n".join(note for note in notes if note)))
+        self._write(replace(composed, note="\n".join(note for note in notes if note)), now)
         if delivered:
             self.history.said(turn.number, delivered)
         self.deal(self.turns.sent(turn.number, now, after=delivered), now)
         self._watchdog.sent(again=again)
-        self._todo.append(TurnSent(turn.number, turn.text, self._attempt))
+        self._todo.append(TurnSent(turn.number, turn.said, self._attempt, "" if turn.by_user else turn.text))
 
     def _answer_calls(self, now: float, *, idle: bool) -> None:
         for calls in self.calls.take_ready(self._link.serial, idle=idle):
@@ -277,6 +289,8 @@ class Exchange:
             message: As parsed by google-genai.
             now: Clock reading.
         """
+        if message.server_content or message.tool_call or message.tool_call_cancellation:
+            self._asked_at = None
         self.deal(self.turns.message(message, now), now)
 
     def disconnected(self, *, refused: str = "") -> None:
@@ -286,6 +300,7 @@ class Exchange:
             refused: The server's words, if it closed because of something it was sent.
         """
         self.turns.disconnected()
+        self._asked_at = None
         self._fence_until = None
         if refused:
             # A turn that was refused is sent once more at most: to a fresh session, without notes. Twice is blind.
@@ -300,6 +315,36 @@ class Exchange:
             now: Clock reading.
         """
         self.deal(self.turns.tick(now), now)
+        filler_at = self._filler_at()
+        if filler_at is not None and now >= filler_at and (turn := self.pending) is not None:
+            self._filled = turn.number
+            offline = not self._link.is_open
+            self.outage = self.outage or offline
+            self._todo.append(Waiting(turn.number, offline))
+
+    def _filler_at(self) -> float | None:
+        """When the user has waited long enough for a word from us; once a turn."""
+        turn = self.pending
+        if turn is None or not turn.by_user or turn.provisional or turn.number == self._filled:
+            return None
+        if self.calls.of_turn(turn.number) or self.turns.delivered(turn.number):
+            return None
+        return self._turn_at + self._options.filler_secs
+
+    # Suspicion outlives a turn: what was asked on a connection and brought no sign of life counts until one comes.
+
+    def suspect(self, now: float) -> bool:
+        """Tell whether the connection took what it was asked and has said nothing since, for too long.
+
+        Args:
+            now: Clock reading.
+        """
+        return (at := self._suspect_at()) is not None and now >= at
+
+    def _suspect_at(self) -> float | None:
+        if self._asked_at is None or self.turns.waiting is not None:
+            return None  # the watchdog looks after an answer that is waited for
+        return self._asked_at + _SUSPICION * (self._options.answer_timeout_secs or self._link.model.answer_timeout_secs)
 
     def chase(self, now: float) -> None:
         """Go after an answer that does not come.
@@ -375,7 +420,7 @@ class Exchange:
         match step:
             case Step.NUDGE:
                 self._watchdog.nudge()
-                self._write(Composed((), "", nudge))
+                self._write(Composed((), "", nudge), now)
                 self.deal(self.turns.sent(turn.number, now), now)
             case Step.RESEND:
                 # From before the turn, so that neither it nor the nudge is in the model's memory twice.
@@ -386,9 +431,11 @@ class Exchange:
                 self.give_up(turn, "Gemini Live gave no answer: check the network connection and the model's status.")
                 self._link.distrust()
 
-    def _write(self, composed: Composed) -> None:
+    def _write(self, composed: Composed, now: float) -> None:
         """Write in the form the model takes in mid-session (facts/live#client-messages, #models)."""
         if self._link.model.client_content:
             self._todo.append(SendContent(tuple(composed.contents())))
         else:
             self._todo.append(SendText(composed.plain()))
+        if self._asked_at is None:
+            self._asked_at = now

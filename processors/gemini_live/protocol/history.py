@@ -75,6 +75,11 @@ class Turn:
     provisional: bool = False
 
     @property
+    def said(self) -> str:
+        """What the user said in it, and nothing else."""
+        return "\n".join(text for message in self.messages if role_of(message) == "user" and (text := text_of(message)))
+
+    @property
     def by_user(self) -> bool:
         """Whether the user said it; an instruction waits until nobody is disturbed."""
         return any(message.get("role") == "user" for message in self.messages)

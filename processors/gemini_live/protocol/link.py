@@ -69,6 +69,8 @@ class Link:
         self.renewal: Renewal | None = None
         self.retry_at: float | None = None
         self._failures = 0
+        self._refusals = 0
+        self._has_worked = False
         self._opened_at = 0.0
         self._session_began_at = 0.0
         self._goaway_at: float | None = None
@@ -117,7 +119,8 @@ class Link:
             now: Clock reading.
         """
         self.state = LinkState.OPEN
-        self._failures = 0
+        self._failures = self._refusals = 0
+        self._has_worked = True
         self._opened_at = now
         self._goaway_at = None
         self.renewal = None
@@ -139,7 +142,12 @@ class Link:
         self._failures += 1
         match refusal.remedy:
             case Remedy.GIVE_UP:
-                self.state = LinkState.STOPPED
+                self._refusals += 1
+                if not self._has_worked or self._refusals >= self._options.refusals_believed:
+                    self.state = LinkState.STOPPED
+                else:
+                    # A server that has served says such things in passing.
+                    self._retry(now)
             case Remedy.USE_AUDIO:
                 self.model = replace(self.model, text_output=False)
                 return self.resumed
@@ -150,9 +158,12 @@ class Link:
                 # but a handle that keeps failing is given up for a fresh session.
                 if self._failures > _RESUME_TRIES:
                     self.handle = None
-                pause = self._options.backoff_secs * 2 ** (self._failures - 1)
-                self.retry_at = now + min(pause, self._options.max_backoff_secs)
+                self._retry(now)
         return None
+
+    def _retry(self, now: float) -> None:
+        pause = self._options.backoff_secs * 2 ** min(self._failures - 1, 16)
+        self.retry_at = now + min(pause, self._options.max_backoff_secs)
 
     def lost(self, now: float, *, resumable: bool) -> None:
         """The connection broke or was closed by the server.

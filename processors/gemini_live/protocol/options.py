@@ -11,11 +11,13 @@ class SessionOptions:
         renew_after_secs: Age of a connection at which a hand-over is due by our own clock; the server's limit is
             about 10 minutes (facts/live#lifetime).
         answer_timeout_secs: How long a turn may go without a sign of an answer; None takes the model's row.
+        filler_secs: How long the user may wait for the first sign of an answer without a word from us.
         stall_secs: Silence in mid-answer after which its text is taken to be over.
         fence_secs: How long a new turn waits for the server to confirm that the old answer was cancelled. The
             confirmation took 0.1 to 0.5 s (facts/live#interruption), while the user was still speaking.
         backoff_secs: First pause before trying to connect again; doubles each time.
         max_backoff_secs: Longest such pause.
+        refusals_believed: How often in a row a server that has served must refuse for good before it is believed.
         offline_secs: How long a turn may wait for a connection before it is given up aloud.
         max_attempts: How often one turn is sent at most when connections break under it.
         goaway_margin_secs: A hand-over that found no quiet moment happens this long before the announced end.
@@ -26,11 +28,13 @@ class SessionOptions:
 
     renew_after_secs: float = 9 * 60.0
     answer_timeout_secs: float | None = None
+    filler_secs: float = 3.0
     stall_secs: float = 10.0
     fence_secs: float = 0.6
     backoff_secs: float = 0.2
-    max_backoff_secs: float = 8.0
-    offline_secs: float = 12.0
+    max_backoff_secs: float = 2.0
+    refusals_believed: int = 5
+    offline_secs: float = 25.0
     max_attempts: int = 4
     goaway_margin_secs: float = 3.0
     withdrawal_secs: float = 0.1

@@ -11,7 +11,7 @@ from typing import Any
 from google.genai import types
 
 from halfcascade.processors.gemini_live.protocol import wording
-from halfcascade.processors.gemini_live.protocol.actions import Action, Report, SendContent, Usage
+from halfcascade.processors.gemini_live.protocol.actions import Action, Recovered, Report, SendContent, Usage
 from halfcascade.processors.gemini_live.protocol.exchange import Exchange
 from halfcascade.processors.gemini_live.protocol.history import History, Turn
 from halfcascade.processors.gemini_live.protocol.link import Handle, Link, LinkState, Renewal
@@ -158,6 +158,9 @@ class SessionMachine:
         if not self.link.concerns(serial):
             return []
         self.link.opened(now)
+        if self._exchange.outage:
+            self._exchange.outage = False
+            self._todo.append(Recovered())
         self._exchange.deal(self.turns.reset(self.model, modality), now)
         pending = self._exchange.pending
         if self.link.resumed and self.link.handle is not None:
@@ -183,8 +186,9 @@ class SessionMachine:
         if not self.link.concerns(serial):
             return []
         again = self.link.refused(refusal, now)
-        hopeless = refusal.remedy is Remedy.GIVE_UP
-        worrying = refusal.remedy is Remedy.RETRY and self.link.failures == _QUIET_FAILURES + 1
+        hopeless = self.link.state is LinkState.STOPPED
+        passing = refusal.remedy in (Remedy.RETRY, Remedy.GIVE_UP)
+        worrying = passing and self.link.failures == _QUIET_FAILURES + 1
         self._todo.append(Report(refusal.line, error=hopeless or worrying, permanent=hopeless))
         if hopeless:
             self._exchange.give_up(self._exchange.pending)
@@ -434,6 +438,8 @@ class SessionMachine:
 
     def _hand_over_now(self, now: float) -> bool:
         """Whether the connection is to be replaced at this moment: nobody must wait for it, nothing get lost."""
+        if self._exchange.suspect(now):
+            return True
         if not self.link.renewal_due(now):
             return False
         if self.turns.busy or self.turns.generating or self._exchange.calls:

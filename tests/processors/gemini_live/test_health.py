@@ -1,0 +1,165 @@
+"""A connection that takes turns and says nothing, a server that refuses in passing, what the user hears meanwhile."""
+
+import pytest
+from pipecat.frames.frames import InterruptionFrame, LLMContextFrame
+
+from halfcascade.processors.frames import TURN, TurnReopenedFrame, TurnSentFrame
+from halfcascade.processors.gemini_live.protocol import wording
+from halfcascade.processors.gemini_live.protocol.actions import Apologize, Close, Open, Recovered, Report, Waiting
+from halfcascade.processors.gemini_live.protocol.models import Refusal, Remedy
+from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.gemini_live.protocol.turn_events import TextDelta
+from tests.processors.gemini_live.harness import Google, talking
+from tests.processors.gemini_live.machine_harness import Session, handle, says
+
+
+def talk_on(session: Session, text: str, after: float) -> None:
+    """The user speaks again before any answer came."""
+    session.wait(after)
+    session.feed(session.machine.speaking, user=True)
+    session.feed(session.machine.interrupt)
+    session.wait(1.5)
+    session.feed(session.machine.speaking, user=False)
+    session.wait(0.5)
+    session.say(text)
+
+
+@pytest.mark.parametrize("pause", [2.0, 4.0, 5.0])
+def test_suspicion_of_a_mute_connection_outlives_the_turn(pause):
+    session = Session()
+    session.take(handle("h1"))
+    session.say("One.")
+    opened = len(session.of(Open))
+    talk_on(session, "Two.", pause)
+    assert len(session.of(Open)) == opened + 1, "a new connection, before the second turn is written on a mute one"
+    assert session.sent()[-1].endswith("Two.")
+    session.answer("Yes.")
+    assert session.of(TextDelta)[-1].text == "Yes." and not session.of(Apologize)
+
+
+def test_a_connection_that_said_something_meanwhile_is_not_suspect():
+    session = Session()
+    session.say("One.")
+    session.wait(1.0)
+    session.take(says("Well, "))
+    talk_on(session, "Two.", 5.0)
+    assert len(session.of(Open)) == 1 and not session.of(Close)
+
+
+def test_the_user_who_waits_hears_something_once_a_turn():
+    session = Session()
+    session.say("Hello.")
+    session.wait(3.1)
+    assert session.of(Waiting) == [Waiting(1, offline=False)]
+    session.wait(2.0)
+    assert len(session.of(Waiting)) == 1
+    session.answer("Hi.")
+    session.say("And now?")
+    session.take(says("Now."))
+    session.wait(10.0)
+    assert len(session.of(Waiting)) == 1
+
+
+def test_the_user_who_waits_for_a_connection_is_told_and_told_when_it_is_back():
+    session = Session()
+    session.opens = False
+    session.feed(session.machine.lost, 1, 1006, "gone")
+    session.say("Hello?")
+    for _ in range(4):
+        session.feed(session.machine.refused, session.machine.serial, Refusal(Remedy.RETRY, "no network"))
+        session.wait(1.0)
+    assert session.of(Waiting) == [Waiting(1, offline=True)]
+    assert not session.of(Recovered)
+    session.opens = True
+    session.feed(session.machine.refused, session.machine.serial, Refusal(Remedy.RETRY, "no network"))
+    session.wait(3.0)
+    assert session.of(Recovered) == [Recovered()] and session.sent()[-1].endswith("Hello?")
+    session.answer("Hi.")
+    assert not session.of(Apologize)
+
+
+def test_an_instruction_of_the_program_keeps_nobody_waiting():
+    session = Session()
+    session.say("Greet the user.", role="developer")
+    session.wait(5.0)
+    assert not session.of(Waiting)
+
+
+def test_a_refusal_after_success_is_asked_again_before_it_is_believed():
+    refusal = Refusal(Remedy.GIVE_UP, "Gemini refused the credentials: check them.")
+    options = SessionOptions()
+    session = Session(options=options)
+    session.opens = False
+    session.feed(session.machine.lost, 1, 1006, "gone")
+    session.opens = True
+    session.feed(session.machine.refused, session.machine.serial, refusal)
+    session.wait(1.0)
+    assert not any(report.permanent for report in session.of(Report))
+    session.say("Hello.")
+    session.answer("Hi.")
+    session.opens = False
+    session.feed(session.machine.lost, session.machine.serial, 1006, "gone")
+    for _ in range(options.refusals_believed):
+        session.feed(session.machine.refused, session.machine.serial, refusal)
+        session.wait(2.5)
+    assert [report.permanent for report in session.of(Report)].count(True) == 1
+
+
+def test_a_server_that_has_never_served_is_believed_at_once():
+    session = Session(opens=False)
+    session.feed(session.machine.refused, 1, Refusal(Remedy.GIVE_UP, "no"))
+    assert session.of(Report)[-1].permanent
+
+
+# Turns have names: what overtakes a turn, or comes late, touches no other.
+
+
+async def test_a_reopened_turn_that_overtook_its_context_is_not_answered_and_no_prompt_is_made_of_it():
+    async with Google() as google, talking(google) as bench:
+        await bench.answer("One.")
+        # The user goes on with turn 2 before the brain has it: its message is out of the context again.
+        frame = LLMContextFrame(bench.context)
+        frame.metadata[TURN] = 2
+        await bench.push(TurnReopenedFrame(text="Two", turn=2))
+        await bench.push(frame)
+        bench.context.add_message({"role": "user", "content": "Two and a half."})
+        whole = LLMContextFrame(bench.context)
+        whole.metadata[TURN] = 3
+        await bench.push(whole)
+        await bench.until(lambda: len(bench.answers) == 2)
+        assert [sent.text for sent in bench.of(TurnSentFrame)] == ["One.", "Two and a half."]
+        assert [f"{role}: {text}" for role, text in google.heard[-1] if role == "user"] == [
+            "user: One.",
+            "user: Two and a half.",
+        ]
+
+
+async def test_reopening_touches_no_other_turn():
+    async with Google() as google, talking(google) as bench:
+        bench.context.add_message({"role": "user", "content": "One."})
+        first = LLMContextFrame(bench.context)
+        first.metadata[TURN] = 1
+        await bench.push(first)
+        await bench.until(lambda: bench.answers)
+        await bench.push(TurnReopenedFrame(text="Two", turn=2))
+        await bench.push(InterruptionFrame())
+        bench.context.add_message({"role": "assistant", "content": bench.answers[-1]})
+        bench.context.add_message({"role": "user", "content": "Two, whole."})
+        whole = LLMContextFrame(bench.context)
+        whole.metadata[TURN] = 3
+        await bench.push(whole)
+        await bench.until(lambda: len(bench.answers) == 2)
+        assert [text for role, text in google.heard[-1] if role == "user"][-1].endswith("Two, whole.")
+        assert any(text == "One." for role, text in google.heard[-1])
+
+
+async def test_what_the_program_asks_is_not_shown_as_the_users_words():
+    async with Google() as google, talking(google) as bench:
+        await bench.say("Greet the user.", role="developer")
+        await bench.sent(1)
+        await bench.push(LLMContextFrame(bench.context))
+        await bench.sent(2)
+        assert [(sent.text, sent.prompt) for sent in bench.of(TurnSentFrame)] == [
+            ("", "[Instruction: Greet the user.]"),
+            ("", wording.CONTINUE_PROMPT),
+        ]
