@@ -35,7 +35,7 @@ class EventType(StrEnum):
     BACKCHANNEL = "backchannel"
     """``text`` that took no turn ("mhm")."""
     TURN_SENT = "turn_sent"
-    """``text``, ``turn``, ``attempt`` as written to the brain."""
+    """``text`` of the user, or the ``prompt`` of the program, ``turn``, ``attempt`` as written to the brain."""
     REPLY_STARTED = "reply_started"
     """The voice will be given something to say."""
     REPLY_TEXT = "reply_text"

@@ -202,7 +202,7 @@ _DESCRIBED: dict[type[Frame], tuple[EventType, Callable[[Any], _Fields]]] = {
     UserBackchannelFrame: (EventType.BACKCHANNEL, lambda f: {"text": f.text.strip()}),
     TurnSentFrame: (
         EventType.TURN_SENT,
-        lambda f: {"text": f.text, "prompt": f.prompt, "turn": f.turn, "attempt": f.attempt},
+        lambda f: {"text": f.text, "turn": f.turn, "attempt": f.attempt} | ({"prompt": f.prompt} if f.prompt else {}),
     ),
     DuckFrame: (EventType.DUCKED, lambda f: {"gain": f.gain}),
     FunctionCallInProgressFrame: (
