@@ -262,6 +262,8 @@ class LiveConnection:
                     # Google sends JSON in binary frames. A mind's text may hold what UTF-8 cannot.
                     text = json.dumps(action.message, ensure_ascii=False)
                     await self._websocket.send(text.encode(errors="replace"))
+                    # A burst of messages leaves others their turn; each goes out in a packet of its own.
+                    await asyncio.sleep(0)
                 except Gone:
                     return
                 continue
