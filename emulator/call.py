@@ -14,6 +14,7 @@ from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish
 from halfcascade.emulator.faults import Api, Fault, Faults
 from halfcascade.emulator.log import UsageLog
 from halfcascade.emulator.minds.base import MindError
+from halfcascade.emulator.rpc import UNDECODABLE_TEXT, Undecodable
 
 # What Google's front end says for statuses that it answers itself.
 _FAULT_TEXTS = {
@@ -163,6 +164,8 @@ class StreamCall(ABC):
         return self._machine.tick(now) + await self._take(kind, value, now)
 
     async def _take(self, kind: str, value: Any, now: float) -> list[Action]:
+        if kind == "request" and isinstance(value, Undecodable):
+            return [Abort(grpc.StatusCode.INVALID_ARGUMENT, UNDECODABLE_TEXT)]
         if kind == "request":
             event, data = self.describe_request(value)
             self._bytes += data.get("bytes", 0)

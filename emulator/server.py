@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import grpc
 
+from halfcascade.emulator.buckets import Buckets
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Fault, Faults
 from halfcascade.emulator.generate.service import GenerateService
@@ -19,7 +20,10 @@ from halfcascade.emulator.live.service import LiveService
 from halfcascade.emulator.log import UsageLog
 from halfcascade.emulator.minds.base import Mind, MindError
 from halfcascade.emulator.minds.scripted import Scenario, create_scripted_mind, load_scenario
+from halfcascade.emulator.operations import Operations
 from halfcascade.emulator.profiles import Profile, load_profile
+from halfcascade.emulator.rest import Rest
+from halfcascade.emulator.rpc import Interface, Interfaces
 from halfcascade.emulator.speech.server import SpeechService
 from halfcascade.emulator.tls import LoopbackCertificate
 from halfcascade.emulator.tts.server import TextToSpeechService
@@ -51,6 +55,7 @@ class GoogleEmulator:
         speech_limits: What Speech-to-Text enforces.
         tts_limits: What Text-to-Speech enforces.
         clock_scale: How much faster the clocks of all limits run.
+        buckets: Folder that stands for Cloud Storage: ``gs://bucket/path`` is the file ``bucket/path`` in it.
         log_entries: How many entries the log keeps; None = all.
 
     Attributes:
@@ -75,6 +80,7 @@ class GoogleEmulator:
         speech_limits: SpeechLimits | None = None,
         tts_limits: TtsLimits | None = None,
         clock_scale: float = 1.0,
+        buckets: Path | None = None,
         log_entries: int | None = None,
     ) -> None:
         self.profile = profile if isinstance(profile, Profile) else load_profile(profile)
@@ -91,6 +97,8 @@ class GoogleEmulator:
         self._speech_limits = (speech_limits or SpeechLimits()).scaled(clock_scale)
         self._tts_limits = (tts_limits or TtsLimits()).scaled(clock_scale)
         self._clock_scale = clock_scale
+        self._operations = Operations()
+        self._buckets = Buckets(buckets)
         self._servers: list[grpc.aio.Server] = []
         self._web: WebServer | None = None
         self._certificate: LoopbackCertificate | None = None
@@ -126,6 +134,7 @@ class GoogleEmulator:
         if self._web is not None:
             await self._web.stop()
             self._web = None
+        await self._operations.stop()
         servers, self._servers = self._servers, []
         await asyncio.gather(*(server.stop(None) for server in servers))
         if self.mind is not None:
@@ -146,10 +155,19 @@ class GoogleEmulator:
         return await asyncio.to_thread(create_scripted_mind, scenario, self.profile)
 
     async def _serve(self, mind: Mind) -> None:
-        speech = SpeechService(mind.listener, self.profile, self._speech_limits, self.faults, self.log)
-        self.ports["speech"] = await self._serve_grpc("Speech-to-Text", self._wanted["speech"], speech.handler())
-        tts = TextToSpeechService(mind.speaker, self.profile, self._tts_limits, self.faults, self.log)
-        self.ports["tts"] = await self._serve_grpc("Text-to-Speech", self._wanted["tts"], tts.handler())
+        shared: dict[str, Any] = {
+            "profile": self.profile,
+            "faults": self.faults,
+            "log": self.log,
+            "operations": self._operations,
+            "buckets": self._buckets,
+        }
+        speech = SpeechService(mind.listener, limits=self._speech_limits, **shared)
+        tts = TextToSpeechService(mind.speaker, limits=self._tts_limits, **shared)
+        operations = Interface("speech", "google.longrunning", "", "Operations", self._operations.rpcs)
+        interfaces = Interfaces([*speech.interfaces(), *tts.interfaces(), operations])
+        self.ports["speech"] = await self._serve_grpc("Speech-to-Text", self._wanted["speech"], interfaces)
+        self.ports["tts"] = await self._serve_grpc("Text-to-Speech", self._wanted["tts"], interfaces)
         self._certificate = await asyncio.to_thread(LoopbackCertificate)
         live = LiveService(
             mind,
@@ -162,7 +180,7 @@ class GoogleEmulator:
         generate = GenerateService(
             mind, self.profile, live.tokens, faults=self.faults, log=self.log, api_key=self._api_key
         )
-        self._web = WebServer(App(generate.routes(), [live.serve]))
+        self._web = WebServer(App([*Rest(interfaces).routes(), *generate.routes()], [live.serve]))
         tls = self._certificate.server_context()
         self.ports["live"] = await self._web.listen(HOST, self._wanted["live"], tls, name="Gemini Live")
         self.env = {

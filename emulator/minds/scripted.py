@@ -4,10 +4,11 @@ A scenario is a TOML or JSON file (or the same as a ``dict``), all of it optiona
 
     language = "en-US"                 # what is spoken where nothing below says so
 
-    [[utterances]]                     # the n-th stretch of speech says the n-th utterance ...
-    text = "hello there"
+    [[utterances]]                     # the n-th stretch of speech says the n-th utterance, and the first again after
+    text = "hello there"               # the last; without any, "utterance 1", "utterance 2" and so on ...
     language = "en-US"
     word_seconds = 0.3                 # pace of the interims
+    alternatives = ["hello dare"]      # other readings, for clients that ask for some
 
     [[recordings]]                     # ... unless there are recordings: then audio is recognized by its content,
     audio = "user.wav"                 # and exactly the words whose sound arrived are understood
@@ -153,7 +154,10 @@ def _utterance(table: Mapping[str, Any] | str) -> Utterance:
     if isinstance(table, str):
         return Utterance(table)
     return Utterance(
-        str(table["text"]), str(table.get("language", "")), float(table.get("word_seconds", Utterance.word_seconds))
+        str(table["text"]),
+        str(table.get("language", "")),
+        float(table.get("word_seconds", Utterance.word_seconds)),
+        tuple(str(reading) for reading in table.get("alternatives", ())),
     )
 
 

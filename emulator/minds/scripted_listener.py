@@ -17,6 +17,7 @@ from halfcascade.emulator.minds.word_sources import (
     UtteranceSource,
     WordSource,
 )
+from halfcascade.emulator.minds.words import WordTiming
 from halfcascade.emulator.profiles import ListenerProfile
 
 _SLICE = 0.1  # seconds of audio between two looks when the profile wants no interims
@@ -222,6 +223,8 @@ class Progress:
             end=words[-1].end,
             confidence=_CONFIDENCE if self.request.model != "chirp_3" else 0.0,
             language_code=words[0].language_code or self.language_code,
+            words=[WordTiming(word.word, word.start, word.end) for word in words],
+            alternatives=self.source.alternatives,
         )
         return [Report(final, delay)]
 

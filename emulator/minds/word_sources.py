@@ -57,6 +57,10 @@ class WordSource(Protocol):
     def close_portion(self) -> list[HeardWord]:
         """Close the open portion, with all its words, and open the next."""
 
+    @property
+    def alternatives(self) -> Sequence[str]:
+        """Other readings of the portion that was closed last."""
+
 
 class RecordingSource:
     """Finds by content which words of known recordings arrived.
@@ -106,6 +110,11 @@ class RecordingSource:
         words = self.words()
         self._tracker.cut(self._tracker.settled)
         return words
+
+    @property
+    def alternatives(self) -> Sequence[str]:
+        """See ``WordSource``."""
+        return ()
 
     def _hearings(self) -> Iterator["_Hearing"]:
         """Group the runs into stretches that go forward in one recording: within one no word comes twice."""
@@ -161,30 +170,41 @@ class Utterance:
         text: The words.
         language_code: What is spoken, or "".
         word_seconds: How long a word takes to say, for interims.
+        alternatives: Other readings, for clients that ask for some.
     """
 
     text: str
     language_code: str = ""
     word_seconds: float = 0.3
+    alternatives: tuple[str, ...] = ()
 
 
 class UtteranceScript:
-    """Hands out utterances in order, to all streams of a listener.
+    """Hands out utterances in order, over and over, to all streams of a listener.
 
     Parameters:
-        utterances: In the order in which they are said.
+        utterances: In the order in which they are said; none = they are numbered.
     """
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self._left = list(utterances)
+        self._utterances = tuple(utterances)
+        self._said = 0
 
-    def peek(self) -> Utterance | None:
+    def peek(self) -> Utterance:
         """Give the utterance that is being said."""
-        return self._left[0] if self._left else None
+        if not self._utterances:
+            return Utterance(f"utterance {self._said + 1}")
+        return self._utterances[self._said % len(self._utterances)]
 
-    def take(self) -> Utterance | None:
+    def take(self) -> Utterance:
         """The utterance has been said."""
-        return self._left.pop(0) if self._left else None
+        utterance = self.peek()
+        self._said += 1
+        return utterance
+
+    def reset(self) -> None:
+        """Begin again with the first."""
+        self._said = 0
 
 
 _FRAME = LISTENER_RATE // 50
@@ -206,6 +226,7 @@ class UtteranceSource:
         self._begin: float | None = None
         self._end: float | None = None
         self._loud = 0.0
+        self.alternatives: Sequence[str] = ()
 
     @property
     def settled(self) -> float:
@@ -241,7 +262,7 @@ class UtteranceSource:
     def words(self) -> list[HeardWord]:
         """See ``WordSource``."""
         utterance = self._script.peek()
-        if utterance is None or self.speech_begin is None or self._begin is None or self._end is None:
+        if self.speech_begin is None or self._begin is None or self._end is None:
             return []
         said = [
             (word, self._begin + number * utterance.word_seconds, self._begin + (number + 1) * utterance.word_seconds)
@@ -255,9 +276,11 @@ class UtteranceSource:
         heard = self.speech_begin is not None
         self._begin = self._end = None
         self._loud = 0.0
-        utterance = self._script.take() if heard else None
-        if utterance is None or begin is None or end is None:
+        self.alternatives = ()
+        if not heard or begin is None or end is None:
             return []
+        utterance = self._script.take()
+        self.alternatives = utterance.alternatives
         words = utterance.text.split()
         step = (end - begin) / max(len(words), 1)
         return [

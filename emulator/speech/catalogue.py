@@ -31,12 +31,12 @@ _CHIRP_2_LANGUAGES = (
     "cmn-Hans-CN cmn-Hant-TW yue-Hant-HK en-AU en-GB en-IN en-US fr-CA fr-FR de-DE hi-IN it-IT ja-JP ko-KR pt-BR es-ES "
     "es-US"
 )
+LOCATIONS = tuple(sorted(set(f"{_CHIRP_3_LOCATIONS} {_CHIRP_2_LOCATIONS} {_CLASSIC_LOCATIONS}".split())))
+"""All locations that have any model."""
+
 _CLASSIC_MODELS = "long short telephony telephony_short latest_long latest_short"
 _TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 _RECOGNIZER = re.compile(r"projects/([^/]+)/locations/([^/]+)/recognizers/([^/]+)")
-
-# Longest audio of a batch request, in seconds (speech_v2 proto: Recognize is for audio shorter than a minute).
-BATCH_SECONDS = 60.0
 
 _LOCATIONS = {
     "chirp_3": frozenset(_CHIRP_3_LOCATIONS.split()),
@@ -59,7 +59,7 @@ def recognizer_location(recognizer: str) -> str:
         ``L``.
 
     Raises:
-        RequestError: If the name is malformed, or names a stored recognizer: the emulator stores none.
+        RequestError: If the name is malformed.
     """
     match = _RECOGNIZER.fullmatch(recognizer)
     if match is None:
@@ -67,8 +67,6 @@ def recognizer_location(recognizer: str) -> str:
             "Invalid resource field value in the request: recognizer must be "
             "'projects/{project}/locations/{location}/recognizers/{recognizer}'."
         )
-    if match[3] != "_":
-        raise RequestError(grpc.StatusCode.NOT_FOUND, f"Unable to find Recognizer {recognizer}.")
     return match[2]
 
 

@@ -1,6 +1,5 @@
 """Checks a recognition config against what the API accepts, and says what to recognize."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from google.cloud.speech_v2.types import cloud_speech
@@ -9,12 +8,14 @@ from halfcascade.emulator.actions import invalid
 from halfcascade.emulator.minds.base import RecognitionRequest
 from halfcascade.emulator.speech.catalogue import check_model, recognizer_location
 from halfcascade.emulator.speech.decoding import AutoDecoder, Decoder, RawDecoder
+from halfcascade.emulator.speech.dialect import StreamSettings
 
 _RATES = range(8_000, 48_001)  # speech_v2 proto, ExplicitDecodingConfig
 _CHANNELS = range(1, 9)
 _MOST_PHRASES = 1_000  # facts/stt#models
 _VOICE_TIMEOUTS = (0.5, 60.0)  # facts/stt#endpointing, seconds
 _ENCODINGS = cloud_speech.ExplicitDecodingConfig.AudioEncoding
+_SEPARATE = cloud_speech.RecognitionFeatures.MultiChannelMode.SEPARATE_RECOGNITION_PER_CHANNEL
 _SENSITIVITY = cloud_speech.StreamingRecognitionFeatures.EndpointingSensitivity
 _ENDPOINTING: dict[int, Literal["short", "supershort"]] = {
     _SENSITIVITY.ENDPOINTING_SENSITIVITY_SHORT: "short",
@@ -28,27 +29,6 @@ _CHIRP_3_REFUSES = {
     "enable_spoken_emojis": "spoken_emojis",
     "profanity_filter": "profanity_filter",
 }
-
-
-@dataclass(frozen=True)
-class StreamSettings:
-    """What a stream was configured to.
-
-    Parameters:
-        request: For the mind.
-        location: Google Cloud location.
-        activity_events: Whether the client wants voice activity events.
-        start_timeout: Seconds of audio without speech after which the stream is closed, or None.
-        end_timeout: Seconds of audio after the end of speech after which the stream is closed, or None.
-        single_utterance: Whether the first final ends the stream (facts/stt#endpointing).
-    """
-
-    request: RecognitionRequest
-    location: str
-    activity_events: bool = False
-    start_timeout: float | None = None
-    end_timeout: float | None = None
-    single_utterance: bool = False
 
 
 def parse_recognition(recognizer: str, config: Any, features: Any = None) -> StreamSettings:
@@ -82,11 +62,17 @@ def parse_recognition(recognizer: str, config: Any, features: Any = None) -> Str
         phrases=phrases,
         endpointing=_ENDPOINTING.get(features.endpointing_sensitivity, "standard") if features else "standard",
     )
+    asked = {
+        "word_times": config.features.enable_word_time_offsets,
+        "word_confidence": config.features.enable_word_confidence,
+        "alternatives": max(1, config.features.max_alternatives),
+    }
     if features is None:
-        return StreamSettings(request, location)
+        return StreamSettings(request, location, **asked)
     return StreamSettings(
         request,
         location,
+        **asked,
         activity_events=features.enable_voice_activity_events,
         start_timeout=_voice_timeout(features, "speech_start_timeout"),
         end_timeout=_voice_timeout(features, "speech_end_timeout"),
@@ -94,34 +80,37 @@ def parse_recognition(recognizer: str, config: Any, features: Any = None) -> Str
     )
 
 
-def make_decoder(config: Any) -> Decoder:
-    """Make the decoder that a config asks for.
+def make_decoders(config: Any) -> list[Decoder]:
+    """Make the decoders that a config asks for.
 
     Args:
         config: ``RecognitionConfig`` protobuf.
 
     Returns:
-        A fresh decoder.
+        One for each channel that is recognized apart, else one.
 
     Raises:
         RequestError: If the config names no decoding, or one that is not emulated.
     """
+    separate = config.features.multi_channel_mode == _SEPARATE
     if config.WhichOneof("decoding_config") == "auto_decoding_config":
-        return AutoDecoder()
+        # How many channels a file has shows when it comes: two are asked for where they shall be told apart.
+        return [AutoDecoder(channel) for channel in range(2 if separate else 1)]
     if config.WhichOneof("decoding_config") is None:
         raise invalid("Config must contain either auto_decoding_config or explicit_decoding_config.")
     explicit = config.explicit_decoding_config
     encoding = _ENCODINGS(explicit.encoding).name
+    if encoding in ("FLAC", "MP3", "OGG_OPUS"):
+        return [AutoDecoder(channel) for channel in range(2 if separate else 1)]
     if encoding not in ("LINEAR16", "MULAW", "ALAW"):
-        raise invalid(
-            f"Audio encoding {encoding} is not emulated: send LINEAR16, MULAW or ALAW, or auto_decoding_config."
-        )
+        raise invalid(f"Audio encoding {encoding} is not emulated: send LINEAR16, MULAW, ALAW, FLAC, MP3 or OGG_OPUS.")
     if explicit.sample_rate_hertz not in _RATES:
         raise invalid(f"Sample rate must be from 8000 to 48000 Hz, not {explicit.sample_rate_hertz}.")
     channels = explicit.audio_channel_count or 1
     if channels not in _CHANNELS:
         raise invalid(f"Audio channel count must be from 1 to 8, not {channels}.")
-    return RawDecoder(encoding, explicit.sample_rate_hertz, channels)
+    wanted = range(channels if separate else 1)
+    return [RawDecoder(encoding, explicit.sample_rate_hertz, channels, channel) for channel in wanted]
 
 
 def _phrases(adaptation: Any) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from halfcascade.emulator.minds.base import LISTENER_RATE
 # G.711 expansion, as ITU-T G.711 defines it.
 _SIGN_BIT = 0x80
 _WAV_PCM, _WAV_ALAW, _WAV_MULAW, _WAV_EXTENSIBLE = 1, 6, 7, 0xFFFE
+_WAV_HEAD = 44
 _UNKNOWN_ENCODING = (
     "Audio data does not appear to be in a supported encoding. If you believe this to be incorrect, "
     "try explicitly specifying the decoding parameters."
@@ -64,10 +65,16 @@ class RawDecoder:
     Parameters:
         encoding: ``LINEAR16``, ``MULAW`` or ``ALAW``.
         sample_rate: Samples per second.
-        channels: Interleaved channels; the first one is heard (speech_v2 proto, MultiChannelMode).
+        channels: Interleaved channels.
+        channel: Which of them is heard; the first one unless asked otherwise (speech_v2 proto, MultiChannelMode).
+        skip_header: Whether a WAV header before the samples is passed over, as v1 does.
     """
 
-    def __init__(self, encoding: str, sample_rate: int, channels: int) -> None:
+    def __init__(
+        self, encoding: str, sample_rate: int, channels: int, channel: int = 0, *, skip_header: bool = False
+    ) -> None:
+        self._channel = min(channel, channels - 1)
+        self._head: bytes | None = b"" if skip_header else None
         self._table = {"MULAW": MULAW_TABLE, "ALAW": ALAW_TABLE}.get(encoding)
         self._frame_bytes = channels * (2 if self._table is None else 1)
         self._channels = channels
@@ -80,17 +87,25 @@ class RawDecoder:
 
     def decode(self, data: bytes) -> bytes:
         """Decode a piece; see ``Decoder``."""
+        if self._head is not None:
+            self._head += data
+            if len(self._head) < _WAV_HEAD and b"RIFF".startswith(self._head[:4]):
+                return b""
+            data, self._head = _after_wav_head(self._head), None
         data = self._rest + data
         whole = len(data) - len(data) % self._frame_bytes
         self._rest = data[whole:]
         raw = np.frombuffer(data[:whole], dtype="<i2" if self._table is None else np.uint8)
-        samples = raw.reshape(-1, self._channels)[:, 0]
+        samples = raw.reshape(-1, self._channels)[:, self._channel]
         if self._table is not None:
             samples = self._table[samples]
         return self._resample(samples, last=False)
 
     def flush(self) -> bytes:
         """Decode what the resampler still holds."""
+        if self._head:
+            head, self._head = self._head, None
+            return self.decode(head) + self.flush()
         return self._resample(np.empty(0, np.int16), last=True)
 
     def _resample(self, samples: np.ndarray, *, last: bool) -> bytes:
@@ -103,9 +118,13 @@ class AutoDecoder:
     """Finds out the encoding from the first bytes, as ``auto_decoding_config`` asks for.
 
     WAV is decoded as it comes; other containers that libsndfile reads (FLAC, Ogg Opus, MP3) at the end of the stream.
+
+    Parameters:
+        channel: Which channel is heard, from 0.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channel: int = 0) -> None:
+        self._channel = channel
         self._head = b""
         self._raw: RawDecoder | None = None
         self._container = False
@@ -134,7 +153,7 @@ class AutoDecoder:
             samples, rate = soundfile.read(io.BytesIO(self._head), dtype="int16", always_2d=True)
         except soundfile.SoundFileError as error:
             raise invalid(_UNKNOWN_ENCODING) from error
-        decoder = RawDecoder("LINEAR16", rate, samples.shape[1])
+        decoder = RawDecoder("LINEAR16", rate, samples.shape[1], self._channel)
         return decoder.decode(samples.astype("<i2").tobytes()) + decoder.flush()
 
     def _decode_wav_head(self) -> bytes:
@@ -159,4 +178,12 @@ class AutoDecoder:
         encodings |= {(_WAV_ALAW, 8): "ALAW", (_WAV_MULAW, 8): "MULAW"}
         if (kind, bits) not in encodings or not channels or not rate:
             raise invalid(_UNKNOWN_ENCODING)
-        return RawDecoder(encodings[kind, bits], rate, channels)
+        return RawDecoder(encodings[kind, bits], rate, channels, self._channel)
+
+
+def _after_wav_head(data: bytes) -> bytes:
+    """Cut the header off samples that have one."""
+    if not data.startswith(b"RIFF"):
+        return data
+    position = data.find(b"data", 12)
+    return data[position + 8 :] if 0 < position <= 4096 else data[_WAV_HEAD:]

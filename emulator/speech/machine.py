@@ -9,20 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from google.cloud.speech_v2.types import cloud_speech
 
-from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send, invalid
+from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send
 from halfcascade.emulator.limits import SpeechLimits
 from halfcascade.emulator.minds.base import LISTENER_RATE, Hypothesis, SpeechActivity
-from halfcascade.emulator.speech.config import StreamSettings, make_decoder, parse_recognition
 from halfcascade.emulator.speech.decoding import Decoder
+from halfcascade.emulator.speech.dialect import Dialect, StreamSettings
 
-_Response = cloud_speech.StreamingRecognizeResponse.pb()
-_EventType = cloud_speech.StreamingRecognizeResponse.SpeechEventType
-
-# facts/stt#limits, verbatim.
-MAX_DURATION_TEXT = "Max duration of 5 minutes reached for stream."
-IDLE_TEXT = "Stream timed out after receiving no more client requests."
 _HEAD_STABILITY, _TAIL_STABILITY = 0.9, 0.1
 # How long after the audio a voice activity may still be reported before a timeout counts as reached.
 _LISTENER_GRACE = 0.1
@@ -34,16 +27,18 @@ class RecognizeStream:
     Parameters:
         now: Clock reading in seconds; later calls continue the same clock.
         limits: What is enforced.
-        request_id: Goes into every response's metadata.
+        dialect: How the API's version says things.
     """
 
-    def __init__(self, now: float, limits: SpeechLimits, request_id: str) -> None:
+    def __init__(self, now: float, limits: SpeechLimits, dialect: Dialect) -> None:
         self._limits = limits
-        self._request_id = request_id
+        self._dialect = dialect
+        self._longest, self._longest_text = dialect.longest(limits)
+        self._idle, self._idle_text = dialect.idle(limits)
         self._opened = now
         self._last_request = now
         self._settings: StreamSettings | None = None
-        self._decoder: Decoder | None = None
+        self._decoders: Sequence[Decoder] = ()
         self._samples = 0
         self._finishing = False
         self._ended = False
@@ -67,9 +62,9 @@ class RecognizeStream:
         """When ``tick`` must be called at the latest, or None once the stream has ended."""
         if self._ended:
             return None
-        deadlines = [self._opened + self._limits.max_duration]
+        deadlines = [self._opened + self._longest]
         if not self._finishing:
-            deadlines.append(self._last_request + self._limits.idle)
+            deadlines.append(self._last_request + self._idle)
             if self._timeout_at is not None:
                 deadlines.append(self._timeout_at)
         return min(deadlines)
@@ -138,7 +133,7 @@ class RecognizeStream:
             elif self._settings and self._settings.request.interim_results:
                 if results and not results[0].is_final:
                     actions += self._flush_results(results)
-                results += _interim_results(event)
+                results += self._interim_results(event)
         return actions + self._flush_results(results)
 
     def listener_done(self, now: float) -> list[Action]:
@@ -167,38 +162,30 @@ class RecognizeStream:
         """
         if self._ended:
             return []
-        if now >= self._opened + self._limits.max_duration:
-            return self._abort(grpc.StatusCode.ABORTED, MAX_DURATION_TEXT)
+        if now >= self._opened + self._longest:
+            return self._abort(self._longest_text.code, self._longest_text.text)
         if self._finishing:
             return []
-        if now >= self._last_request + self._limits.idle:
-            return self._abort(grpc.StatusCode.ABORTED, IDLE_TEXT)
+        if now >= self._last_request + self._idle:
+            return self._abort(self._idle_text.code, self._idle_text.text)
         if self._timeout_at is not None and now >= self._timeout_at:
             return self._finish()
         return []
 
     def _configure(self, request: Any) -> list[Action]:
-        if request.WhichOneof("streaming_request") != "streaming_config" or not request.recognizer:
-            raise invalid("The first message must contain a recognizer and a streaming_config, and no audio.")
-        streaming = request.streaming_config
-        settings = parse_recognition(request.recognizer, streaming.config, streaming.streaming_features)
-        self._decoder = make_decoder(streaming.config)
-        self._settings = settings
-        return [Begin(settings.request)]
+        opening = self._dialect.open(request)
+        self._settings, self._decoders = opening.settings, opening.decoders
+        begin: Action = Begin([opening.settings.request] * len(opening.decoders))
+        if not opening.audio:
+            return [begin]
+        return [begin, Feed([decoder.decode(opening.audio) for decoder in self._decoders])]
 
     def _audio(self, request: Any, now: float) -> list[Action]:
-        if request.WhichOneof("streaming_request") != "audio" or self._decoder is None:
-            raise invalid("After the first message, every message must contain audio only.")
-        if len(request.audio) > self._limits.audio_bytes:
-            # facts/stt#requests, verbatim.
-            raise invalid(
-                f"Audio chunk can be of a maximum of {self._limits.audio_bytes} bytes. "
-                f"Received audio of {len(request.audio)} bytes instead."
-            )
-        pcm = self._decoder.decode(request.audio)
-        self._samples += len(pcm) // 2
+        audio = self._dialect.audio(request, self._limits)
+        pcm = [decoder.decode(audio) for decoder in self._decoders]
+        self._samples += len(pcm[0]) // 2
         self._check_voice_timeouts(now)
-        return [Feed(pcm)] if pcm else []
+        return [Feed(pcm)] if any(pcm) else []
 
     def _check_voice_timeouts(self, now: float) -> None:
         settings = self._settings
@@ -210,9 +197,9 @@ class RecognizeStream:
 
     def _finish(self) -> list[Action]:
         self._finishing = True
-        rest = self._decoder.flush() if self._decoder else b""
-        self._samples += len(rest) // 2
-        return [Feed(rest), Finish()] if rest else [Finish()]
+        rest = [decoder.flush() for decoder in self._decoders]
+        self._samples += len(rest[0]) // 2
+        return [Feed(rest), Finish()] if any(rest) else [Finish()]
 
     def _activity(self, activity: SpeechActivity, now: float) -> list[Action]:
         self._speaking = activity.kind == "begin"
@@ -223,64 +210,39 @@ class RecognizeStream:
             self._check_voice_timeouts(now)
         if not (self._settings and self._settings.activity_events):
             return []
-        kind = _EventType.SPEECH_ACTIVITY_BEGIN if self._speaking else _EventType.SPEECH_ACTIVITY_END
-        return [Send(self._event(kind, activity.offset))]
+        return [Send(self._dialect.activity(activity))]
 
     def _final(self, final: Hypothesis, results: list[Any]) -> list[Action]:
-        result = _result(final.text, final, is_final=True)
-        result.alternatives[0].confidence = final.confidence
-        results.append(result)
+        results.append(self._dialect.result(final.text, final, self._live_settings))
         if not (self._settings and self._settings.single_utterance) or self._finishing:
             return []
-        end_of_utterance: Action = Send(self._event(_EventType.END_OF_SINGLE_UTTERANCE, final.end))
+        end_of_utterance: Action = Send(self._dialect.end_of_utterance(final.end))
         return [end_of_utterance, *self._flush_results(results), *self._finish()]
 
     def _flush_results(self, results: list[Any]) -> list[Action]:
         if not results:
             return []
-        response = self._response()
-        response.results.extend(results)
-        if results[0].is_final:
-            # Billing counts whole seconds of audio received; which messages carry it is not known (facts/stt#results).
-            response.metadata.total_billed_duration.seconds = math.ceil(self.audio_seconds)
+        # Billing counts whole seconds of audio received; which messages carry it is not known (facts/stt#results).
+        billed = math.ceil(self.audio_seconds) if results[0].is_final else None
+        response = self._dialect.results(results, billed=billed)
         results.clear()
         return [Send(response)]
 
-    def _event(self, kind: int, offset: float) -> Any:
-        response = self._response()
-        response.speech_event_type = kind
-        response.speech_event_offset.FromNanoseconds(round(offset * 1e9))
-        return response
+    def _interim_results(self, interim: Hypothesis) -> list[Any]:
+        """Make one or two results: a stable head and, if there is one, a less stable tail (facts/stt#results)."""
+        results, settings = [], self._live_settings
+        if interim.text:
+            stability = interim.stability or _HEAD_STABILITY
+            results.append(self._dialect.result(interim.text, interim, settings, stability=stability))
+        if interim.tail:
+            results.append(self._dialect.result(interim.tail, interim, settings, stability=_TAIL_STABILITY))
+        return results
 
-    def _response(self) -> Any:
-        response = _Response()
-        response.metadata.request_id = self._request_id
-        return response
+    @property
+    def _live_settings(self) -> StreamSettings:
+        assert self._settings is not None, "nothing is heard before the config"  # noqa: S101
+        return self._settings
 
     def _abort(self, code: grpc.StatusCode, text: str) -> list[Action]:
         self._ended = True
         return [Abort(code, text)]
-
-
-def _interim_results(interim: Hypothesis) -> list[Any]:
-    """Make the one or two results of an interim: a stable head and, if there is one, a less stable tail.
-
-    See facts/stt#results.
-    """
-    results = []
-    if interim.text:
-        results.append(_result(interim.text, interim, is_final=False))
-        results[-1].stability = interim.stability or _HEAD_STABILITY
-    if interim.tail:
-        results.append(_result(interim.tail, interim, is_final=False))
-        results[-1].stability = _TAIL_STABILITY
-    return results
-
-
-def _result(text: str, hypothesis: Hypothesis, *, is_final: bool) -> Any:
-    result = cloud_speech.StreamingRecognitionResult.pb()()
-    result.alternatives.add().transcript = text
-    result.is_final = is_final
-    result.language_code = hypothesis.language_code
-    result.result_end_offset.FromNanoseconds(round(hypothesis.end * 1e9))
-    return result

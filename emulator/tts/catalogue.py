@@ -1,7 +1,8 @@
 """The voices of Text-to-Speech (facts/tts#voices)."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.cloud.texttospeech_v1.types import cloud_tts
@@ -33,8 +34,15 @@ LOCALES = tuple(_LOCALE_LIST.split())
 _CHIRP_3_HD = re.compile(r"([a-z]{2,3}-[A-Z]{2})-Chirp3-HD-([A-Za-z]+)")
 # Families of older voices, which only batch synthesis speaks.
 _OLDER = re.compile(
-    r"([a-z]{2,3}-[A-Z]{2})-(Standard|Wavenet|Neural2|News|Studio|Polyglot|Casual|Journey|Chirp-HD)-[A-Z]"
+    r"([a-z]{2,3}-[A-Z]{2})-"
+    r"(?:(?:Standard|Wavenet|Neural2|News|Studio|Polyglot|Casual|Journey|Chirp-HD)-[A-Z]|Studio-MultiSpeaker)"
 )
+# Which letters a locale really has differs; these are listed for each.
+_OLDER_LISTED = [
+    (f"{family}-{letter}", gender)
+    for family in ("Standard", "Wavenet")
+    for letter, gender in zip("ABCD", ("FEMALE", "FEMALE", "MALE", "MALE"), strict=True)
+]
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,15 @@ class ChosenVoice:
         name: Full name, or that of the default voice of the language.
         language_code: Its locale.
         chirp_3_hd: Whether it is a Chirp 3 HD voice.
+        gemini: Whether a Gemini TTS model speaks.
+        speakers: Its voices of several speakers, by alias.
     """
 
     name: str
     language_code: str
     chirp_3_hd: bool
+    gemini: bool = False
+    speakers: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose_voice(voice: Any, *, streaming: bool) -> ChosenVoice:
@@ -65,6 +77,8 @@ def choose_voice(voice: Any, *, streaming: bool) -> ChosenVoice:
     Raises:
         RequestError: If there is no such voice, or its locale is not the one asked for.
     """
+    if voice.model_name.startswith("gemini-"):
+        return _gemini_voice(voice)
     if voice.HasField("voice_clone"):
         if not voice.voice_clone.voice_cloning_key:
             raise invalid("Voice clone must contain a voice_cloning_key.")
@@ -92,27 +106,47 @@ def choose_voice(voice: Any, *, streaming: bool) -> ChosenVoice:
     return ChosenVoice(voice.name, match[1], chirp_3_hd=chirp is not None)
 
 
-def list_voices(language_code: str) -> Any:
+def list_voices(language_code: str, kind: Any = cloud_tts.ListVoicesResponse) -> Any:
     """Answer ``ListVoices``.
 
     Args:
         language_code: A language such as ``en``, a locale such as ``en-US``, or "" for all.
+        kind: Class of the response, of the API's version.
 
     Returns:
-        ``ListVoicesResponse`` protobuf.
+        Its protobuf.
     """
-    response = cloud_tts.ListVoicesResponse.pb()()
+    response = kind.pb()()
     wanted = language_code.lower()
     for locale in LOCALES:
         if wanted and locale.lower() != wanted and locale.lower().split("-")[0] != wanted:
             continue
-        for name in NAMES:
+        voices = [(f"Chirp3-HD-{name}", _GENDERS[name]) for name in NAMES]
+        for suffix, gender in voices + _OLDER_LISTED:
             voice = response.voices.add()
-            voice.name = f"{locale}-Chirp3-HD-{name}"
+            voice.name = f"{locale}-{suffix}"
             voice.language_codes.append(locale)
-            voice.ssml_gender = getattr(cloud_tts.SsmlVoiceGender, _GENDERS[name])
+            voice.ssml_gender = getattr(cloud_tts.SsmlVoiceGender, gender)
             voice.natural_sample_rate_hertz = NATURAL_RATE
     return response
+
+
+def _gemini_voice(voice: Any) -> ChosenVoice:
+    language = voice.language_code or "en-US"
+    _check_locale(language)
+    speakers = {
+        item.speaker_alias: f"{language}-Chirp3-HD-{_known(item.speaker_id)}"
+        for item in voice.multi_speaker_voice_config.speaker_voice_configs
+    }
+    name = _known(voice.name.rpartition("-")[2]) if voice.name or not speakers else ""
+    full = f"{language}-Chirp3-HD-{name}" if name else next(iter(speakers.values()))
+    return ChosenVoice(full, language, chirp_3_hd=True, gemini=True, speakers=speakers)
+
+
+def _known(name: str) -> str:
+    if name not in _GENDERS:
+        raise invalid(f"Voice '{name}' does not exist. Is it misspelled?")
+    return name
 
 
 def _check_locale(language_code: str) -> None:

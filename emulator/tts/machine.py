@@ -7,15 +7,12 @@ from collections import deque
 from typing import Any
 
 import grpc
-from google.cloud.texttospeech_v1.types import cloud_tts
 
 from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish, RequestError, Send, invalid
 from halfcascade.emulator.limits import TtsLimits
 from halfcascade.emulator.minds.base import SPEAKER_RATE
 from halfcascade.emulator.tts.encoding import Encoder
 from halfcascade.emulator.tts.request import Pause, StreamVoice, parse_stream_config, parse_stream_input, silence
-
-_Response = cloud_tts.StreamingSynthesizeResponse.pb()
 
 # facts/tts#limits, verbatim, "5s seconds" included.
 IDLE_TEXT = (
@@ -33,10 +30,12 @@ class SynthesizeStream:
     Parameters:
         now: Clock reading in seconds; later calls continue the same clock.
         limits: What is enforced.
+        response: Class of the response protobuf, of the API's version.
         chunk: Seconds of audio in one response (facts/tts#first-audio).
     """
 
-    def __init__(self, now: float, limits: TtsLimits, chunk: float) -> None:
+    def __init__(self, now: float, limits: TtsLimits, chunk: float, response: Any) -> None:
+        self._response = response
         self._limits = limits
         self._chunk_bytes = max(1, round(chunk * SPEAKER_RATE)) * 2
         self._last_input = now
@@ -83,7 +82,7 @@ class SynthesizeStream:
                 return []
             if kind != "input":
                 raise invalid("After the first message, every message must contain input only.")
-            self._waiting += parse_stream_input(request.input, self._limits)
+            self._waiting += parse_stream_input(request.input, self._voice, self._limits)
         except RequestError as error:
             return self._abort(error.code, error.text)
         return self._proceed()
@@ -176,7 +175,7 @@ class SynthesizeStream:
         return actions
 
     def _send_encoded(self, data: bytes) -> list[Action]:
-        return [Send(_Response(audio_content=data))] if data else []
+        return [Send(self._response(audio_content=data))] if data else []
 
     def _abort(self, code: grpc.StatusCode, text: str) -> list[Action]:
         self._ended = True

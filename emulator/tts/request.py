@@ -2,7 +2,8 @@
 
 import html
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.cloud.texttospeech_v1.types import cloud_tts
@@ -30,7 +31,8 @@ _FILES = {
 # Google gives no lengths for its pause tags; these are the emulator's own, in seconds.
 _PAUSES = {"[pause short]": 0.25, "[pause]": 0.5, "[pause long]": 1.0}
 _PAUSE_TAG = re.compile(r"(\[pause(?: short| long)?\])")
-_BREAK = re.compile(r"(<break\b[^>]*>)")
+_BREAK = re.compile(r"(<break\b[^>]*>|<mark\b[^>]*>)")
+_MARK = re.compile(r"<mark\b[^>]*name\s*=\s*[\"']([^\"']*)[\"'][^>]*>")
 _BREAK_TIME = re.compile(r"time\s*=\s*[\"']([\d.]+)(ms|s)[\"']")
 
 
@@ -46,6 +48,33 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A place whose time a client wants to know (SSML ``<mark>``).
+
+    Parameters:
+        name: Its name.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one of several speakers says.
+
+    Parameters:
+        text: The words.
+        voice: Full voice name; "" = that of the request.
+    """
+
+    text: str
+    voice: str = ""
+
+
+Piece = str | Pause | Mark | Turn
+
+
+@dataclass(frozen=True)
 class StreamVoice:
     """What a stream or call was configured to.
 
@@ -53,11 +82,15 @@ class StreamVoice:
         request: For the mind.
         encoding: Wanted encoding.
         sample_rate: Wanted samples per second.
+        gemini: Whether a Gemini TTS model speaks, which takes prompts and several speakers.
+        speakers: Voices of several speakers by alias.
     """
 
     request: SynthesisRequest
     encoding: Any
     sample_rate: int
+    gemini: bool = False
+    speakers: Mapping[str, str] = field(default_factory=dict)
 
     def stream_encoder(self) -> Encoder:
         """Make an encoder for a stream of pieces."""
@@ -103,6 +136,8 @@ def parse_stream_config(config: Any) -> StreamVoice:
         SynthesisRequest(voice.name, voice.language_code, rate),
         encoding,
         _sample_rate(audio.sample_rate_hertz, encoding),
+        voice.gemini,
+        voice.speakers,
     )
 
 
@@ -132,24 +167,30 @@ def parse_batch_config(request: Any) -> StreamVoice:
         SynthesisRequest(voice.name, voice.language_code, rate),
         encoding,
         _sample_rate(audio.sample_rate_hertz, encoding),
+        voice.gemini,
+        voice.speakers,
     )
 
 
-def parse_batch_input(source: Any, limits: TtsLimits) -> list[str | Pause]:
+def parse_batch_input(source: Any, voice: StreamVoice, limits: TtsLimits) -> list[Piece]:
     """Check a ``SynthesisInput``.
 
     Args:
         source: The protobuf.
+        voice: What the request was configured to.
         limits: What is enforced.
 
     Returns:
-        Texts and pauses, in order.
+        Texts, pauses, marks and turns, in order.
 
     Raises:
         RequestError: If the API refuses it.
     """
     check_pronunciations(source.custom_pronunciations)
+    _check_prompt(source, voice, limits)
     kind = source.WhichOneof("input_source")
+    if kind == "multi_speaker_markup":
+        return _turns(source.multi_speaker_markup, voice, limits)
     if kind not in ("text", "markup", "ssml"):
         raise invalid("Input must contain text, markup or ssml.")
     content = getattr(source, kind)
@@ -159,11 +200,12 @@ def parse_batch_input(source: Any, limits: TtsLimits) -> list[str | Pause]:
     return split_pauses(content) if kind == "markup" else [content]
 
 
-def parse_stream_input(source: Any, limits: TtsLimits) -> list[str | Pause]:
+def parse_stream_input(source: Any, voice: StreamVoice, limits: TtsLimits) -> list[str | Pause]:
     """Check a ``StreamingSynthesisInput``.
 
     Args:
         source: The protobuf.
+        voice: What the stream was configured to.
         limits: What is enforced.
 
     Returns:
@@ -172,11 +214,10 @@ def parse_stream_input(source: Any, limits: TtsLimits) -> list[str | Pause]:
     Raises:
         RequestError: If the API refuses it.
     """
-    if source.prompt:
-        raise invalid("Prompt is only supported for Gemini TTS.")
+    _check_prompt(source, voice, limits)
     kind = source.WhichOneof("input_source")
     if kind == "multi_speaker_markup":
-        raise invalid("Multi-speaker markup is only supported for Gemini TTS.")
+        return [turn.text for turn in _turns(source.multi_speaker_markup, voice, limits) if isinstance(turn, Turn)]
     if kind is None:
         raise invalid("Input must contain text or markup.")
     content = getattr(source, kind)
@@ -184,7 +225,22 @@ def parse_stream_input(source: Any, limits: TtsLimits) -> list[str | Pause]:
     return split_pauses(content) if kind == "markup" else [content]
 
 
-def split_pauses(markup: str) -> list[str | Pause]:
+def _check_prompt(source: Any, voice: StreamVoice, limits: TtsLimits) -> None:
+    if source.prompt and not voice.gemini:
+        raise invalid("Prompt is only supported for Gemini TTS.")
+    _check_length(source.prompt, limits)
+
+
+def _turns(markup: Any, voice: StreamVoice, limits: TtsLimits) -> list[Piece]:
+    if not voice.gemini and "MultiSpeaker" not in voice.request.voice:
+        raise invalid("Multi-speaker markup is only supported for Gemini TTS.")
+    if voice.gemini and (unknown := {turn.speaker for turn in markup.turns} - set(voice.speakers)):
+        raise invalid(f"Speaker '{sorted(unknown)[0]}' has no voice in multi_speaker_voice_config.")
+    _check_length("".join(turn.text for turn in markup.turns), limits)
+    return [Turn(turn.text, voice.speakers.get(turn.speaker, "")) for turn in markup.turns]
+
+
+def split_pauses(markup: str) -> list[Any]:
     """Cut markup at its pause tags (facts/tts#voices).
 
     Args:
@@ -193,7 +249,7 @@ def split_pauses(markup: str) -> list[str | Pause]:
     Returns:
         Texts and pauses, in order.
     """
-    pieces: list[str | Pause] = []
+    pieces: list[Any] = []
     for piece in _PAUSE_TAG.split(markup):
         if piece in _PAUSES:
             pieces.append(Pause(_PAUSES[piece]))
@@ -250,15 +306,17 @@ def _sample_rate(rate: int, encoding: Any) -> int:
     return rate
 
 
-def _ssml_pieces(ssml: str) -> list[str | Pause]:
-    """Reduce SSML to texts and pauses; prosody and the like are not emulated."""
+def _ssml_pieces(ssml: str) -> list[Piece]:
+    """Reduce SSML to texts, pauses and marks; prosody and the like are not emulated."""
     if not re.match(r"\s*<speak\b", ssml):
         raise invalid("Invalid SSML. Newer voices like Neural2 require valid SSML.")
-    pieces: list[str | Pause] = []
+    pieces: list[Piece] = []
     for piece in _BREAK.split(ssml):
-        if _BREAK.fullmatch(piece):
+        if piece.startswith("<break"):
             time = _BREAK_TIME.search(piece)
             pieces.append(Pause(float(time[1]) / (1000 if time[2] == "ms" else 1) if time else _PAUSES["[pause]"]))
+        elif mark := _MARK.fullmatch(piece):
+            pieces.append(Mark(mark[1]))
         elif text := html.unescape(re.sub(r"<[^>]*>", " ", piece)).strip():
             pieces.append(text)
     return pieces

@@ -1,28 +1,41 @@
-"""The gRPC shell of Text-to-Speech v1."""
+"""The gRPC shell of Text-to-Speech v1 and v1beta1."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import dataclasses
+import functools
+import importlib
+import uuid
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import grpc
-from google.cloud.texttospeech_v1.types import cloud_tts
-
 from halfcascade.emulator.actions import Action, exhausted
+from halfcascade.emulator.buckets import Buckets
 from halfcascade.emulator.call import MindStream, StreamCall, UnaryCalls, abort
 from halfcascade.emulator.faults import Faults
 from halfcascade.emulator.limits import Quota, TtsLimits
 from halfcascade.emulator.log import UsageLog
-from halfcascade.emulator.minds.base import Speaker, Synthesis, SynthesisRequest
+from halfcascade.emulator.minds.base import SPEAKER_RATE, Speaker, Synthesis, SynthesisRequest
+from halfcascade.emulator.operations import Operations
 from halfcascade.emulator.profiles import Profile
+from halfcascade.emulator.rpc import Interface, Rpc
 from halfcascade.emulator.tts.catalogue import list_voices
 from halfcascade.emulator.tts.machine import SynthesizeStream
-from halfcascade.emulator.tts.request import Pause, parse_batch_config, parse_batch_input, silence
+from halfcascade.emulator.tts.request import (
+    AudioEncoding,
+    Mark,
+    Pause,
+    StreamVoice,
+    Turn,
+    parse_batch_config,
+    parse_batch_input,
+    silence,
+)
 
-SERVICE = "google.cloud.texttospeech.v1.TextToSpeech"
+PACKAGE = "google.cloud.texttospeech"
 
 
 class TextToSpeechService:
-    """Serves ``StreamingSynthesize``, ``SynthesizeSpeech`` and ``ListVoices``.
+    """Serves all of Text-to-Speech.
 
     Parameters:
         speaker: The mind.
@@ -30,82 +43,144 @@ class TextToSpeechService:
         limits: What is enforced.
         faults: What goes wrong.
         log: Where to write down what happens.
+        operations: Where long work goes on.
+        buckets: What ``gs://`` stands for.
     """
 
-    def __init__(self, speaker: Speaker, profile: Profile, limits: TtsLimits, faults: Faults, log: UsageLog) -> None:
-        self._speaker = speaker
-        self._profile = profile
-        self._limits = limits
+    def __init__(
+        self,
+        speaker: Speaker,
+        *,
+        profile: Profile,
+        limits: TtsLimits,
+        faults: Faults,
+        log: UsageLog,
+        operations: Operations | None = None,
+        buckets: Buckets | None = None,
+    ) -> None:
+        self.speaker = speaker
+        self.profile = profile
+        self.limits = limits
         self._faults = faults
         self._log = log
+        self._operations = operations or Operations()
+        self._buckets = buckets or Buckets(None)
         self._quota = Quota(limits.requests_per_minute)
         self._sessions = 0
         self._unary = UnaryCalls("tts", profile.network.one_way, faults, log)
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """Make the handler for a gRPC server."""
-        return grpc.method_handlers_generic_handler(
-            SERVICE,
-            {
-                "StreamingSynthesize": grpc.stream_stream_rpc_method_handler(
-                    self._streaming_synthesize,
-                    request_deserializer=cloud_tts.StreamingSynthesizeRequest.pb().FromString,
-                    response_serializer=_serialize,
+    def interfaces(self) -> list[Interface]:
+        """List what is served."""
+        return [
+            make
+            for version in ("v1", "v1beta1")
+            for make in (
+                Interface("tts", PACKAGE, version, "TextToSpeech", functools.partial(self._rpcs, version)),
+                Interface(
+                    "tts", PACKAGE, version, "TextToSpeechLongAudioSynthesize", functools.partial(self._long, version)
                 ),
-                "SynthesizeSpeech": grpc.unary_unary_rpc_method_handler(
-                    self._synthesize_speech,
-                    request_deserializer=cloud_tts.SynthesizeSpeechRequest.pb().FromString,
-                    response_serializer=_serialize,
-                ),
-                "ListVoices": grpc.unary_unary_rpc_method_handler(
-                    self._list_voices,
-                    request_deserializer=cloud_tts.ListVoicesRequest.pb().FromString,
-                    response_serializer=_serialize,
-                ),
-            },
-        )
+            )
+        ]
 
-    async def _streaming_synthesize(self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> None:
+    def _rpcs(self, version: str) -> Sequence[Rpc]:
+        types: Any = importlib.import_module(f"google.cloud.texttospeech_{version}.types.cloud_tts")
+
+        async def stream(requests: AsyncIterator[Any], context: Any) -> None:
+            await self._stream(types.StreamingSynthesizeResponse.pb(), requests, context)
+
+        async def synthesize(request: Any, context: Any) -> Any:
+            kind = request.input.WhichOneof("input_source")
+            text = getattr(request.input, kind) if kind in ("text", "markup", "ssml") else ""
+            async with self._unary.call(context, "synthesize", voice=request.voice.name, text=text) as number:
+                self._admit()
+                voice = parse_batch_config(request)
+                pcm, marks = await self._speak_all(request.input, voice)
+                response = types.SynthesizeSpeechResponse.pb()()
+                response.audio_content = await asyncio.to_thread(voice.encode_whole, pcm)
+                if version == "v1beta1":
+                    response.audio_config.CopyFrom(request.audio_config)
+                    response.audio_config.sample_rate_hertz = voice.sample_rate
+                    if types.SynthesizeSpeechRequest.TimepointType.SSML_MARK in request.enable_time_pointing:
+                        for name, seconds in marks:
+                            response.timepoints.add(mark_name=name, time_seconds=seconds)
+                self._log.add("tts", number, "speech", bytes=len(response.audio_content))
+            return response
+
+        async def voices(request: Any, context: Any) -> Any:
+            async with self._unary.call(context, "list_voices", language_code=request.language_code):
+                return list_voices(request.language_code, types.ListVoicesResponse)
+
+        return [
+            Rpc("StreamingSynthesize", types.StreamingSynthesizeRequest.pb(), stream, streams=True),
+            Rpc("SynthesizeSpeech", types.SynthesizeSpeechRequest.pb(), synthesize),
+            Rpc("ListVoices", types.ListVoicesRequest.pb(), voices),
+        ]
+
+    def _long(self, version: str) -> Sequence[Rpc]:
+        types: Any = importlib.import_module(f"google.cloud.texttospeech_{version}.types.cloud_tts_lrs")
+
+        async def synthesize(request: Any, context: Any) -> Any:
+            async with self._unary.call(context, "synthesize_long_audio", voice=request.voice.name):
+                self._admit()
+                voice = parse_batch_config(request)
+                metadata = types.SynthesizeLongAudioMetadata.pb()()
+                metadata.start_time.GetCurrentTime()
+
+                async def work() -> Any:
+                    limits = dataclasses.replace(self.limits, text_bytes=self.limits.long_text_bytes)
+                    pcm, _ = await self._speak_all(request.input, voice, limits)
+                    audio = await asyncio.to_thread(voice.encode_whole, pcm)
+                    await asyncio.to_thread(self._buckets.write, request.output_gcs_uri, audio)
+                    return types.SynthesizeLongAudioResponse.pb()()
+
+                return self._operations.begin(f"{request.parent}/operations/{uuid.uuid4().hex}", work(), metadata)
+
+        return [Rpc("SynthesizeLongAudio", types.SynthesizeLongAudioRequest.pb(), synthesize)]
+
+    def _admit(self) -> None:
+        if not self._quota.admit(asyncio.get_running_loop().time()):
+            raise exhausted()
+
+    async def _stream(self, response: Any, requests: AsyncIterator[Any], context: Any) -> None:
         now = asyncio.get_running_loop().time()
-        if self._sessions >= self._limits.sessions or not self._quota.admit(now):
+        if self._sessions >= self.limits.sessions or not self._quota.admit(now):
             error = exhausted()
             await abort(context, error.code, error.text)
-        machine = SynthesizeStream(now, self._limits, self._profile.speaker.chunk)
-        call = _SynthesizeCall(machine, self._speaker, self._profile.network.one_way, self._faults, self._log)
+        machine = SynthesizeStream(now, self.limits, self.profile.speaker.chunk, response)
+        call = _SynthesizeCall(machine, self.speaker, self.profile.network.one_way, self._faults, self._log)
         self._sessions += 1
         try:
             await call.run(requests, context)
         finally:
             self._sessions -= 1
 
-    async def _synthesize_speech(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
-        kind = request.input.WhichOneof("input_source")
-        text = getattr(request.input, kind) if kind in ("text", "markup", "ssml") else ""
-        async with self._unary.call(context, "synthesize", voice=request.voice.name, text=text) as number:
-            if not self._quota.admit(asyncio.get_running_loop().time()):
-                raise exhausted()
-            voice = parse_batch_config(request)
-            pieces = parse_batch_input(request.input, self._limits)
-            pcm = bytearray()
-            for piece in pieces:
-                pcm += silence(piece.seconds) if isinstance(piece, Pause) else await self._speak(voice.request, piece)
-            response = cloud_tts.SynthesizeSpeechResponse.pb()()
-            response.audio_content = await asyncio.to_thread(voice.encode_whole, bytes(pcm))
-            self._log.add("tts", number, "speech", bytes=len(response.audio_content))
-        return response
+    async def _speak_all(
+        self, source: Any, voice: StreamVoice, limits: TtsLimits | None = None
+    ) -> tuple[bytes, list[tuple[str, float]]]:
+        """Speak a whole input; give the audio, and the times of its marks."""
+        pcm = bytearray()
+        marks: list[tuple[str, float]] = []
+        for piece in parse_batch_input(source, voice, limits or self.limits):
+            match piece:
+                case Pause(seconds):
+                    pcm += silence(seconds)
+                case Mark(name):
+                    marks.append((name, len(pcm) / (2 * SPEAKER_RATE)))
+                case Turn(text, name):
+                    request = dataclasses.replace(voice.request, voice=name or voice.request.voice)
+                    pcm += await self._speak(request, text)
+                case str(text):
+                    pcm += await self._speak(voice.request, text)
+        return bytes(pcm), marks
 
     async def _speak(self, request: SynthesisRequest, text: str) -> bytes:
-        synthesis = self._speaker.synthesize(request)
+        synthesis = self.speaker.synthesize(request)
         try:
             await synthesis.text(text)
             await synthesis.finish()
             return b"".join([piece async for piece in synthesis.audio()])
         finally:
             await synthesis.close()
-
-    async def _list_voices(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
-        async with self._unary.call(context, "list_voices", language_code=request.language_code):
-            return list_voices(request.language_code)
 
 
 class _SynthesizeCall(StreamCall):
@@ -133,7 +208,7 @@ class _SynthesizeCall(StreamCall):
             return "config", {
                 "voice": config.voice.name,
                 "language_code": config.voice.language_code,
-                "encoding": cloud_tts.AudioEncoding(config.streaming_audio_config.audio_encoding).name,
+                "encoding": AudioEncoding(config.streaming_audio_config.audio_encoding).name,
                 "speaking_rate": config.streaming_audio_config.speaking_rate,
             }
         kind = request.input.WhichOneof("input_source")
@@ -158,7 +233,3 @@ class _SynthesisStream(MindStream):
 
     async def close(self) -> None:
         await self._synthesis.close()
-
-
-def _serialize(message: Any) -> bytes:
-    return message.SerializeToString()

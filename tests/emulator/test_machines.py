@@ -1,5 +1,6 @@
 """Whatever a client sends and whenever, the machines end once, cleanly, and say nothing afterwards."""
 
+from google.cloud.texttospeech_v1.types import cloud_tts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,10 +8,12 @@ from halfcascade.emulator.actions import Abort, Begin, End, Feed, Finish
 from halfcascade.emulator.limits import SpeechLimits, TtsLimits
 from halfcascade.emulator.minds.base import Hypothesis, SpeechActivity
 from halfcascade.emulator.speech.machine import RecognizeStream
+from halfcascade.emulator.speech.v2 import V2
 from halfcascade.emulator.tts.machine import SynthesizeStream
 from tests.emulator.speech import requests as speech
 from tests.emulator.tts import requests as tts
 
+RESPONSE = cloud_tts.StreamingSynthesizeResponse.pb()
 SPEECH_STEPS = {
     "config": lambda machine, now: machine.receive(
         speech.config_request(interim_results=True, enable_voice_activity_events=True)._pb, now
@@ -63,7 +66,7 @@ def plans(steps):
 @settings(max_examples=150, deadline=None)
 @given(plans(SPEECH_STEPS))
 def test_recognition_ends_once(plan):
-    check(RecognizeStream(0.0, SpeechLimits(), "id"), SPEECH_STEPS, [("config", 0.0), *plan])
+    check(RecognizeStream(0.0, SpeechLimits(), V2("id")), SPEECH_STEPS, [("config", 0.0), *plan])
 
 
 @settings(max_examples=50, deadline=None)
@@ -71,19 +74,23 @@ def test_recognition_ends_once(plan):
 def test_recognition_survives_any_first_message(plan):
     before = {name: step for name, step in SPEECH_STEPS.items() if name in ("audio", "too much", "half close", "tick")}
     plan = [(name, pause) for name, pause in plan if name in before]
-    check(RecognizeStream(0.0, SpeechLimits(), "id"), before, plan)
+    check(RecognizeStream(0.0, SpeechLimits(), V2("id")), before, plan)
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans(TTS_STEPS))
 def test_synthesis_ends_once(plan):
     # A speaker only makes audio, and only ends, when it was asked to.
-    check(SynthesizeStream(0.0, TtsLimits(), 0.24), TTS_STEPS, sensible(plan))
+    check(SynthesizeStream(0.0, TtsLimits(), 0.24, RESPONSE), TTS_STEPS, sensible(plan))
 
 
 def sensible(plan):
     """Leave out what no speaker does: ending a stream that nobody finished."""
-    machine, now, finishing = SynthesizeStream(0.0, TtsLimits(), 0.24), 0.0, False
+    machine, now, finishing = (
+        SynthesizeStream(0.0, TtsLimits(), 0.24, RESPONSE),
+        0.0,
+        False,
+    )
     kept = []
     for wanted, pause in [("config", 0.0), *plan]:
         name = "tick" if wanted == "done" and not finishing else wanted

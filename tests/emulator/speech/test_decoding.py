@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from halfcascade.emulator.actions import RequestError
 from halfcascade.emulator.minds.base import LISTENER_RATE
-from halfcascade.emulator.speech.config import make_decoder
+from halfcascade.emulator.speech.config import make_decoders
 from halfcascade.emulator.speech.decoding import ALAW_TABLE, MULAW_TABLE, AutoDecoder, RawDecoder
 from tests.emulator.speech.requests import recognition_config
 
@@ -118,12 +118,12 @@ def test_what_is_no_audio_file_is_refused(data):
 def test_impossible_decoding_is_refused(explicit):
     config = recognition_config(explicit_decoding_config=speech.ExplicitDecodingConfig(**explicit))
     with pytest.raises(RequestError):
-        make_decoder(config._pb)
+        make_decoders(config._pb)
 
 
 def test_decoding_must_be_named():
     with pytest.raises(RequestError, match="auto_decoding_config"):
-        make_decoder(recognition_config(explicit_decoding_config=None)._pb)
+        make_decoders(recognition_config(explicit_decoding_config=None)._pb)
 
 
 def test_resampling_in_pieces_equals_resampling_at_once():

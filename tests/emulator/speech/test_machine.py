@@ -8,8 +8,9 @@ from google.protobuf.duration_pb2 import Duration
 from halfcascade.emulator.actions import Abort, Begin, End, Feed, Finish, Send
 from halfcascade.emulator.limits import SpeechLimits
 from halfcascade.emulator.minds.base import Hypothesis, RecognitionRequest, SpeechActivity
-from halfcascade.emulator.speech.machine import IDLE_TEXT, MAX_DURATION_TEXT, RecognizeStream
-from tests.emulator.speech.requests import audio_request, config_request, recognition_config, recognizer
+from halfcascade.emulator.speech.machine import RecognizeStream
+from halfcascade.emulator.speech.v2 import IDLE_TEXT, MAX_DURATION_TEXT, V2
+from tests.emulator.speech.requests import audio_request, config_request, recognition_config
 
 SECOND = bytes(32_000)
 PIECE = bytes(3_200)  # 100 ms
@@ -17,14 +18,14 @@ Events = speech.StreamingRecognizeResponse.SpeechEventType
 
 
 def opened(config=None, *, now=0.0, location="us", limits=None, **features) -> RecognizeStream:
-    machine = RecognizeStream(now, limits or SpeechLimits(), "request-1")
+    machine = RecognizeStream(now, limits or SpeechLimits(), V2("request-1"))
     (begin,) = machine.receive(config_request(location, config=config, **features)._pb, now)
     assert isinstance(begin, Begin)
     return machine
 
 
 def refusal(request, *, after_config=False) -> Abort:
-    machine = opened() if after_config else RecognizeStream(0.0, SpeechLimits(), "request-1")
+    machine = opened() if after_config else RecognizeStream(0.0, SpeechLimits(), V2("request-1"))
     (abort,) = machine.receive(request._pb, 0.0)
     assert isinstance(abort, Abort)
     assert machine.deadline is None
@@ -37,11 +38,11 @@ def sent(actions) -> list:
 
 def feed_seconds(machine: RecognizeStream, seconds: float, now: float = 0.0) -> None:
     for _ in range(round(seconds * 10)):
-        assert machine.receive(audio_request(PIECE)._pb, now) == [Feed(PIECE)]
+        assert machine.receive(audio_request(PIECE)._pb, now) == [Feed([PIECE])]
 
 
 def test_config_begins_a_recognition_and_audio_feeds_it():
-    machine = RecognizeStream(0.0, SpeechLimits(), "request-1")
+    machine = RecognizeStream(0.0, SpeechLimits(), V2("request-1"))
     config = recognition_config(
         languages=("ko-KR", "en-US"),
         adaptation=speech.SpeechAdaptation(
@@ -63,12 +64,14 @@ def test_config_begins_a_recognition_and_audio_feeds_it():
     )
     assert actions == [
         Begin(
-            RecognitionRequest(
-                ["ko-KR", "en-US"], "chirp_3", interim_results=True, phrases=("Pipecat",), endpointing="supershort"
-            )
+            [
+                RecognitionRequest(
+                    ["ko-KR", "en-US"], "chirp_3", interim_results=True, phrases=("Pipecat",), endpointing="supershort"
+                )
+            ]
         )
     ]
-    assert machine.receive(audio_request(SECOND[:25_600])._pb, 0.0) == [Feed(SECOND[:25_600])]
+    assert machine.receive(audio_request(SECOND[:25_600])._pb, 0.0) == [Feed([SECOND[:25_600]])]
     assert machine.audio_seconds == pytest.approx(0.8)
 
 
@@ -88,7 +91,7 @@ def test_second_config_is_refused():
 
 def test_audio_message_of_25600_bytes_is_taken_and_one_above_refused_verbatim():
     machine = opened()
-    assert machine.receive(audio_request(bytes(25_600))._pb, 0.0) == [Feed(bytes(25_600))]
+    assert machine.receive(audio_request(bytes(25_600))._pb, 0.0) == [Feed([bytes(25_600)])]
     (abort,) = machine.receive(audio_request(bytes(294_400))._pb, 0.0)
     assert abort == Abort(
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -233,12 +236,6 @@ def test_malformed_recognizer_is_refused(name):
     assert refusal(request).code == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_stored_recognizer_is_not_found():
-    request = config_request()
-    request.recognizer = recognizer().replace("_", "mine")
-    assert refusal(request).code == grpc.StatusCode.NOT_FOUND
-
-
 def test_interims_are_sent_only_when_asked_for():
     interim = Hypothesis("hello", is_final=False, start=0.0, end=0.5, language_code="en-US")
     assert opened().heard([interim], 1.0) == []
@@ -300,7 +297,7 @@ def test_half_close_flushes_and_the_stream_ends_when_the_listener_is_done():
 
 
 def test_half_close_before_the_config_ends_the_stream():
-    assert RecognizeStream(0.0, SpeechLimits(), "").half_close(0.1) == [End()]
+    assert RecognizeStream(0.0, SpeechLimits(), V2("")).half_close(0.1) == [End()]
 
 
 def test_voice_activity_events_only_when_enabled():

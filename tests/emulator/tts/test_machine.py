@@ -12,13 +12,13 @@ REQUEST = SynthesisRequest(VOICE, "en-US", 1.0)
 
 
 def opened(*, now=0.0, **audio) -> SynthesizeStream:
-    machine = SynthesizeStream(now, TtsLimits(), 0.24)
+    machine = SynthesizeStream(now, TtsLimits(), 0.24, tts.StreamingSynthesizeResponse.pb())
     assert machine.receive(config_request(**audio)._pb, now) == []
     return machine
 
 
 def refusal(*requests) -> Abort:
-    machine = SynthesizeStream(0.0, TtsLimits(), 0.24)
+    machine = SynthesizeStream(0.0, TtsLimits(), 0.24, tts.StreamingSynthesizeResponse.pb())
     for request in requests[:-1]:
         machine.receive(request._pb, 0.0)
     (abort,) = machine.receive(requests[-1]._pb, 0.0)
@@ -109,7 +109,7 @@ def test_custom_voice_key_is_accepted():
             )
         )
     )
-    machine = SynthesizeStream(0.0, TtsLimits(), 0.24)
+    machine = SynthesizeStream(0.0, TtsLimits(), 0.24, tts.StreamingSynthesizeResponse.pb())
     assert machine.receive(request._pb, 0.0) == []
     begin, _ = machine.receive(text_request("Hello.")._pb, 0.0)
     assert begin.request.language_code == "en-GB"
@@ -191,7 +191,7 @@ def pronunciations(*entries: dict) -> tts.CustomPronunciations:
 
 def test_custom_pronunciations_are_checked():
     good = {"phrase": "Pipecat", "phonetic_encoding": "PHONETIC_ENCODING_IPA", "pronunciation": "ˈpaɪpkæt"}
-    machine = SynthesizeStream(0.0, TtsLimits(), 0.24)
+    machine = SynthesizeStream(0.0, TtsLimits(), 0.24, tts.StreamingSynthesizeResponse.pb())
     assert machine.receive(config_request(custom_pronunciations=pronunciations(good))._pb, 0.0) == []
     for bad in ({**good, "phrase": ""}, {**good, "pronunciation": ""}, {**good, "phonetic_encoding": 0}):
         assert refusal(config_request(custom_pronunciations=pronunciations(bad)))

@@ -11,20 +11,22 @@ from halfcascade.emulator.tts.catalogue import LOCALES, NAMES, list_voices
 from halfcascade.emulator.tts.request import Pause, parse_batch_config, parse_batch_input
 from tests.emulator.tts.requests import batch_request
 
+SPEAKS = parse_batch_config(batch_request()._pb)
+
 
 def test_thirty_voices_in_every_locale():
     assert len(NAMES) == len(set(NAMES)) == 30
     assert {"en-US", "en-GB", "ko-KR", "ja-JP"} <= set(LOCALES)
-    assert len(list_voices("").voices) == 30 * len(LOCALES)
+    assert len(list_voices("").voices) == 38 * len(LOCALES)
 
 
 @pytest.mark.parametrize(("language", "locales"), [("ko-KR", {"ko-KR"}), ("fr", {"fr-FR", "fr-CA"}), ("xx", set())])
 def test_voices_are_filtered_by_language(language, locales):
     voices = list_voices(language).voices
     assert {code for voice in voices for code in voice.language_codes} == locales
-    assert len(voices) == 30 * len(locales)
+    assert len(voices) == 38 * len(locales)
     for voice in voices:
-        assert voice.name.startswith(f"{voice.language_codes[0]}-Chirp3-HD-")
+        assert voice.name.startswith((f"{voice.language_codes[0]}-Chirp3-HD-", f"{voice.language_codes[0]}-"))
         assert voice.natural_sample_rate_hertz == 24_000
         assert voice.ssml_gender in (tts.SsmlVoiceGender.MALE, tts.SsmlVoiceGender.FEMALE)
 
@@ -63,17 +65,17 @@ def test_bad_batch_requests_are_refused(options):
 
 def test_ssml_is_reduced_to_texts_and_pauses():
     source = tts.SynthesisInput(ssml='<speak>Tom &amp; <emphasis>Kim</emphasis><break time="750ms"/>left.</speak>')
-    assert parse_batch_input(source._pb, TtsLimits()) == ["Tom &  Kim", Pause(0.75), "left."]
+    assert parse_batch_input(source._pb, SPEAKS, TtsLimits()) == ["Tom &  Kim", Pause(0.75), "left."]
     with pytest.raises(RequestError):
-        parse_batch_input(tts.SynthesisInput(ssml="no markup")._pb, TtsLimits())
+        parse_batch_input(tts.SynthesisInput(ssml="no markup")._pb, SPEAKS, TtsLimits())
 
 
 def test_markup_pauses_in_batch():
     source = tts.SynthesisInput(markup="One.[pause]Two.")
-    assert parse_batch_input(source._pb, TtsLimits()) == ["One.", Pause(0.5), "Two."]
+    assert parse_batch_input(source._pb, SPEAKS, TtsLimits()) == ["One.", Pause(0.5), "Two."]
 
 
 @pytest.mark.parametrize("source", [tts.SynthesisInput(), tts.SynthesisInput(text="x" * 5_001)])
 def test_missing_or_long_input_is_refused(source):
     with pytest.raises(RequestError):
-        parse_batch_input(source._pb, TtsLimits())
+        parse_batch_input(source._pb, SPEAKS, TtsLimits())

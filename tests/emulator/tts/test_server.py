@@ -99,7 +99,7 @@ async def test_batch_synthesis(google_emulator):
 
 async def test_list_voices(google_emulator):
     response = await client(google_emulator).list_voices(language_code="ko-KR")
-    assert len(response.voices) == 30
+    assert len(response.voices) == 38
     assert "ko-KR-Chirp3-HD-Kore" in [voice.name for voice in response.voices]
 
 
