@@ -19,7 +19,14 @@ from halfcascade.emulator.call import MindStream, StreamCall, UnaryCalls
 from halfcascade.emulator.faults import Faults
 from halfcascade.emulator.limits import SpeechLimits
 from halfcascade.emulator.log import UsageLog
-from halfcascade.emulator.minds.base import LISTENER_RATE, Hypothesis, Listener, Recognition, RecognitionRequest
+from halfcascade.emulator.minds.base import (
+    LISTENER_RATE,
+    Hypothesis,
+    Listener,
+    Recognition,
+    RecognitionRequest,
+    SpeechActivity,
+)
 from halfcascade.emulator.operations import Operations
 from halfcascade.emulator.profiles import Profile
 from halfcascade.emulator.rpc import Interface, Rpc
@@ -257,6 +264,10 @@ class SpeechService:
         return sorted(events, key=_when) if len(job.pcm) > 1 else events
 
 
+def _tag(event: Hypothesis | SpeechActivity, channel: int) -> Hypothesis | SpeechActivity:
+    return dataclasses.replace(event, channel=channel) if isinstance(event, Hypothesis) else event
+
+
 def _when(event: Any) -> float:
     when: float = event.end if hasattr(event, "end") else event.offset
     return when
@@ -323,9 +334,7 @@ class _ChannelStreams(MindStream):
         async def follow(recognition: Recognition, channel: int) -> None:
             try:
                 async for event in recognition.results():
-                    if isinstance(event, Hypothesis):
-                        event = dataclasses.replace(event, channel=channel)
-                    await queue.put(event)
+                    await queue.put(_tag(event, channel))
                 await queue.put(None)
             except Exception as error:
                 await queue.put(error)

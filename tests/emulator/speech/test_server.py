@@ -157,7 +157,8 @@ async def test_idle_limit_under_a_fast_clock(google_emulator_factory, audio):
 
 
 async def test_methods_that_are_not_emulated_say_so(google_emulator):
-    call = client(google_emulator).transport.grpc_channel.unary_unary("/google.cloud.speech.v2.Speech/Sing")
+    channel = grpc.aio.insecure_channel(google_emulator.env["SPEECH_EMULATOR_HOST"])
+    call = channel.unary_unary("/google.cloud.speech.v2.Speech/Sing")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(b"")
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
