@@ -49,7 +49,10 @@ class EventType(StrEnum):
     SPEAKING_STOPPED = "speaking_stopped"
     """The bot's speech is over on the loudspeaker."""
     HEARD = "heard"
-    """``text`` (pieces that join without further spaces) whose sound has been heard."""
+    """``text`` (pieces that join without further spaces) whose sound has been heard; ``written``, what of the reply it
+    stands for ("5 * 3" once "5 times 3" has been heard)."""
+    SHOWN = "shown"
+    """``text`` of the reply that is not said, in its place; ``kind``: code, table, picture, formula, or silent."""
     SOUND_BEGAN = "sound_began"
     """The loudspeaker's first audible sample; ``t`` is when it sounded."""
     SOUND_ENDED = "sound_ended"

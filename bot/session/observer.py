@@ -6,6 +6,7 @@ from typing import Any
 
 from pipecat.clocks.base_clock import BaseClock
 from pipecat.frames.frames import (
+    AggregatedTextFrame,
     AudioRawFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -86,6 +87,8 @@ class SessionObserver(BaseObserver):
                 self._on_text_to_speak(frame, at)
             if isinstance(data.source, BaseOutputTransport) and isinstance(frame, TTSTextFrame):
                 self._on_heard(frame, at)
+            elif isinstance(data.source, BaseOutputTransport) and isinstance(frame, AggregatedTextFrame):
+                self._on_shown(frame, at)
         if data.first_push:
             self._on_first_push(frame, at, data)
 
@@ -112,7 +115,12 @@ class SessionObserver(BaseObserver):
         joined = frame.includes_inter_frame_spaces or not self._heard or self._heard[-1].isspace()
         text = frame.text if joined else f" {frame.text}"
         self._heard += text
-        self._emit(EventType.HEARD, at, {"text": text})
+        stands_for = (frame.raw_text or frame.text) if frame.append_to_context else ""
+        self._emit(EventType.HEARD, at, {"text": text, "written": stands_for})
+
+    def _on_shown(self, frame: AggregatedTextFrame, at: float) -> None:
+        if frame.skip_tts and frame.append_to_context:
+            self._emit(EventType.SHOWN, at, {"text": frame.text, "kind": str(frame.text_type)})
 
     def _on_first_push(self, frame: Frame, at: float, data: FramePushed) -> None:
         if isinstance(frame, TTSAudioRawFrame):

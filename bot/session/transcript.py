@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from halfcascade.bot.session.events import Event, EventType
+from halfcascade.processors.written import find_block
 
 
 @dataclass
@@ -35,6 +36,7 @@ class BotSaid:
         t: When its text began to come, in seconds.
         text: All of it, as given to the voice.
         heard: What of it was heard, as the voice reported it.
+        reached: What of the text was heard or shown, as it is written.
         ended: Whether the text is complete.
         spoken: Whether its speech ended by itself.
         interrupted: Whether the user cut it short.
@@ -43,6 +45,7 @@ class BotSaid:
     t: float
     text: str = ""
     heard: str = ""
+    reached: str = ""
     ended: bool = False
     spoken: bool = False
     interrupted: bool = False
@@ -65,7 +68,9 @@ class BotSaid:
         """
         if self.spoken:
             return self.text, ""
-        cut = heard_length(self.text, self.heard)
+        cut = reached_length(self.text, self.reached)
+        if cut is None:
+            cut = heard_length(self.text, self.heard)
         return self.text[:cut], self.text[cut:]
 
 
@@ -227,6 +232,12 @@ class Transcript:
             (r for r in waiting if not r.ended or len(_letters(r.heard)[0]) < len(_letters(r.text)[0])), waiting[-1]
         )
         reply.heard += fields["text"]
+        reply.reached += fields.get("written", fields["text"])
+
+    def _on_shown(self, t: float, fields: Mapping[str, Any]) -> None:
+        reply = next((r for r in self._replies() if not r.closed and r.text.strip()), None)
+        if reply:
+            reply.reached += fields["text"]
 
     def _on_speaking_stopped(self, t: float, fields: Mapping[str, Any]) -> None:
         for reply in self._replies():
@@ -264,6 +275,28 @@ class Transcript:
         self._speech_began = None
         self.entries.append(user)
         return user
+
+
+def reached_length(text: str, reached: str) -> int | None:
+    """Find how far into a text a part of it reaches that was told piece by piece.
+
+    Args:
+        text: The reply.
+        reached: Its beginning, spaces not counted.
+
+    Returns:
+        Number of the text's characters, or None if it does not begin like that.
+    """
+    place = 0
+    for character in reached:
+        if character.isspace():
+            continue
+        while place < len(text) and text[place].isspace():
+            place += 1
+        if text[place : place + 1] != character:
+            return None
+        place += 1
+    return place if place else None
 
 
 @functools.lru_cache(maxsize=512)
@@ -326,13 +359,12 @@ def _line(entry: Entry) -> str:
     if isinstance(entry, BotSaid):
         if not entry.text.strip():
             return ""
-        heard, rest = (_flat(part) for part in entry.split())
-        parts = [heard] if heard else []
-        if rest:
-            parts.append(f"~~{rest}~~")
+        heard, rest = entry.split()
+        parts = list(_prose_and_blocks(heard))
+        parts += [f"~~{_flat(part)}~~" for part in _prose_and_blocks(rest)]
         if entry.interrupted and rest:
             parts.append("*(interrupted)*")
-        return f"**Bot** ({_time(entry.t)}): {' '.join(parts)}"
+        return f"**Bot** ({_time(entry.t)}): {' '.join(parts)}".rstrip()
     if isinstance(entry, ToolUsed):
         result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
         arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
@@ -340,6 +372,18 @@ def _line(entry: Entry) -> str:
     if isinstance(entry, Prompt):
         return f"> ({_time(entry.t)}) the bot was told: {_flat(entry.text)}"
     return f"> ({_time(entry.t)}) error: {_flat(entry.message)}"
+
+
+def _prose_and_blocks(text: str) -> Iterator[str]:
+    """What is said as one line, what is only looked at as it is written."""
+    while text.strip():
+        block = find_block(text, line_start=True, complete=True)
+        start, end = (block.start, block.end or len(text)) if block else (len(text), len(text))
+        if prose := _flat(text[:start]):
+            yield prose
+        if shown := text[start:end].strip():
+            yield f"\n\n{shown}\n\n"
+        text = text[end:]
 
 
 def _flat(text: str) -> str:
@@ -363,6 +407,7 @@ _HANDLERS: Mapping[EventType, Callable[[Transcript, float, Mapping[str, Any]], N
     EventType.REPLY_TEXT: Transcript._on_reply_text,
     EventType.REPLY_ENDED: Transcript._on_reply_ended,
     EventType.HEARD: Transcript._on_heard,
+    EventType.SHOWN: Transcript._on_shown,
     EventType.SPEAKING_STOPPED: Transcript._on_speaking_stopped,
     EventType.INTERRUPTED: Transcript._on_interrupted,
     EventType.TOOL_CALL: Transcript._on_tool_call,

@@ -11,6 +11,7 @@ from google.cloud import texttospeech_v1 as tts
 
 from halfcascade.processors.chirp_tts.batch import synthesize_batch
 from halfcascade.processors.chirp_tts.errors import SynthesisError, synthesis_error
+from halfcascade.processors.chirp_tts.segmenter import SpeechSegmenter
 from halfcascade.processors.chirp_tts.settings import (
     SAMPLE_RATE,
     ChirpTTSSettings,
@@ -18,7 +19,7 @@ from halfcascade.processors.chirp_tts.settings import (
     default_settings,
 )
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
-from halfcascade.processors.chirp_tts.text import SpeechSegmenter, split_utf8
+from halfcascade.processors.chirp_tts.text import split_utf8
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.google_clients import texttospeech_client
 

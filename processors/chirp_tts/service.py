@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InterruptionFrame,
+    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
     MetricsFrame,
@@ -39,6 +40,8 @@ from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
+from halfcascade.processors.chirp_tts.reply import SHOWN_KINDS, SILENT, ReplyAccount
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.settings import (
     SAMPLE_RATE,
     ChirpTTSSettings,
@@ -50,14 +53,15 @@ from halfcascade.processors.chirp_tts.settings import (
 )
 from halfcascade.processors.chirp_tts.stream import SynthesisStream
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
-from halfcascade.processors.chirp_tts.text import CODE, FirstSegment, SpeechTextAggregator, split_utf8
-from halfcascade.processors.chirp_tts.text_clean import PAUSE_TAGS, speakable, speakable_markup, without_pause_tags
+from halfcascade.processors.chirp_tts.text import SpeechTextAggregator, split_utf8
 from halfcascade.processors.chirp_tts.utterance import Segment, Utterance
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import PlayoutDelayFrame, TurnSentFrame
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import texttospeech_client
-from halfcascade.processors.language import SpokenWord, has_unspaced
+from halfcascade.processors.language import SpokenWord, has_unspaced, phrases
+from halfcascade.processors.written.markup import PAUSE_TAGS
+from halfcascade.processors.written.speakable import speakable, speakable_markup, without_pause_tags
 
 # facts/tts#limits: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_SEGMENT_BYTES = 4_500
@@ -65,6 +69,7 @@ MAX_SEGMENT_BYTES = 4_500
 _LEAD_SECS = 0.2
 _PROBE_TEXT = "Hello."
 _MARKUP = "markup"
+_WORDS = "words"
 
 
 class TTSDiscardedMetricsData(MetricsData):
@@ -79,7 +84,13 @@ class TTSDiscardedMetricsData(MetricsData):
 
 @dataclass
 class _CutDueFrame(ControlFrame):
-    """Sent by the service to itself: text that is pending must be spoken now."""
+    """Sent by the service to itself: text that is pending must be spoken now.
+
+    Parameters:
+        mid_phrase: Whether a place will do that ends no phrase.
+    """
+
+    mid_phrase: bool = True
 
 
 class ChirpTTSService(TTSService):
@@ -130,8 +141,7 @@ class ChirpTTSService(TTSService):
             settings=defaults,
             push_text_frames=False,
             push_start_frame=True,
-            skip_text_types=[CODE],
-            text_transforms=[("*", speakable), *(text_transforms or [])],
+            text_transforms=[("*", self._to_words), *(text_transforms or [])],
             **kwargs,
         )
         check_settings(self._settings)
@@ -151,7 +161,10 @@ class ChirpTTSService(TTSService):
         self._pending_task: asyncio.Task | None = None
         self._text_came = asyncio.Event()
         self._first_text_at: float | None = None
+        self._last_text_at = 0.0
+        self._reply = ReplyAccount()
         self._phrase = False
+        self._words = ""
 
     @property
     def supports_processing_metrics(self) -> bool:
@@ -265,7 +278,7 @@ class ChirpTTSService(TTSService):
             direction: Where it travels.
         """
         if isinstance(frame, _CutDueFrame):
-            await self._cut_pending_text()
+            await self._cut_pending_text(mid_phrase=frame.mid_phrase)
             return
         if isinstance(frame, PlayoutDelayFrame):
             self._playback.latency = frame.secs
@@ -273,11 +286,14 @@ class ChirpTTSService(TTSService):
             self._synthesizer.expect_text()
         self._phrase = isinstance(frame, TTSSpeakFrame)
         pending = self._cutter.text.text if isinstance(frame, InterruptionFrame) else ""
+        if isinstance(frame, LLMFullResponseEndFrame | EndFrame):
+            await self._finish_reply()
         await super().process_frame(frame, direction)
         if pending:
             self.ledger.add(LedgerEntry(self.now(), "cut", "", pending, "interrupted"))
         if isinstance(frame, InterruptionFrame | LLMFullResponseStartFrame):
             self._first_text_at = None
+            self._reply = ReplyAccount()
         if isinstance(frame, LLMTextFrame):
             self._watch_pending_text()
 
@@ -365,11 +381,47 @@ class ChirpTTSService(TTSService):
             utterance.stop()
 
     async def _handle_aggregated_text(self, src_frame: AggregatedTextFrame, context_id: str | None = None) -> None:
-        if PAUSE_TAGS.search(src_frame.text):
+        kind = str(src_frame.text_type)
+        if kind in SHOWN_KINDS:
+            src_frame.metadata[_WORDS] = self._reply.announcement(kind, phrases(self._settings.locale).shown)
+        else:
+            if not self._phrase:
+                src_frame.text = src_frame.raw_text = self._reply.silent + src_frame.text
+            src_frame.metadata[_WORDS] = speakable(without_pause_tags(src_frame.text), self._settings.locale)
+            if not src_frame.metadata[_WORDS] and not self._phrase:
+                # Nothing to say by itself: it goes with what follows.
+                self._reply.silent = f"{src_frame.text} "
+                return
+        await self._say_or_show(src_frame, context_id)
+
+    async def _say_or_show(self, frame: AggregatedTextFrame, context_id: str | None = None) -> None:
+        """Give a text to the voice, or push it on in order if nothing is said of it."""
+        if not self._phrase:
+            self._reply.silent = ""
+        if not frame.metadata[_WORDS]:
+            await self._push_skipped_text(frame, context_id or self.create_context_id())
+            return
+        self._reply.spoken = True
+        if PAUSE_TAGS.search(frame.text):
             # Pauses are for the voice only: captions and conversation hold the words.
-            src_frame.metadata[_MARKUP] = await speakable_markup(src_frame.text, src_frame.text_type)
-            src_frame.text = src_frame.raw_text = without_pause_tags(src_frame.text)
-        await super()._handle_aggregated_text(src_frame, context_id)
+            frame.metadata[_MARKUP] = speakable_markup(frame.text, self._settings.locale)
+            frame.text = frame.raw_text = without_pause_tags(frame.text)
+        self._words = frame.metadata[_WORDS]
+        await super()._handle_aggregated_text(frame, context_id)
+
+    async def _to_words(self, text: str, text_type: str) -> str:
+        """The text transform of Pipecat: what is said was found before, with all that belongs to it."""
+        return self._words
+
+    async def _finish_reply(self) -> None:
+        """Say what is pending; a reply that holds nothing to say is answered by a short phrase all the same."""
+        for segment in self._cutter.finish():
+            await self._handle_aggregated_text(self._aggregated_text_frame(segment))
+        if not self._reply.silent:
+            return
+        frame = AggregatedTextFrame(self._reply.silent.strip(), SILENT, raw_text=self._reply.silent.strip())
+        frame.metadata[_WORDS] = "" if self._reply.spoken else phrases(self._settings.locale).shown.nothing
+        await self._say_or_show(frame)
 
     #
     # Pending text
@@ -381,8 +433,9 @@ class ChirpTTSService(TTSService):
         if not segmenter.pending.strip():
             self._first_text_at = None
             return
+        self._last_text_at = self.now()
         if self._first_text_at is None:
-            self._first_text_at = self.now()
+            self._first_text_at = self._last_text_at
         self._text_came.set()
         if self._pending_task is None or self._pending_task.done():
             self._pending_task = self.create_task(self._wait_to_cut())
@@ -391,27 +444,34 @@ class ChirpTTSService(TTSService):
         segmenter = self._cutter.segmenter
         while segmenter.awaits_first or segmenter.awaits_more:
             self._text_came.clear()
-            wait: float | None = self._cut_due() - self.now()
+            due, mid_phrase = self._cut_due()
+            wait: float | None = due - self.now()
             if wait is not None and wait <= 0:
                 # Through the service's own queue, so that it cannot overtake or be overtaken by text. If what is there
                 # is too short, the next text decides.
-                await self.queue_frame(_CutDueFrame())
-                wait = None
+                await self.queue_frame(_CutDueFrame(mid_phrase=mid_phrase))
+                wait = None if mid_phrase else max(0.01, self._mid_phrase_due() - self.now())
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._text_came.wait()
 
-    def _cut_due(self) -> float:
-        """Clock time at which pending text must go to synthesis."""
-        first_text_at = self.now() if self._first_text_at is None else self._first_text_at
+    def _cut_due(self) -> tuple[float, bool]:
+        """Clock time at which pending text must go to synthesis, and whether in mid-phrase if need be."""
+        first = self._first_segment
         if self._cutter.segmenter.awaits_first:
-            return first_text_at + self._first_segment.wait
+            last_chance = self._mid_phrase_due()
+            settled = self._last_text_at + first.settle
+            return (settled, False) if settled < last_chance and self.now() < settled else (last_chance, True)
         utterance = self._utterances.get(self._turn_context_id or "")
         lead = self._synthesizer.first_audio_secs + _LEAD_SECS
-        return utterance.runs_dry_at() - lead if utterance else first_text_at
+        return (utterance.runs_dry_at() - lead if utterance else self._mid_phrase_due()), True
 
-    async def _cut_pending_text(self) -> None:
-        if (segment := self._cutter.force()) is not None:
+    def _mid_phrase_due(self) -> float:
+        """Clock time at which the reply's first segment may end anywhere."""
+        return (self.now() if self._first_text_at is None else self._first_text_at) + self._first_segment.wait
+
+    async def _cut_pending_text(self, *, mid_phrase: bool) -> None:
+        if (segment := self._cutter.force(mid_phrase=mid_phrase)) is not None:
             await self.stop_text_aggregation_metrics()
             await self._handle_aggregated_text(self._aggregated_text_frame(segment))
             self._text_came.set()

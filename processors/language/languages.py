@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,10 +16,15 @@ from halfcascade.processors.errors import ConfigurationError
 _SAME = {"cmn": "zh", "yue": "zh", "iw": "he", "no": "nb", "nn": "nb", "fil": "tl", "in": "id"}
 _DEFAULT = "en"
 _SECS_PER_UNIT = 0.19
+_SIGN_LIST = (
+    "plus minus times divided equals not_equal less greater at_most at_least about power squared cubed plus_minus root "
+    "to per and at dot slash dash underscore number hashtag sharp point arrow over backslash infinity digits"
+)
+_SIGNS = frozenset(_SIGN_LIST.split())
 _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "sentences": frozenset({"abbreviations", "marks", "final_words", "ordinals"}),
-        "clauses": frozenset({"before", "after"}),
+        "clauses": frozenset({"before", "after", "phrase_before", "phrase_after"}),
         "words": frozenset({"short"}),
         "turns": frozenset(
             {
@@ -38,6 +43,7 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "read_out",
             }
         ),
+        "signs": _SIGNS,
         "phrases": frozenset(
             {"fillers", "apology", "budget_spent", "deaf", "offline", "recovered", "listening", "openers", "shown"}
         ),
@@ -120,7 +126,10 @@ class Language:
         ordinals: Whether a full stop after a number makes it an ordinal.
         before: Words before which a clause may end.
         after: Endings of words after which a clause may end.
+        phrase_before: Words before which a phrase may end.
+        phrase_after: Endings of words after which a phrase may end.
         short: Words spoken faster than their letters tell.
+        signs: How signs are spoken: a word, or a form with ``{a}`` and ``{b}`` for what stands on either side.
         turns: Lists for ``turn_words``.
         phrases: What the bot says.
     """
@@ -134,7 +143,10 @@ class Language:
     ordinals: bool = False
     before: frozenset[str] = frozenset()
     after: tuple[str, ...] = ()
+    phrase_before: frozenset[str] = frozenset()
+    phrase_after: tuple[str, ...] = ()
     short: frozenset[str] = frozenset()
+    signs: Mapping[str, str] = field(default_factory=dict)
     turns: Mapping[str, list[str]] = field(default_factory=dict)
     phrases: Phrases = field(default_factory=Phrases)
 
@@ -205,7 +217,7 @@ def phrases(locale: str) -> Phrases:
         own.apology or default.apology,
         own.listening,
         own.openers,
-        own.shown,
+        own.shown if own.shown.nothing else replace(own.shown, nothing=default.shown.nothing),
         own.budget_spent or default.budget_spent,
         own.deaf or default.deaf,
         own.offline or default.offline,
@@ -267,7 +279,10 @@ def _parse(code: str, data: dict[str, Any]) -> Language:
         ordinals=bool(sentences.get("ordinals", False)),
         before=frozenset(_strings(clauses, "before")),
         after=_strings(clauses, "after"),
+        phrase_before=frozenset(_strings(clauses, "phrase_before")),
+        phrase_after=_strings(clauses, "phrase_after"),
         short=frozenset(_strings(words, "short")),
+        signs=MappingProxyType({key: str(text) for key, text in data.get("signs", {}).items()}),
         turns=MappingProxyType({key: list(_strings(data.get("turns", {}), key)) for key in data.get("turns", {})}),
         phrases=_parse_phrases(data.get("phrases", {})),
     )

@@ -4,6 +4,21 @@ from typing import Any
 
 from pipecat.frames.frames import AggregatedTextFrame, Frame
 from pipecat.utils.context.aggregated_frame_sequencer import AggregatedFrameSequencer
+from pipecat.utils.context.word_completion_tracker import WordCompletionTracker
+
+from halfcascade.processors.chirp_tts.reply import SHOWN_KINDS, SILENT
+
+
+class _StandInTracker(WordCompletionTracker):
+    """Follows a phrase that is said in place of something: the context gets that, whole, when the phrase is over."""
+
+    def get_llm_consumed(self) -> str | None:
+        """The text the phrase stands for, once it has been heard."""
+        return self._llm_text if self.is_complete else None
+
+    def suppress_in_context(self) -> bool:
+        """Whether the phrase is not over yet."""
+        return not self.is_complete
 
 
 class SpokenSequencer(AggregatedFrameSequencer):
@@ -15,10 +30,15 @@ class SpokenSequencer(AggregatedFrameSequencer):
 
     latest: AggregatedTextFrame | None = None
 
-    async def register_spoken(self, frame: AggregatedTextFrame, *args: Any, **kwargs: Any) -> list[Frame]:
+    async def register_spoken(
+        self, frame: AggregatedTextFrame, context_id: str, tts_text: str, *args: Any, **kwargs: Any
+    ) -> list[Frame]:
         """Register a segment and remember it as the latest."""
         self.latest = frame
-        return await super().register_spoken(frame, *args, **kwargs)
+        registered = await super().register_spoken(frame, context_id, tts_text, *args, **kwargs)
+        if str(frame.text_type) in (*SHOWN_KINDS, SILENT) and self._slots[-1].frame is frame:
+            self._slots[-1].tracker = _StandInTracker(tts_text, frame.text, frame.text)
+        return registered
 
     def abandon(self, context_id: str, frame: AggregatedTextFrame | None = None) -> list[Frame]:
         """Close segments without their unheard words being taken for spoken.

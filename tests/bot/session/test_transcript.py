@@ -53,6 +53,44 @@ def test_of_an_interrupted_reply_only_what_was_heard_stays():
     assert text.endswith("Stop.")
 
 
+def spoken_and_shown(*told):
+    return [("speaking_started", {}), *(("heard" if kind == "said" else "shown", fields) for kind, fields in told)]
+
+
+def test_words_for_signs_reach_as_far_as_the_signs():
+    text = told(
+        *reply("5 * 3 = 15, and 2^10 is 1024."),
+        *spoken_and_shown(
+            ("said", {"text": "5", "written": "5"}),
+            ("said", {"text": " times", "written": "*"}),
+            ("said", {"text": " 3", "written": "3"}),
+            ("said", {"text": " equals", "written": ""}),
+        ),
+        INTERRUPTED,
+    )
+    assert "): 5 * 3 ~~= 15, and 2^10 is 1024.~~ *(interrupted)*" in text
+
+
+def test_what_is_shown_is_told_as_it_is_written():
+    code = "```py\nx = 1\n```"
+    text = told(
+        *reply(f"Try: {code} Done. 😀"),
+        *spoken_and_shown(
+            ("said", {"text": "Try:", "written": "Try:"}),
+            ("said", {"text": " screen.", "written": code}),
+            ("said", {"text": " Done.", "written": "Done."}),
+            ("shown", {"text": "😀", "kind": "silent"}),
+        ),
+        STOPPED,
+    )
+    assert text == f"**Bot** (00:00.0): Try: \n{code}\n Done. 😀".replace(": \n", ": \n")
+
+
+def test_a_reply_of_nothing_but_a_picture_was_said():
+    text = told(*reply("👍"), *spoken_and_shown(("said", {"text": "Hm.", "written": "👍"})), STOPPED)
+    assert text == "**Bot** (00:00.0): 👍"
+
+
 def test_a_reply_interrupted_before_its_first_sound_is_struck_out():
     assert "): ~~All of it.~~ *(interrupted)*" in told(*user("A"), *reply("All of it."), INTERRUPTED)
 

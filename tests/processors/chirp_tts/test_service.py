@@ -23,7 +23,7 @@ from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import SleepFrame, run_test
 
 from halfcascade.processors.chirp_tts.service import ChirpTTSService, TTSDiscardedMetricsData
-from halfcascade.processors.chirp_tts.settings import Pronunciation
+from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, Pronunciation
 from halfcascade.processors.errors import ConfigurationError
 from tests.processors.chirp_tts.fake import RATE, FakeTextToSpeech
 
@@ -105,13 +105,53 @@ def test_contradictory_settings_are_refused_in_one_line(settings, cause):
     assert "\n" not in str(raised.value)
 
 
-async def test_code_is_written_but_not_spoken(server):
+async def test_code_is_shown_and_announced_once(server):
     tts = ChirpTTSService(client=server)
-    down, _ = await run_test(tts, frames_to_send=reply("Try this:\n```py\nx = 1\n```\nDone."))
-    assert "".join(server.texts) == "Try this:Done."
+    code = ["```py\nx = 1\n```", "```py\ny = 2\n```"]
+    down, _ = await run_test(tts, frames_to_send=reply(f"Try this:\n{code[0]}\nOr:\n{code[1]}\nDone."))
+    assert server.texts == ["Try this:", "I have put the code on the screen.", "Or:", "Done."]
     skipped = [frame for frame in down if type(frame) is AggregatedTextFrame and frame.skip_tts]
-    assert [frame.text for frame in skipped] == ["```py\nx = 1\n```"]
+    assert [frame.text for frame in skipped] == [code[1]]
     assert skipped[0].append_to_context
+    # The context holds the code in the place of the phrase that was heard.
+    written = [f.raw_text for f in down if isinstance(f, TTSTextFrame) and f.append_to_context]
+    assert written == ["Try", "this:", code[0], "Or:", "Done."]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        (["👍"], ["Hm."]),
+        (["..."], ["Hm."]),
+        (["\n", "🎉 ", "👍"], ["Hm."]),
+        (["```py\nprint(1)\n```"], ["I have put the code on the screen."]),
+        (["```py\nprint(1)"], ["I have put the code on the screen."]),
+        (["$$x^2$$"], ["I have put the formula on the screen."]),
+    ],
+)
+async def test_a_reply_without_anything_to_say_is_answered_at_once(server, pieces, said):
+    tts = ChirpTTSService(client=server)
+    down, _ = await run_test(tts, frames_to_send=reply(*pieces))
+    assert server.texts == said
+    assert any(isinstance(frame, LLMFullResponseEndFrame) for frame in down)
+    # What was written is in the context, and nothing else.
+    written = [f.raw_text for f in down if isinstance(f, TTSTextFrame) and f.append_to_context]
+    assert " ".join(written) == " ".join("".join(pieces).split(" ")).strip()
+
+
+async def test_a_language_without_phrases_still_ends_the_turn(server):
+    tts = ChirpTTSService(client=server, settings=ChirpTTSSettings(voice="sv-SE-Chirp3-HD-Kore", language="sv-SE"))
+    down, _ = await run_test(tts, frames_to_send=reply("```py\nx\n```"))
+    assert [f.text for f in down if type(f) is AggregatedTextFrame and f.skip_tts] == ["```py\nx\n```"]
+    assert any(isinstance(frame, LLMFullResponseEndFrame) for frame in down)
+
+
+async def test_pictures_belong_to_the_words_after_them(server):
+    tts = ChirpTTSService(client=server)
+    down, _ = await run_test(tts, frames_to_send=reply("👍 ", "Sure thing, my friend! ", "😀"))
+    assert server.texts == ["Sure thing, my friend!"]
+    assert next(f.raw_text for f in down if isinstance(f, TTSTextFrame)) == "👍 Sure"
+    assert [f.text for f in down if type(f) is AggregatedTextFrame and f.skip_tts] == ["😀"]
 
 
 async def test_what_is_spoken_differs_from_what_is_written(server):
@@ -201,7 +241,7 @@ async def test_later_text_is_cut_before_the_voice_falls_silent(server):
     tts = ChirpTTSService(client=server)
     frames = reply("Good morning. ", "Once there was a tiny village without ", "any locks.")
     down, _ = await run_test(tts, frames_to_send=[*frames[:3], SleepFrame(1.2), *frames[3:]])
-    assert server.texts == ["Good morning.", "Once there was a tiny village without", "any locks."]
+    assert server.texts == ["Good morning.", "Once there was a tiny village", "without any locks."]
     assert len(words(down)) == 11
 
 

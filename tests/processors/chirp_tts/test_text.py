@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfcascade.processors.chirp_tts.text import CODE, FirstSegment, SpeechSegmenter, SpeechTextAggregator, split_utf8
+from halfcascade.processors.chirp_tts.segmenter import CODE, FirstSegment, SpeechSegmenter
+from halfcascade.processors.chirp_tts.text import SpeechTextAggregator, split_utf8
 
 # (language, text, segments): the text comes token by token; the end of the reply is not forced.
 REPLIES = [
@@ -139,7 +140,20 @@ def test_what_is_spoken_when_time_is_up(language, text, spoken):
 
 
 def test_a_sentence_alone_is_spoken_without_waiting_for_more():
-    assert [s.text for s in SpeechSegmenter().feed("Certainly.")] == ["Certainly."]
+    segmenter = SpeechSegmenter()
+    assert not segmenter.feed("Certainly.")
+    assert segmenter.seems_over
+    assert segmenter.force(mid_phrase=False).text == "Certainly."
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["We use Node.", "Go to https://www.", "Write to john.doe@example.", "It is No.", "It costs 5.", "He is J."],
+)
+def test_a_full_stop_that_may_not_end_a_sentence_is_waited_for(text):
+    segmenter = SpeechSegmenter()
+    assert not segmenter.feed(text)
+    assert not segmenter.seems_over or text == "We use Node."
 
 
 def test_later_clauses_are_cut_only_on_demand():
@@ -147,7 +161,8 @@ def test_later_clauses_are_cut_only_on_demand():
     assert segmenter.feed("Sure! ")
     assert not segmenter.feed("When spring finally arrived, they decided to build a lon")
     assert segmenter.force().text == "When spring finally arrived, "
-    assert segmenter.force().text.strip() == "they decided to build a"
+    assert segmenter.force().text.strip() == "they decided"
+    assert segmenter.force().text.strip() == "to build a"
     assert segmenter.awaits_more
 
 

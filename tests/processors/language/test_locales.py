@@ -9,7 +9,7 @@ from unicodedata import normalize as normalize_
 import pytest
 
 from halfcascade.emulator.tts.catalogue import LOCALES
-from halfcascade.processors.chirp_tts.text import SpeechSegmenter
+from halfcascade.processors.chirp_tts.segmenter import SpeechSegmenter
 from halfcascade.processors.language import (
     ends_clause,
     has_unspaced,

@@ -1,0 +1,256 @@
+"""Where a text may be cut: sentence ends, and the places within a sentence where a speaker might draw breath."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+
+from pipecat.utils.string import match_endofsentence
+
+from halfcascade.processors.language import has_unspaced, is_unspaced, language, normalize, spoken_words, word_spans
+from halfcascade.processors.language.marks import CLAUSE_END, POSSIBLE_END, SURE_END
+
+_BREAK = re.compile(r"[ \t]*\n\s*")
+_HIRAGANA = re.compile(r"[\u3041-\u309f]")
+# A full stop after a digit or a single letter, at the end of what has come so far, proves nothing.
+_NUMBER_OR_INITIAL = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])\.$")
+_ADDRESS = re.compile(r"(?:https?:|www|[\w-]+[@/][\w./-]*|\.\w*)\.?$|[/@:]\S*$", re.IGNORECASE)
+_ORDINAL = re.compile(r"\d{1,2}")
+_LAST_WORD = re.compile(r"[^\s\"'(\[]+(?=\.$)")
+_SPACE_AFTER_WORD = re.compile(r"(?<=\S)[ \t]+(?=\S)")
+# Where spaces part phrases (Thai, Lao), a phrase of this many units may stand alone.
+_PHRASE_UNITS = 12.0
+# Nothing is cut inside brackets, quotes or emphasis, unless they have been open for this many characters.
+_LONGEST_ASIDE = 120
+_PAIRS = {"(": ")", "[": "]", "（": "）", "「": "」", "『": "』", "《": "》", "“": "”", "«": "»", "【": "】"}
+_CLOSING = {closer: opener for opener, closer in _PAIRS.items()}
+# Who is quoted may be named after the quotation.
+_QUOTED = re.compile(r"[\"“”«»„‘「『]")
+_SYMMETRIC = re.compile(r"\*\*|`|\"")
+
+
+class Strength(IntEnum):
+    """How much a place invites a pause."""
+
+    WORD = 0
+    PHRASE = 1
+    JOINT = 2
+    CLAUSE = 3
+    SENTENCE = 4
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A place between two words.
+
+    Parameters:
+        end: Where the text before it ends.
+        strength: What ends there.
+        certain: Whether what follows can change nothing about it.
+    """
+
+    end: int
+    strength: Strength
+    certain: bool = True
+
+
+def sentence_ends(text: str, locale: str, *, closed: bool) -> Iterator[Boundary]:
+    """Find the ends of sentences.
+
+    Args:
+        text: What has come so far.
+        locale: Its locale.
+        closed: Whether the text goes no further.
+
+    Yields:
+        Ends, in order. One that is not certain is the last: what comes next decides.
+    """
+    known = language(locale)
+    start = begin = len(text) - len(text.lstrip())
+    marks = re.compile(rf"[{re.escape(known.marks)}]+(?=\s)") if known.marks else None
+    while start < len(text):
+        found = [match for pattern in (SURE_END, _BREAK, marks) if pattern and (match := pattern.search(text, start))]
+        ends = [match.end() for match in found if match.end() > begin]
+        if spaced := _spaced_end(text, start, locale):
+            ends.append(spaced)
+        sure = min(ends, default=len(text) + 1)
+        possible = POSSIBLE_END.search(text, start)
+        if possible and possible.end() < sure:
+            verdict = _is_end(text, begin, possible.end(), locale, closed=closed)
+            if verdict is None:
+                yield Boundary(possible.end(), Strength.SENTENCE, certain=False)
+                return
+            start = possible.end()
+            if verdict:
+                yield Boundary(start, Strength.SENTENCE)
+            if verdict or _is_abbreviation(text[:start], locale):
+                begin = start
+            continue
+        if sure > len(text):
+            return
+        # White space may go on, and closing marks may follow.
+        if sure == len(text) and not closed:
+            yield Boundary(sure, Strength.SENTENCE, certain=not text[sure - 1].isspace())
+            return
+        yield Boundary(sure, Strength.SENTENCE)
+        start = begin = sure
+
+
+def clause_ends(text: str, locale: str) -> Iterator[Boundary]:
+    """Find places within a sentence where a clause or a phrase ends.
+
+    Args:
+        text: A sentence, as far as it has come.
+        locale: Its locale.
+
+    Yields:
+        Places, in order, none inside brackets, quotes or emphasis; all of them certain.
+    """
+    asides = _asides(text)
+    places: dict[int, Strength] = {}
+    for end, strength in _joints(text, locale):
+        places[end] = max(places.get(end, strength), strength)
+    for match in CLAUSE_END.finditer(text):
+        if match.group().strip() or text[match.end() :].strip():
+            places[match.end()] = Strength.CLAUSE
+    for end in sorted(places):
+        if not any(first < end <= last for first, last in asides):
+            yield Boundary(end, places[end])
+
+
+def last_word_end(text: str) -> int:
+    """Find the end of the last word that is certainly complete.
+
+    Args:
+        text: What has come so far.
+
+    Returns:
+        That place, 0 if there is none.
+    """
+    spans = word_spans(text)
+    if not has_unspaced(text):
+        # The last word is complete once a space follows it.
+        complete = spans if text[-1:].isspace() else spans[:-1]
+        return complete[-1][1] if complete else 0
+    return max((start for (_, _), (start, _) in pairwise(spans) if _parts_phrases(text, start)), default=0)
+
+
+def may_go_on(text: str, locale: str) -> bool:
+    """Tell whether a sentence end at the end of a text may turn out to be none.
+
+    Args:
+        text: Ends with sentence punctuation.
+        locale: Its locale.
+
+    Returns:
+        True after numbers, initials, abbreviations and in the middle of addresses.
+    """
+    bare = text.rstrip()
+    word = bare.split()[-1] if bare else ""
+    unfinished = bool(_NUMBER_OR_INITIAL.search(bare) or _ADDRESS.search(word.rstrip(".")))
+    return unfinished or _is_abbreviation(bare, locale)
+
+
+def units(text: str, locale: str) -> float:
+    """Tell how long a text takes to say.
+
+    Args:
+        text: Any text.
+        locale: Its locale.
+
+    Returns:
+        Length in units of about a syllable; 0.0 if it holds nothing to say.
+    """
+    if not any(character.isalnum() for character in text):
+        return 0.0
+    return sum(word.units for word in spoken_words(text, locale))
+
+
+def _is_end(text: str, begin: int, end: int, locale: str, *, closed: bool) -> bool | None:
+    """Whether a sentence ends at a mark that is not sure; None if that depends on what comes next."""
+    after = text[end:]
+    if not after:
+        return True if closed else None
+    if not after[0].isspace():
+        # Korean and the like are sometimes written without the space; Latin letters then belong to an address.
+        return not (after[0].isascii() or text[max(0, end - 2) : end - 1].isascii())
+    following = after.lstrip()[:1]
+    if text[end - 1] in "!?" and not _QUOTED.search(text[begin:end]):
+        return True
+    if not following:
+        return True if closed else None
+    if _is_abbreviation(text[:end], locale):
+        return False
+    lead = end + after.index(following)
+    return match_endofsentence(text[begin : lead + 1], language=locale) == end - begin
+
+
+def _is_abbreviation(text: str, locale: str) -> bool:
+    """Whether the full stop that a text ends with belongs to its last word."""
+    if not (last := _LAST_WORD.search(text)):
+        return False
+    known = language(locale)
+    return last[0] in known.abbreviations or (known.ordinals and bool(_ORDINAL.fullmatch(last[0])))
+
+
+def _spaced_end(text: str, start: int, locale: str) -> int:
+    """Where a space ends a sentence, in scripts that part sentences and phrases by nothing else; or 0."""
+    if not is_unspaced(text[start:].rstrip()[-1:]) and not has_unspaced(text[start:]):
+        return 0
+    final = language(locale).final_words
+    for match in _SPACE_AFTER_WORD.finditer(text, start):
+        said = text[start : match.start()]
+        if not (is_unspaced(said) and is_unspaced(text[: match.end() + 1])):
+            continue
+        if said.endswith(final) or units(said, locale) >= _PHRASE_UNITS:
+            return match.end()
+    return 0
+
+
+def _joints(text: str, locale: str) -> Iterator[tuple[int, Strength]]:
+    """Where a connective lets a clause end, or a small word a phrase, and another word begin."""
+    known = language(locale)
+    spans = word_spans(text)
+    unspaced = has_unspaced(text)
+    for (start, end), (following, last) in pairwise(spans):
+        said, next_word = text[start:end], text[following:last]
+        # A word is complete when something follows it; only then it is known which one it is.
+        complete = last < len(text)
+        if complete and normalize(next_word) in known.before:
+            yield following, Strength.JOINT
+        elif complete and normalize(next_word) in known.phrase_before and normalize(said) not in known.phrase_before:
+            yield following, Strength.PHRASE
+        elif unspaced and not _parts_phrases(text, following):
+            continue
+        elif known.after and said.endswith(known.after):
+            yield following, Strength.JOINT
+        elif known.phrase_after and said.endswith(known.phrase_after) and len(said) > 1:
+            yield following, Strength.PHRASE
+
+
+def _parts_phrases(text: str, place: int) -> bool:
+    """Whether a place between two words may part phrases: in Japanese no particle or ending follows there."""
+    here, there = text[place - 1 : place], text[place : place + 1]
+    return here.isspace() or there.isspace() or not _HIRAGANA.match(there)
+
+
+def _asides(text: str) -> list[tuple[int, int]]:
+    """Stretches inside brackets, quotes and emphasis; one that is open reaches as far as it may."""
+    stretches: list[tuple[int, int]] = []
+    opened: list[tuple[str, int]] = []
+    for place, character in enumerate(text):
+        if character in _PAIRS:
+            opened.append((character, place))
+        elif (opener := _CLOSING.get(character)) and any(opener == sign for sign, _ in opened):
+            while opened:
+                sign, began = opened.pop()
+                stretches.append((began, place))
+                if sign == opener:
+                    break
+    for sign in ("**", "`", '"'):
+        places = [match.start() for match in _SYMMETRIC.finditer(text) if match.group() == sign]
+        stretches += list(zip(places[::2], places[1::2], strict=False))
+        if len(places) % 2:
+            opened.append((sign, places[-1]))
+    return stretches + [(began, began + _LONGEST_ASIDE) for _, began in opened]

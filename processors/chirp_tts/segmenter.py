@@ -1,0 +1,240 @@
+"""Cuts a reply, while it is being written, into the segments that are synthesized one by one.
+
+The first segment ends at the first place where a speaker would draw breath, so that the voice starts early; every later
+segment is a whole sentence, because whole sentences give the best prosody (facts/tts#streaming). What is only shown
+(code, tables, pictures, formulas) is a segment of its own. No character is lost, added or moved, and wherever the
+server cuts the text into deltas, the segments are the same, unless the clock forces one.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from halfcascade.processors.chirp_tts.boundaries import (
+    Boundary,
+    Strength,
+    clause_ends,
+    last_word_end,
+    may_go_on,
+    sentence_ends,
+    units,
+)
+from halfcascade.processors.written import BlockKind, find_block
+from halfcascade.processors.written.blocks import partial_opener
+
+CODE: Literal["code"] = "code"
+"""Kind of fenced code: shown, never spoken."""
+
+# A sentence that has not ended by then is cut, in characters: the server refuses very long ones.
+_MAX_SENTENCE = 400
+
+
+@dataclass(frozen=True)
+class FirstSegment:
+    """When a segment that is wanted early is good enough.
+
+    Lengths are in units of about a syllable (0.2 s). A segment shorter than the time that the next one takes to be
+    synthesized would leave a gap after it.
+
+    Parameters:
+        sentence: Least length of a sentence.
+        clause: Least length before a comma or its like.
+        joint: Least length before a connective.
+        phrase: Length at which the end of a phrase will do.
+        forced: Least length when time is up.
+        settle: Seconds after the reply's last text at which a sentence or a phrase that seems to be over is taken to be
+            so. Half a number or an address would be read wrongly, so it is longer than deltas are apart.
+        wait: Seconds after the reply's first text at which a cut in mid-phrase will do. Longer waits find better places
+            to cut and delay the voice by as much; text that has come already is always taken in.
+    """
+
+    sentence: float = 0.8
+    clause: float = 3.5
+    joint: float = 6.0
+    phrase: float = 8.0
+    forced: float = 2.0
+    settle: float = 0.12
+    wait: float = 0.25
+
+    @classmethod
+    def fast(cls) -> "FirstSegment":
+        """The earliest voice, wherever the cut falls."""
+        return cls(settle=0.0, wait=0.0)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment of a reply.
+
+    Parameters:
+        text: The characters exactly as written, spaces included.
+        kind: How it ends, or what it shows; ``silent`` is a comment, neither spoken nor shown.
+    """
+
+    text: str
+    kind: Literal["clause", "sentence"] | BlockKind
+
+
+class SpeechSegmenter:
+    """The cutting itself, as a state machine without clock or I/O.
+
+    Feed it text as it comes; the concatenated segments are the concatenated text.
+    """
+
+    def __init__(self, language: str = "en-US", first: FirstSegment | None = None):
+        """Initialize for a reply.
+
+        Args:
+            language: Locale of the text.
+            first: When the first segment is good enough.
+        """
+        self.language = language
+        self._first = first or FirstSegment()
+        self._buffer = ""
+        self._started = False
+        self._line_start = True
+
+    @property
+    def pending(self) -> str:
+        """Text that has come and is in no segment yet."""
+        return self._buffer
+
+    @property
+    def awaits_first(self) -> bool:
+        """Whether text is pending and nothing of the reply has been cut yet."""
+        return not self._started and bool(self._prose().strip())
+
+    @property
+    def awaits_more(self) -> bool:
+        """Whether text is pending that comes after a segment that was cut."""
+        return self._started and bool(self._prose().strip())
+
+    @property
+    def seems_over(self) -> bool:
+        """Whether what is pending ends like a sentence, and may be one."""
+        prose = self._prose()
+        last = [boundary for boundary in sentence_ends(prose, self.language, closed=False)][-1:]
+        return bool(last) and last[0].end == len(prose.rstrip()) and not may_go_on(prose, self.language)
+
+    def feed(self, text: str) -> list[Segment]:
+        """Take text.
+
+        Args:
+            text: The next characters of the reply.
+
+        Returns:
+            Segments that are complete now.
+        """
+        self._buffer += text
+        segments = []
+        while (segment := self._cut()) is not None:
+            segments.append(segment)
+        return segments
+
+    def force(self, *, mid_phrase: bool = True) -> Segment | None:
+        """Cut now, because the voice is wanted or about to fall silent: the best place there is will do.
+
+        Args:
+            mid_phrase: Whether a place will do that ends no phrase.
+
+        Returns:
+            What has come up to that place, or None if that is too short to be worth it.
+        """
+        prose = self._prose()
+        for boundary in sentence_ends(prose, self.language, closed=False):
+            if not boundary.certain and may_go_on(prose[: boundary.end], self.language):
+                break
+            if self._units(boundary.end) >= self._first.sentence:
+                return self._take(boundary.end, "sentence")
+        places = [place for place in clause_ends(prose, self.language) if self._units(place.end) >= self._first.forced]
+        if places:
+            # The strongest place; of equal ones the last, which keeps the voice busy longest.
+            best = max(places, key=lambda place: (place.strength, place.end))
+            return self._take(best.end, "clause")
+        end = last_word_end(prose) if mid_phrase else 0
+        return self._take(end, "clause") if end and self._units(end) >= self._first.forced else None
+
+    def flush(self) -> list[Segment]:
+        """End the reply.
+
+        Returns:
+            All that is pending; afterwards a new reply may begin.
+        """
+        segments = []
+        while self._buffer and (segment := self._cut(closed=True)) is not None:
+            segments.append(segment)
+        if self._buffer:
+            segments.append(Segment(self._buffer, "sentence"))
+        self.reset()
+        return segments
+
+    def reset(self) -> None:
+        """Forget what is pending; a new reply may begin."""
+        self._buffer = ""
+        self._started = False
+        self._line_start = True
+
+    def _prose(self) -> str:
+        """What is pending before any block, as far as it is known to be no block's beginning."""
+        block = find_block(self._buffer, line_start=self._line_start)
+        return self._buffer[: block.start if block else partial_opener(self._buffer, line_start=self._line_start)]
+
+    def _cut(self, *, closed: bool = False) -> Segment | None:
+        block = find_block(self._buffer, line_start=self._line_start, complete=closed)
+        if block and not self._buffer[: block.start].strip():
+            return self._take(block.end, block.kind) if block.end is not None else None
+        ended = closed or block is not None
+        prose = self._buffer[: block.start] if block else self._buffer
+        if not prose.strip():
+            return None
+        if boundary := self._boundary(prose, closed=ended):
+            return self._take(boundary.end, "sentence" if boundary.strength == Strength.SENTENCE else "clause")
+        if block:
+            return self._take(block.start, "sentence")
+        return self._take(self._long_cut(), "clause") if len(self._buffer) > _MAX_SENTENCE else None
+
+    def _boundary(self, prose: str, *, closed: bool) -> Boundary | None:
+        """The first place at which to cut, if it is certain."""
+        first = self._first
+        for boundary in sentence_ends(prose, self.language, closed=closed):
+            if not self._started and (clause := self._early(prose[: boundary.end])):
+                return clause
+            if not boundary.certain:
+                return None
+            if self._started or self._units(boundary.end) >= first.sentence:
+                return boundary
+        return None if self._started else self._early(prose)
+
+    def _early(self, prose: str) -> Boundary | None:
+        """The first place within the first sentence that is good enough."""
+        least = {
+            Strength.CLAUSE: self._first.clause,
+            Strength.JOINT: self._first.joint,
+            Strength.PHRASE: self._first.phrase,
+        }
+        for place in clause_ends(prose, self.language):
+            if self._units(place.end) >= least[place.strength] and prose[place.end :].strip():
+                return place
+        return None
+
+    def _take(self, end: int, kind: Literal["clause", "sentence"] | BlockKind) -> Segment:
+        # Spaces stay with the text before them, so that a segment begins with a word.
+        while end < len(self._buffer) and self._buffer[end].isspace():
+            end += 1
+        segment = Segment(self._buffer[:end], kind)
+        self._buffer = self._buffer[end:]
+        if segment.text:
+            self._line_start = segment.text.rstrip(" \t").endswith("\n")
+        if kind in ("clause", "sentence") and segment.text.strip():
+            self._started = True
+        return segment
+
+    def _units(self, end: int) -> float:
+        return units(self._buffer[:end], self.language)
+
+    def _long_cut(self) -> int:
+        """A place to cut a sentence that does not end: the last good one, else the last word, else anywhere."""
+        text = self._buffer[:_MAX_SENTENCE]
+        places = [place for place in clause_ends(text, self.language) if place.end > _MAX_SENTENCE // 3]
+        if places:
+            return max(places, key=lambda place: (place.strength, place.end)).end
+        return last_word_end(text) or _MAX_SENTENCE
