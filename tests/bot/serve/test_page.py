@@ -1,0 +1,96 @@
+"""Whole talks through the page, in a real browser over WebRTC."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from halfcascade.bot.session.transcript import BotSaid, UserSaid
+from halfcascade.emulator.server import GoogleEmulator
+from tests.bot.serve.browser import Microphone, browsing, needs_chromium, say
+from tests.bot.serve.support import STORY, serving
+from tests.bot.support import recordings_for
+
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
+SCENARIO = {
+    "recordings": recordings_for("weather", "question", "actually"),
+    "replies": [
+        {"match": "weather", "text": "It will be sunny all day."},
+        {"match": "moon", "text": STORY},
+        {"match": "another question", "text": "Please go ahead."},
+        {"match": "written", "text": "I have read it."},
+    ],
+}
+SOON = 20_000
+
+
+@pytest.fixture(scope="module")
+async def google():
+    async with GoogleEmulator(scenario=SCENARIO) as running:
+        yield running
+
+
+async def test_a_talk_with_an_interruption_and_typing(google):
+    async with serving(google.env) as served, browsing(served.http) as page:
+        assert await page.locator("#start").inner_text() == "Talk"
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+        await say(page, "weather")
+        await expect(page.locator("#talk .user").first).to_have_text(
+            "What will the weather be like tomorrow morning", timeout=SOON
+        )
+        # Captions follow the voice: something is still unheard while it speaks, nothing once it has spoken.
+        first = page.locator("#talk .bot").first
+        await expect(first.locator(".heard")).not_to_be_empty(timeout=SOON)
+        await expect(first.locator(".heard")).to_have_text("It will be sunny all day.", timeout=SOON)
+        await expect(page.locator("#latency")).to_contain_text("after your last word", timeout=SOON)
+        await say(page, "question")
+        await expect(page.locator("#talk .bot .heard").last).to_contain_text("old clock", timeout=SOON)
+        await say(page, "actually")
+        cut = page.locator("#talk .bot.interrupted")
+        await expect(cut).to_have_count(1, timeout=SOON)
+        await expect(cut.locator(".heard")).to_contain_text("Once upon a time")
+        await expect(cut.locator(".rest")).to_contain_text("It ticked on and on")
+        await expect(page.locator("#talk .bot .heard").last).to_have_text("Please go ahead.", timeout=SOON)
+        await expect(page.locator("#status")).to_have_text("Listening", timeout=SOON)
+        await page.fill("#text", "This is written.")
+        await page.press("#text", "Enter")
+        await expect(page.locator("#talk .bot .heard").last).to_have_text("I have read it.", timeout=SOON)
+        await page.click("#start")
+        await expect(page.locator("#status")).to_have_text("Not connected")
+        await asyncio.wait_for(served.house.rooms.wait_until_empty(), 15)
+    entries = served.hubs[0].transcript.entries
+    assert len([entry for entry in entries if isinstance(entry, UserSaid)]) == 3
+    assert [entry.interrupted for entry in entries if isinstance(entry, BotSaid)] == [False, True, False, False]
+
+
+async def test_without_a_microphone_one_types_and_a_full_server_says_so(google):
+    async with (
+        serving(google.env, most_talks=1) as served,
+        browsing(served.http, Microphone.DENIED, locale="ko-KR") as page,
+    ):
+        assert await page.locator("#start").inner_text() == "대화"
+        await page.keyboard.press("Space")
+        await expect(page.locator("#problem")).to_have_attribute("data-problem", "denied", timeout=SOON)
+        await page.fill("#text", "This is written.")
+        await page.press("#text", "Enter")
+        await expect(page.locator("#talk .bot .heard")).to_have_text("I have read it.", timeout=SOON)
+        second = await page.context.new_page()
+        await second.goto(served.http)
+        await second.click("#start")
+        await expect(second.locator("#problem")).to_have_attribute("data-problem", "full", timeout=SOON)
+        await second.close()
+        # Whoever closes the page has left.
+        await page.reload()
+        await asyncio.wait_for(served.house.rooms.wait_until_empty(), 15)
+
+
+async def test_a_token_is_asked_for_and_taken(google):
+    token = "a token that nobody guesses"
+    async with serving(google.env, token=token) as served, browsing(served.http, Microphone.DENIED) as page:
+        await page.click("#start")
+        await expect(page.locator("#problem")).to_have_attribute("data-problem", "token", timeout=SOON)
+        await expect(page.locator("#token")).to_be_focused()
+        await page.fill("#token", token)
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
