@@ -1,9 +1,9 @@
-"""``python -m emulator``: Google's three streaming APIs on loopback, for any Google client."""
+"""``python -m emulator``: Google's speech and language APIs on this machine, for any Google client."""
 
 import asyncio
+import contextlib
 import json
 import os
-import shlex
 import signal
 import stat
 import sys
@@ -14,12 +14,21 @@ from typing import Annotated, Any
 import typer
 from loguru import logger
 
+from halfcascade.emulator.lean import leave_out_clients
+
+if __name__ == "__main__":
+    leave_out_clients()
+
+from halfcascade.emulator.announce import Reader, lines, ready
+from halfcascade.emulator.bugs import BUGS, add_bug
 from halfcascade.emulator.errors import EmulatorError
+from halfcascade.emulator.faults import Faults
 from halfcascade.emulator.server import GoogleEmulator
 
 _PARENT_CHECK_SECS = 0.5
 _LOG_ENTRIES = 1_000  # Nobody reads the log of a program; it may run for days.
-_REDIRECT = Path(__file__).parent / "redirect"
+# Ports that stay, so that they can be written into settings; a program that starts this one takes any.
+_PORTS = {"speech": 9085, "tts": 9086, "live": 9443, "http": 9080, "grpc_tls": 9444}
 
 
 class MindName(StrEnum):
@@ -36,6 +45,10 @@ app = typer.Typer(
 )
 
 
+def _port(what: str) -> Any:
+    return typer.Option(min=0, max=65_535, help=f"{what}; 0 = any.")
+
+
 @app.command()
 def main(
     *,
@@ -43,33 +56,63 @@ def main(
     scenario: Annotated[Path | None, typer.Option(help="TOML or JSON file of the scripted mind.")] = None,
     profile: Annotated[str, typer.Option(help="Latency profile: a name or a TOML file.")] = "",
     llm: Annotated[Path | None, typer.Option(help="GGUF file of a bigger language model for the local mind.")] = None,
-    port_speech: Annotated[int, typer.Option(min=0, max=65_535, help="Speech-to-Text, 0 = any.")] = 0,
-    port_tts: Annotated[int, typer.Option(min=0, max=65_535, help="Text-to-Speech, 0 = any.")] = 0,
-    port_live: Annotated[int, typer.Option(min=0, max=65_535, help="Gemini Live, 0 = any.")] = 0,
-    api_key: Annotated[str | None, typer.Option(help="The one API key that Gemini Live accepts.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line instead of export lines.")] = False,
-    ready_file: Annotated[Path | None, typer.Option(help="Write the same JSON here once ready.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 = reachable by others.")] = "127.0.0.1",
+    advertise: Annotated[str, typer.Option(help="Name or address under which clients reach it.")] = "",
+    port_speech: Annotated[int | None, _port("Speech-to-Text (9085)")] = None,
+    port_tts: Annotated[int | None, _port("Text-to-Speech (9086)")] = None,
+    port_live: Annotated[int | None, _port("Gemini, REST and control over HTTPS (9443)")] = None,
+    port_http: Annotated[int | None, _port("the same without TLS (9080)")] = None,
+    port_grpc_tls: Annotated[int | None, _port("both speech services over TLS (9444)")] = None,
+    port_tls: Annotated[int | None, _port("gRPC and HTTPS together, as Google serves them (none)")] = None,
+    any_port: Annotated[bool, typer.Option(help="Take any free ports instead of the usual ones.")] = False,
+    api_key: Annotated[str | None, typer.Option(help="The one API key that Gemini accepts.")] = None,
+    clock_scale: Annotated[float, typer.Option(min=0.001, help="How much faster the clocks of limits run.")] = 1.0,
+    fault: Annotated[list[str] | None, typer.Option(help=f"Lets go wrong: {', '.join(BUGS)}.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides what is random in faults.")] = 0,
+    buckets: Annotated[Path | None, typer.Option(help="Folder that stands for Cloud Storage.")] = None,
+    tls_folder: Annotated[Path | None, typer.Option(help="Write the trust bundle and credentials there too.")] = None,
+    show: Annotated[Reader, typer.Option("--print", help="For whom the lines are that it prints.")] = Reader.SHELL,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --print json.")] = False,
+    ready_file: Annotated[Path | None, typer.Option(help="Write the same JSON here once ready; any ports.")] = None,
     exit_with_parent: Annotated[bool, typer.Option(help="End when the process that started this one ends.")] = False,
 ) -> None:
-    """Serve Speech-to-Text v2, Text-to-Speech v1 and Gemini Live on loopback until SIGINT or SIGTERM."""
+    """Serve Speech-to-Text, Text-to-Speech and Gemini until SIGINT or SIGTERM."""
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
+    wanted = {
+        "speech": port_speech,
+        "tts": port_tts,
+        "live": port_live,
+        "http": port_http,
+        "grpc_tls": port_grpc_tls,
+    }
+    usual = dict.fromkeys(_PORTS, 0) if any_port or ready_file is not None else _PORTS
     try:
         if mind == MindName.LOCAL:
             asyncio.run(_fetch_weights(llm))
+        faults = Faults()
+        faults.live.seed = seed
+        for name in fault or ():
+            add_bug(faults, name)
         google = GoogleEmulator(
             mind=mind.value,
             scenario=scenario,
             # Scripted without a profile is for trying out clients, so it is as fast as the services are.
             profile=profile or ("reference" if mind == MindName.SCRIPTED else "instant"),
-            speech_port=port_speech,
-            tts_port=port_tts,
-            live_port=port_live,
+            faults=faults,
+            host=host,
+            advertise=advertise,
+            tls_port=port_tls,
             api_key=api_key,
+            clock_scale=clock_scale,
+            buckets=buckets,
+            tls_folder=tls_folder,
             llm_path=llm,
             log_entries=_LOG_ENTRIES,
+            **{f"{name}_port": usual[name] if port is None else port for name, port in wanted.items()},
         )
-        asyncio.run(_serve(google, as_json=as_json, ready_file=ready_file, exit_with_parent=exit_with_parent))
+        reader = Reader.JSON if as_json else show
+        asyncio.run(_serve(google, reader=reader, ready_file=ready_file, exit_with_parent=exit_with_parent))
     except EmulatorError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
@@ -86,11 +129,9 @@ async def _fetch_weights(llm: Path | None) -> None:
         await fetch_weights(lambda line: typer.echo(line, err=True))
 
 
-async def _serve(google: GoogleEmulator, *, as_json: bool, ready_file: Path | None, exit_with_parent: bool) -> None:
+async def _serve(google: GoogleEmulator, *, reader: Reader, ready_file: Path | None, exit_with_parent: bool) -> None:
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    _end_by_signal(ended)
     watch = asyncio.create_task(_watch_parent(ended)) if exit_with_parent else None
     running = asyncio.create_task(google.start())
     waiting = asyncio.create_task(ended.wait())
@@ -99,7 +140,7 @@ async def _serve(google: GoogleEmulator, *, as_json: bool, ready_file: Path | No
         if not running.done():
             return
         running.result()
-        _announce(google, as_json=as_json, ready_file=ready_file)
+        _announce(google, reader=reader, ready_file=ready_file)
         await waiting
     finally:
         for task in (running, waiting, watch):
@@ -109,30 +150,34 @@ async def _serve(google: GoogleEmulator, *, as_json: bool, ready_file: Path | No
         await google.stop()
 
 
-def _announce(google: GoogleEmulator, *, as_json: bool, ready_file: Path | None) -> None:
-    ready: dict[str, Any] = {"pid": os.getpid(), "ports": google.ports, "environment": google.env}
+def _end_by_signal(ended: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, ended.set)
+        except NotImplementedError:  # Windows: its event loop handles none.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set))
+
+
+def _announce(google: GoogleEmulator, *, reader: Reader, ready_file: Path | None) -> None:
     if ready_file is not None:
         # In one step, so that nobody reads half of it.
         unfinished = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(ready, file)
+            json.dump(ready(google), file)
         unfinished.replace(ready_file)
-    if as_json:
-        typer.echo(json.dumps(ready))
-    else:
-        typer.echo("# Google's APIs are served here until Ctrl-C. For another terminal:")
-        for name, value in google.env.items():
-            typer.echo(f"export {name}={shlex.quote(value)}")
-        typer.echo("# Google's Python speech clients know no such variables; unchanged programs follow them with:")
-        typer.echo(f"export PYTHONPATH={shlex.quote(str(_REDIRECT))}")
+    for line in lines(google, reader):
+        typer.echo(line)
     sys.stdout.flush()
 
 
 async def _watch_parent(ended: asyncio.Event) -> None:
     """End when the parent does: its process id changes then, or its end of a pipe on stdin is closed."""
     parent = os.getppid()
-    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _read_stdin, ended)
+    # Windows watches no pipe, and a program without a console has none.
+    with contextlib.suppress(NotImplementedError, AttributeError, OSError):
+        if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _read_stdin, ended)
     while os.getppid() == parent:  # noqa: ASYNC110 - the system tells nobody
         await asyncio.sleep(_PARENT_CHECK_SECS)
     ended.set()

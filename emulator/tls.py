@@ -1,37 +1,63 @@
-"""A certificate of the emulator's own for the websocket, and a bundle by which clients trust it."""
+"""A certificate of the emulator's own, for its HTTPS and TLS gRPC ports, and a bundle by which clients trust it."""
 
+import contextlib
 import datetime
 import ipaddress
+import json
 import os
 import shutil
+import socket
 import ssl
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = datetime.timedelta(days=30)
 _CLOCK_SKEW = datetime.timedelta(days=1)
+# Google's hosts too, so that a container may stand under their names (a network alias) and be trusted.
+_NAMES = (
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "emulator",
+    "halfcascade",
+    "host.docker.internal",
+    "speech.googleapis.com",
+    "texttospeech.googleapis.com",
+    "generativelanguage.googleapis.com",
+    "aiplatform.googleapis.com",
+    "oauth2.googleapis.com",
+    "*.googleapis.com",
+)
 
 
 class LoopbackCertificate:
-    """A certificate for ``127.0.0.1`` and ``localhost``, and the authority that signed it, as old as the emulator.
+    """A certificate, and the authority that signed it, as old as the emulator.
 
-    The files lie in a temporary folder that only the user can read; the authority's key is never written.
+    The bundle lies in a temporary folder that only the user can read. Neither key stays in a file: the authority's is
+    never written, the server's only while it is loaded.
+
+    Parameters:
+        names: Further host names and addresses under which clients reach the server.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = ()) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="halfcascade-tls-"))
         now = datetime.datetime.now(datetime.UTC)
         ca_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        everything = [*_NAMES, socket.gethostname(), *names]
         ca = _certificate("halfcascade emulator CA", None, ca_key, ca_key, now)
-        leaf = _certificate("localhost", ca, leaf_key, ca_key, now)
-        self._chain = self._write("server.pem", _pem(leaf), _key_pem(leaf_key))
-        self._bundle = self._write("bundle.pem", _pem(ca), *_system_roots())
+        leaf = _certificate("localhost", ca, leaf_key, ca_key, now, names=everything)
+        self.chain, self.key = _pem(leaf), _key_pem(leaf_key)
+        self.authority = _pem(ca)
+        self._bundle = self._write("bundle.pem", self.authority, *_system_roots())
+        self._context = self._load()
 
     @property
     def bundle(self) -> Path:
@@ -39,14 +65,57 @@ class LoopbackCertificate:
         return self._bundle
 
     def server_context(self) -> ssl.SSLContext:
-        """Make the server's TLS settings."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._chain)
-        return context
+        """Give the server's TLS settings."""
+        return self._context
+
+    def write_credentials(self, token_uri: str) -> Path:
+        """Write a service account that Google's libraries take for application default credentials.
+
+        Its key opens nothing: the emulator takes every token.
+
+        Args:
+            token_uri: Where tokens are fetched.
+
+        Returns:
+            The JSON file.
+        """
+        key = rsa.generate_private_key(65537, 2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        account = {
+            "type": "service_account",
+            "project_id": "emulator",
+            "private_key_id": "emulator",
+            "private_key": pem.decode(),
+            "client_email": "emulator@emulator.iam.gserviceaccount.com",
+            "client_id": "0",
+            "token_uri": token_uri,
+            "universe_domain": "googleapis.com",
+        }
+        return self._write("credentials.json", json.dumps(account).encode())
+
+    def share(self, folder: Path) -> None:
+        """Write the bundle and the credentials into a folder that others read, such as a volume of containers."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.iterdir():
+            shutil.copyfile(path, folder / path.name)
+            (folder / path.name).chmod(0o644)
 
     def remove(self) -> None:
         """Delete the files."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_alpn_protocols(["http/1.1"])
+        # The ssl module reads keys from files only.
+        path = self._write("server.pem", self.chain, self.key)
+        try:
+            context.load_cert_chain(path)
+        finally:
+            path.unlink()
+        return context
 
     def _write(self, name: str, *parts: bytes) -> Path:
         path = self._folder / name
@@ -61,6 +130,8 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     signer: ec.EllipticCurvePrivateKey,
     now: datetime.datetime,
+    *,
+    names: Sequence[str] = (),
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     is_ca = issuer is None
@@ -78,10 +149,18 @@ def _certificate(
         .add_extension(_key_usage(is_ca=is_ca), critical=True)
     )
     if not is_ca:
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        known = [entry for entry in map(_general_name, dict.fromkeys(names)) if entry is not None]
+        builder = builder.add_extension(x509.SubjectAlternativeName(known), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     return builder.sign(signer, hashes.SHA256())
+
+
+def _general_name(name: str) -> x509.GeneralName | None:
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(name))
+    with contextlib.suppress(ValueError):
+        return x509.DNSName(name)
+    return None
 
 
 def _key_usage(*, is_ca: bool) -> x509.KeyUsage:

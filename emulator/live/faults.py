@@ -81,6 +81,8 @@ class TurnFault:
         no_transcript: Audio only (facts/live#transcripts: very short replies).
         no_audio: Transcription only (facts/live#transcripts: seen on 3.1).
         phantom: Transcript without audio that follows a tool call (facts/live#transcripts), "" = none.
+        stops_after: After so many pieces of text nothing more comes, not even an end, and no error tells.
+        turn_complete_delay: Seconds that turnComplete comes later than it should.
         refusal: The client's message is answered by this close (facts/live#closes: 1007 in mid-session).
     """
 
@@ -91,6 +93,8 @@ class TurnFault:
     no_transcript: bool = False
     no_audio: bool = False
     phantom: str = ""
+    stops_after: int | None = None
+    turn_complete_delay: float = 0.0
     refusal: Refusal | None = None
 
 
@@ -114,6 +118,9 @@ class LiveFaults:
             with empty frames between, or any of these at random.
         seed: For ``random`` and ``split``.
         interrupted_after_turn_complete: An interrupted turn sends turnComplete before interrupted.
+        silent_share: Share of all turns that get no answer, 0.0 to 1.0; which ones, the seed decides.
+        silent_results: Function results get no answer until the user says something more.
+        freeze_after_interruption: Once interrupted, a connection never answers again.
     """
 
     go_aways: list[GoAway] = field(default_factory=list)
@@ -129,6 +136,9 @@ class LiveFaults:
     framing: Framing = "plain"
     seed: int = 0
     interrupted_after_turn_complete: bool = False
+    silent_share: float = 0.0
+    silent_results: bool = False
+    freeze_after_interruption: bool = False
 
 
 @dataclass
@@ -159,6 +169,12 @@ class FaultScript:
         """
         self.faults = faults or LiveFaults()
         self.random = random.Random(self.faults.seed)  # noqa: S311 - decides how frames are cut, guards nothing
+        self.turns = 0
+
+    def reset(self, faults: LiveFaults) -> None:
+        """Begin again at the first turn, with other faults."""
+        self.faults = faults
+        self.random = random.Random(faults.seed)  # noqa: S311 - see above
         self.turns = 0
 
     def refuse_setup(self, *, resuming: bool) -> Refusal | None:
@@ -193,6 +209,8 @@ class FaultScript:
         """Count a turn and take what goes wrong in it."""
         self.turns += 1
         plan = TurnPlan(self.turns, self._fault(self.turns))
+        if self.faults.silent_share and self.random.random() < self.faults.silent_share:
+            plan.fault = replace(plan.fault, silent=True)
         for drop in [drop for drop in self.faults.drops if drop.turn == self.turns]:
             self.faults.drops.remove(drop)
             plan.drop = drop

@@ -74,6 +74,7 @@ class Generation:
         self._not_before = 0.0
         self._interrupting = False
         self._closing = False
+        self._frozen = False
 
     @property
     def active(self) -> bool:
@@ -104,7 +105,8 @@ class Generation:
             plan: What goes wrong.
             now: Clock reading.
         """
-        self._think(self._start(plan, now))
+        if not self._frozen:
+            self._think(self._start(plan, now))
 
     def say(self, text: str, now: float) -> None:
         """Say something without thinking."""
@@ -139,6 +141,9 @@ class Generation:
         turn = self._turn
         if turn is None or not turn.blocked_by:
             return False
+        if self._context.script.faults.silent_results:
+            self._turn = None
+            return True
         turn.blocked_by.difference_update(answered)
         if not turn.blocked_by:
             turn.response = _sum(turn.response, self._response_tokens(turn.reply))
@@ -262,6 +267,8 @@ class Generation:
         reply = turn.reply
         if not reply.anything_sent and self._drops(turn, "answer"):
             return
+        if self._has_stopped(turn):
+            return
         if part.kind == "transcript" and turn.plan.fault.after_turn_complete:
             # Each piece waits for the next, so that the last one is left over for after turnComplete.
             earlier, turn.held = turn.held, part
@@ -276,6 +283,10 @@ class Generation:
         drop = turn.plan.drop
         if drop is not None and part.kind != "audio" and reply.pieces_sent >= drop.deltas:
             self._drops(turn, "deltas")
+
+    def _has_stopped(self, turn: Turn) -> bool:
+        stops_after = turn.plan.fault.stops_after
+        return stops_after is not None and turn.reply.pieces_sent >= stops_after
 
     def _remember(self, reply: Reply) -> None:
         messages = self._context.session.messages
@@ -307,6 +318,8 @@ class Generation:
 
     def _complete(self, turn: Turn, end_at: float, now: float) -> None:
         reply = turn.reply
+        if self._has_stopped(turn):
+            return
         reply.keep()
         if reply.message.parts:
             self._remember(reply)
@@ -318,6 +331,7 @@ class Generation:
             return
         # Whoever spoke meanwhile is not kept waiting for the playback.
         at = now if self._is_awaited() else end_at
+        at = max(at, now + turn.plan.fault.turn_complete_delay)
         self._agenda.add(at, functools.partial(self._end_turn, turn), reply.number)
 
     def _end_turn(self, turn: Turn, now: float) -> None:
@@ -381,6 +395,7 @@ class Generation:
 
     def _interrupted(self, turn: Turn, now: float) -> None:
         self._interrupting = False
+        self._frozen = self._context.script.faults.freeze_after_interruption
         if self._turn is turn:
             self._agenda.cancel(turn.reply.number)
             self._cancel_calls(turn)

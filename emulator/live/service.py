@@ -48,9 +48,15 @@ class LiveService:
         self.script = FaultScript((faults or Faults()).live)
         self.log = log
         self.tokens = TokenStore()
-        self.limits = Limits().scaled(clock_scale)
-        self.store = SessionStore(self.limits.handle)
+        self.store = SessionStore()
+        self.limits = Limits()
         self.api_key = api_key
+        self.scale_clock(clock_scale)
+
+    def scale_clock(self, scale: float) -> None:
+        """Let the clock of limits run faster, from the next connection on."""
+        self.limits = Limits().scaled(scale)
+        self.store.handle_lifetime = self.limits.handle
 
     async def serve(self, websocket: WebSocket) -> bool:
         """Serve a websocket, if it is one of Gemini Live.

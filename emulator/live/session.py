@@ -106,7 +106,7 @@ class SessionStore:
         Args:
             handle_lifetime: Seconds that a handle is good for after its connection ended.
         """
-        self._handle_lifetime = handle_lifetime
+        self.handle_lifetime = handle_lifetime
         self._snapshots: dict[str, _Snapshot] = {}
         self._ids = itertools.count(1)
         # In the order in which they were last held by a connection.
@@ -129,7 +129,7 @@ class SessionStore:
         closed = [session for session in self._sessions.values() if now >= session.open_until]
         excess = len(closed) - _MOST_SESSIONS
         for number, session in enumerate(closed):
-            if number < excess or now > session.ended + self._handle_lifetime:
+            if number < excess or now > session.ended + self.handle_lifetime:
                 self._drop(session)
 
     def _drop(self, session: Session) -> None:
@@ -173,7 +173,7 @@ class SessionStore:
         session = snapshot.session
         if now < session.open_until:
             raise Refusal(1011, "Internal error encountered.")
-        if session.over or now > session.ended + self._handle_lifetime:
+        if session.over or now > session.ended + self.handle_lifetime:
             raise Refusal(1008, _EXPIRED_HANDLE)
         if snapshot.model_name != config.model_name:
             # The model is the one thing that may not change on resumption (facts/live#client-messages).

@@ -2,7 +2,8 @@
 
 Google's speech clients know no emulator variable. A Python program started with this folder in ``PYTHONPATH`` follows
 ``SPEECH_EMULATOR_HOST`` and ``TEXTTOSPEECH_EMULATOR_HOST`` all the same: gRPC channels to those services' hosts lead
-to the emulator, and application default credentials are anonymous. google-genai reads variables of its own.
+to the emulator, REST requests to Google's hosts go to ``GOOGLE_GEMINI_BASE_URL``, and application default credentials
+are anonymous. google-genai reads variables of its own. The variables are read anew for each channel and request.
 """
 
 import importlib
@@ -11,11 +12,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 _VARIABLES = {
     "speech.googleapis.com": "SPEECH_EMULATOR_HOST",
     "texttospeech.googleapis.com": "TEXTTOSPEECH_EMULATOR_HOST",
 }
+Undo = Callable[[], None]
 
 
 def emulator_for(target: str) -> str | None:
@@ -28,10 +31,26 @@ def emulator_for(target: str) -> str | None:
         The emulator's ``host:port``, or None where the target is another service or no emulator is named.
     """
     host = target.removeprefix("dns:///").partition(":")[0]
+    variable = _variable_of(host)
+    return os.environ.get(variable) if variable else None
+
+
+def _variable_of(host: str) -> str | None:
     for service, variable in _VARIABLES.items():
         if host == service or host.endswith(f"-{service}"):
-            return os.environ.get(variable)
+            return variable
     return None
+
+
+def emulated_url(url: str) -> str:
+    """Give the emulator's URL in place of one of the two services' REST APIs; others stay."""
+    parts = urlsplit(url)
+    variable = _variable_of(parts.hostname or "")
+    base = os.environ.get("GOOGLE_GEMINI_BASE_URL")
+    if variable is None or not base or not os.environ.get(variable):
+        return url
+    there = urlsplit(base)
+    return urlunsplit((there.scheme, there.netloc, parts.path, parts.query, parts.fragment))
 
 
 def _redirecting(secure: Callable[..., Any], insecure: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,21 +62,47 @@ def _redirecting(secure: Callable[..., Any], insecure: Callable[..., Any]) -> Ca
     return channel
 
 
-def _redirect() -> None:
+def redirect() -> Undo:
+    """Lead clients that are made from now on.
+
+    Returns:
+        Undoes it.
+    """
     try:
         import google.auth
+        import google.auth.transport.requests as transport
         import grpc
         import grpc.aio
         from google.auth.credentials import AnonymousCredentials
     except ImportError:  # a program without Google's clients
-        return
+        return lambda: None
 
-    def anonymous(*args: Any, **kwargs: Any) -> tuple[AnonymousCredentials, str]:
+    known = google.auth.default
+    request = transport.AuthorizedSession.request
+
+    def default(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        if not any(os.environ.get(variable) for variable in _VARIABLES.values()):
+            return known(*args, **kwargs)
         return AnonymousCredentials(), os.environ.get("GOOGLE_CLOUD_PROJECT", "emulator")
 
-    grpc.secure_channel = _redirecting(grpc.secure_channel, grpc.insecure_channel)
-    grpc.aio.secure_channel = _redirecting(grpc.aio.secure_channel, grpc.aio.insecure_channel)
-    google.auth.default = anonymous
+    def emulated(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        return request(self, method, emulated_url(url), *args, **kwargs)
+
+    replaced: list[tuple[Any, str, Any]] = [
+        (grpc, "secure_channel", _redirecting(grpc.secure_channel, grpc.insecure_channel)),
+        (grpc.aio, "secure_channel", _redirecting(grpc.aio.secure_channel, grpc.aio.insecure_channel)),
+        (google.auth, "default", default),
+        (transport.AuthorizedSession, "request", emulated),
+    ]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    for owner, name, value in replaced:
+        setattr(owner, name, value)
+
+    def undo() -> None:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+    return undo
 
 
 def _load_the_other() -> None:
@@ -74,7 +119,7 @@ def _load_the_other() -> None:
         sys.path = path
 
 
-if any(os.environ.get(variable) for variable in _VARIABLES.values()):
-    _redirect()
 if __name__ == "sitecustomize":
+    if any(os.environ.get(variable) for variable in _VARIABLES.values()):
+        redirect()
     _load_the_other()

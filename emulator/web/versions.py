@@ -6,7 +6,7 @@ from typing import Literal
 
 from loguru import logger
 
-Service = Literal["gemini", "vertex", "speech", "tts"]
+Service = Literal["gemini", "vertex", "speech", "tts", "health"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ VERSIONS: tuple[Version, ...] = (
     Version("speech", "v2", newest=True),
     Version("tts", "v1", newest=True),
     Version("tts", "v1beta1"),
+    Version("health", "v1", newest=True),
 )
 
 _NAME = re.compile(r"v\d+(p\d+)?((alpha|beta)\d*)?")

@@ -18,7 +18,7 @@ PATIENCE = 60.0
 
 def spawn(*arguments: str, **options) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "emulator", *arguments],
+        [sys.executable, "-m", "emulator", "--any-port", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,7 +46,7 @@ def test_json_line_tells_ports_and_sigint_ends_it_cleanly():
 
 def test_export_lines_can_be_evaluated_by_a_shell_and_sigterm_ends_it_cleanly():
     process = spawn()
-    lines = [process.stdout.readline() for _ in range(7)]
+    lines = [process.stdout.readline() for _ in range(19)]
     process.terminate()
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0

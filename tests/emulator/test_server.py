@@ -26,7 +26,7 @@ async def test_environment_and_ports_are_known_while_it_runs():
     google = GoogleEmulator()
     assert google.env == {}
     async with google:
-        assert set(google.ports) == {"speech", "tts", "live"}
+        assert set(google.ports) == {"speech", "tts", "live", "http", "grpc_tls"}
         assert google.env["SPEECH_EMULATOR_HOST"] == f"127.0.0.1:{google.ports['speech']}"
         assert google.env["GOOGLE_GEMINI_BASE_URL"].startswith("https://127.0.0.1:")
         assert is_file(google.env["SSL_CERT_FILE"])

@@ -1,0 +1,1 @@
+"""Leads Python clients that know no emulator variables to the emulator."""
