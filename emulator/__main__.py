@@ -87,6 +87,7 @@ def main(
         "grpc_tls": port_grpc_tls,
     }
     usual = dict.fromkeys(_PORTS, 0) if any_port or ready_file is not None else _PORTS
+    ports: dict[str, Any] = {f"{name}_port": usual[name] if port is None else port for name, port in wanted.items()}
     try:
         if mind == MindName.LOCAL:
             asyncio.run(_fetch_weights(llm))
@@ -109,7 +110,7 @@ def main(
             tls_folder=tls_folder,
             llm_path=llm,
             log_entries=_LOG_ENTRIES,
-            **{f"{name}_port": usual[name] if port is None else port for name, port in wanted.items()},
+            **ports,
         )
         reader = Reader.JSON if as_json else show
         asyncio.run(_serve(google, reader=reader, ready_file=ready_file, exit_with_parent=exit_with_parent))

@@ -3,10 +3,14 @@
 Google's speech clients know no emulator variable. A Python program started with this folder in ``PYTHONPATH`` follows
 ``SPEECH_EMULATOR_HOST`` and ``TEXTTOSPEECH_EMULATOR_HOST`` all the same: gRPC channels to those services' hosts lead
 to the emulator, REST requests to Google's hosts go to ``GOOGLE_GEMINI_BASE_URL``, and application default credentials
-are anonymous. google-genai reads variables of its own. The variables are read anew for each channel and request.
+are anonymous. google-genai reads variables of its own; but for Vertex AI it forgets project and location where a base
+URL is set, so they are handed to it. The variables are read anew for each channel, request and client.
 """
 
+import functools
 import importlib
+import importlib.abc
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -62,6 +66,68 @@ def _redirecting(secure: Callable[..., Any], insecure: Callable[..., Any]) -> Ca
     return channel
 
 
+def _with_project(init: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not args and os.environ.get("GOOGLE_VERTEX_BASE_URL") and not kwargs.get("api_key"):
+            vertex = kwargs.get("vertexai")
+            if vertex is None:
+                vertex = os.environ.get("GOOGLE_GENAI_USE_VERTEXAI", "").lower() in ("true", "1")
+            if vertex:
+                kwargs["project"] = kwargs.get("project") or os.environ.get("GOOGLE_CLOUD_PROJECT", "emulator")
+                kwargs["location"] = kwargs.get("location") or os.environ.get("GOOGLE_CLOUD_LOCATION", "us-central1")
+        init(self, *args, **kwargs)
+
+    return wrapped
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Changes google-genai once a program imports it: importing it for those who do not would take a second."""
+
+    module = "google.genai._api_client"
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """See ``MetaPathFinder``."""
+        if name != self.module:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            return spec
+        load = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            load(module)
+            _lead_genai(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _lead_genai(module: Any) -> Undo:
+    client = module.BaseApiClient
+    before = client.__init__
+    client.__init__ = _with_project(before)
+
+    def undo() -> None:
+        client.__init__ = before
+
+    return undo
+
+
+def _lead_genai_once_imported() -> Undo:
+    if module := sys.modules.get(_AfterImport.module):
+        return _lead_genai(module)
+    finder = _AfterImport()
+    sys.meta_path.insert(0, finder)
+
+    def undo() -> None:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+
+    return undo
+
+
 def redirect() -> Undo:
     """Lead clients that are made from now on.
 
@@ -98,7 +164,10 @@ def redirect() -> Undo:
     for owner, name, value in replaced:
         setattr(owner, name, value)
 
+    undo_genai = _lead_genai_once_imported()
+
     def undo() -> None:
+        undo_genai()
         for owner, name, value in before:
             setattr(owner, name, value)
 

@@ -5,6 +5,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,6 +24,7 @@ from halfcascade.emulator.server import GoogleEmulator
 from halfcascade.emulator.web.front import speaks_only_http2
 
 MODEL = "gemini-3.8-flash"
+SCENARIO = {"replies": [{"text": "One."}], "default_reply": "Two."}
 
 
 async def control(google: GoogleEmulator, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -53,7 +55,7 @@ async def test_it_is_changed_while_it_runs(google_emulator: GoogleEmulator) -> N
         "PATCH",
         "/emulator",
         {
-            "scenario": {"replies": [{"text": "One."}], "default_reply": "Two."},
+            "scenario": SCENARIO,
             "profile": "reference",
             "clock_scale": 60,
         },
@@ -175,10 +177,12 @@ async def test_what_named_faults_do(google_emulator: GoogleEmulator) -> None:
 # Ports
 
 
+def trusting(google: GoogleEmulator) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(Path(google.env["SSL_CERT_FILE"]).read_bytes())
+
+
 async def test_health_and_both_services_over_tls(google_emulator: GoogleEmulator) -> None:
-    with open(google_emulator.env["SSL_CERT_FILE"], "rb") as file:
-        roots = file.read()
-    credentials = grpc.ssl_channel_credentials(roots)
+    credentials = trusting(google_emulator)
     port = google_emulator.ports["grpc_tls"]
     for name in ("localhost", "speech.googleapis.com", "us-speech.googleapis.com", "emulator"):
         options = [("grpc.ssl_target_name_override", name)]
@@ -194,8 +198,7 @@ async def test_health_and_both_services_over_tls(google_emulator: GoogleEmulator
 async def test_one_port_serves_everything(google_emulator_factory: Any) -> None:
     google = await google_emulator_factory(tls_port=0)
     port = google.ports["tls"]
-    with open(google.env["SSL_CERT_FILE"], "rb") as file:
-        credentials = grpc.ssl_channel_credentials(file.read())
+    credentials = trusting(google)
     options = [("grpc.ssl_target_name_override", "texttospeech.googleapis.com")]
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
         assert await channel.unary_unary("/google.cloud.texttospeech.v1.TextToSpeech/ListVoices")(b"")
