@@ -147,18 +147,20 @@ def redirect() -> Undo:
     request = transport.AuthorizedSession.request
 
     def default(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        if not any(os.environ.get(variable) for variable in _VARIABLES.values()):
+        emulated = any(os.environ.get(variable) for variable in _VARIABLES.values())
+        # The emulator's own service account, where it is named, can also fetch tokens.
+        if not emulated or os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
             return known(*args, **kwargs)
         return AnonymousCredentials(), os.environ.get("GOOGLE_CLOUD_PROJECT", "emulator")
 
-    def emulated(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+    def redirected(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         return request(self, method, emulated_url(url), *args, **kwargs)
 
     replaced: list[tuple[Any, str, Any]] = [
         (grpc, "secure_channel", _redirecting(grpc.secure_channel, grpc.insecure_channel)),
         (grpc.aio, "secure_channel", _redirecting(grpc.aio.secure_channel, grpc.aio.insecure_channel)),
         (google.auth, "default", default),
-        (transport.AuthorizedSession, "request", emulated),
+        (transport.AuthorizedSession, "request", redirected),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
     for owner, name, value in replaced:
