@@ -37,7 +37,7 @@ def test_block(block: Block) -> None:
         case "yaml" | "yml":
             pytest.importorskip("yaml").safe_load(block.text)
         case _:
-            assert block.kind in ("", "text", "sh", "bash", "console", "ini", "html", "js", "jsonl", "xml", "markdown")
+            assert block.kind in ("", "text", "sh", "bash", "console", "ini", "html", "js", "jsonl", "xml", "markdown", "diff")
 
 
 def check_python(block: Block) -> None:
