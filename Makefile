@@ -28,13 +28,15 @@ serve: $(VENV)/.serve
 
 # The talk in a room comes first and alone: its acoustics are real time.
 test: $(VENV)/.dev
+	@mkdir -p .cache
 	$(BIN)/python -m pytest tests/bot/test_room.py
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py --cov --cov-report=
+	@echo "Of the lines of code, the tests run $$($(BIN)/coverage report --format=total) %; \`.venv/bin/coverage report\` has them by file."
 
-# mypy does not know the names that the build gives to the folders, so it reads them through links.
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
+# mypy does not know the names that the build gives to the folders, so it reads them through links.
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
