@@ -1,7 +1,7 @@
 """Cuts a reply, while it is being written, into the segments that are synthesized one by one.
 
 The first segment ends at the first place where a speaker would draw breath, so that the voice starts early; every later
-segment is a whole sentence, because whole sentences give the best prosody (facts/tts#streaming). What is only shown
+segment is a whole sentence, because whole sentences give the best prosody (facts/tts#input). What is only shown
 (code, tables, pictures, formulas) is a segment of its own. No character is lost, added or moved, and wherever the
 server cuts the text into deltas, the segments are the same, unless the clock forces one.
 """

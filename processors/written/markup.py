@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 PAUSE_TAGS = re.compile(r"\[pause(?: short| long)?\]")
-"""Pause markup of Chirp 3 HD (facts/tts#voices-and-text)."""
+"""Pause markup of Chirp 3 HD (facts/tts#input)."""
 
 _TAG_NAMES = (
     "a abbr audio b blockquote body br break center cite code dd del details div dl dt em emphasis font h1 h2 h3 h4 h5 "
