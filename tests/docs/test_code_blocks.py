@@ -21,6 +21,7 @@ from tests.docs.blocks import DOCUMENTS, ROOT, Block, commands, fenced
 BLOCKS = [block for document in DOCUMENTS for block in fenced(document)]
 COMMANDS = [entry for document in DOCUMENTS for entry in commands(document)]
 FILES = {block.file for block in BLOCKS if block.file}
+OTHER_KINDS = {"", "text", "sh", "bash", "console", "ini", "html", "js", "jsonl", "xml", "markdown", "diff"}
 # Folders whose modules are run with `python -m` in a checkout.
 RUNNABLE = {"bot": cli.app, "halfcascade": cli.app, "emulator": emulator.app}
 
@@ -37,7 +38,7 @@ def test_block(block: Block) -> None:
         case "yaml" | "yml":
             pytest.importorskip("yaml").safe_load(block.text)
         case _:
-            assert block.kind in ("", "text", "sh", "bash", "console", "ini", "html", "js", "jsonl", "xml", "markdown", "diff")
+            assert block.kind in OTHER_KINDS, f"{block.place}: what is {block.kind}?"
 
 
 def check_python(block: Block) -> None:
