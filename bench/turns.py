@@ -148,7 +148,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         lines.append(f"{name:22}" + "".join(f"{cell:>20}" for cell in cells))
 
     row("complete, heard", [
-        "{median} / {p90} / {p99}".format(**result["complete"]) for result in results.values()
+        "{median} / {p90} / {p99}".format(**{"median": "-", "p90": "-", "p99": "-", **result["complete"]})
+        for result in results.values()
     ])  # fmt: skip
     for pause in next(iter(results.values()))["hesitating"]:
         cells = [result["hesitating"][pause] for result in results.values()]

@@ -8,9 +8,11 @@ networks are the real ones; they take none of the clock's time.
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 from pipecat.frames.frames import (
@@ -26,6 +28,7 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -44,6 +47,8 @@ _LEAD_SECS = 0.4
 # The reference profile: interims lag, a flushed final, the recognizer's own endpoint, and the network there and back.
 _INTERIM_EVERY_SECS, _INTERIM_LAG_SECS = 0.1, 0.25
 _FLUSHED_SECS, _ENDPOINT_SECS = 0.22, 0.89
+# A detector may take the soft end of a word for silence; the recognizer has the word all the same.
+_SOFT_END_SECS = 0.2
 # From the request to the first sound: 0.35 s to the first token and the network; then the voice and its start.
 _TEXT_SECS, _VOICE_SECS = 0.4, 0.23
 _ANSWER_SECS = 0.4
@@ -122,7 +127,9 @@ class Ears(FrameProcessor):
         words = self.scene.said(self._given, now - _INTERIM_LAG_SECS)
         if self._flush and self._flush_at is not None and now >= self._flush_at:
             self._flush_at, self._covered = None, True
-            if not await self._final(self.scene.said(self._given, now - _FLUSHED_SECS), finalized=True):
+            if not await self._final(
+                self.scene.said(self._given, now - _FLUSHED_SECS + _SOFT_END_SECS), finalized=True
+            ):
                 await self.push_frame(SpeechCoveredFrame())
         elif not self._flush and words and self.scene.ends[self._given + len(words) - 1][0] <= now - _ENDPOINT_SECS:
             await self._final(words, finalized=False)
@@ -231,7 +238,7 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
     )
     heard: list[Heard] = []
     rng = np.random.default_rng(0)
-    async with running(worker, 120.0):
+    async with _stamped(), running(worker, 120.0):
         await worker.queue_frame(STTMetadataFrame(service_name="ears", ttfs_p99_latency=chain.ttfs_secs))
         for turn, pause_secs in turns:
             context.set_messages([])
@@ -240,6 +247,18 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
             heard.append(await _say(worker, ears, answerer, turn, pause_secs, rng))
             print(".", end="", file=sys.stderr, flush=True)
     return heard
+
+
+@asynccontextmanager
+async def _stamped() -> AsyncIterator[None]:
+    """Let frames that carry the moment of their making carry the loop's; their classes remember the real clock."""
+    made = VADUserStoppedSpeakingFrame.__init__
+
+    def make(frame: VADUserStoppedSpeakingFrame, *args: Any, **kwargs: Any) -> None:
+        made(frame, *args, **{"timestamp": time.time(), **kwargs})
+
+    with patch.object(VADUserStoppedSpeakingFrame, "__init__", make):
+        yield
 
 
 async def _say(

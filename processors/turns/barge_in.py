@@ -30,8 +30,8 @@ from halfcascade.processors.frames import (
 )
 from halfcascade.processors.language import join_text
 from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
-from halfcascade.processors.turns.barge_in_sound import InterruptionSound
 from halfcascade.processors.turns.bot_speech import BotSpeech
+from halfcascade.processors.turns.speech_sound import Hearing
 from halfcascade.processors.turns.words import TurnWords, turn_words
 
 
@@ -98,7 +98,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         super().__init__()
         params = params or BargeInParams()
         self._judge = BargeInJudge(words or turn_words(*languages), params)
-        self._sound = InterruptionSound() if params.looks else None
+        self._hearing = Hearing() if params.looks else None
         self._executor: ThreadPoolExecutor | None = None
         self._ducking = ducking or Ducking()
         self._bot_speech = bot_speech or BotSpeech()
@@ -181,10 +181,10 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         await self._duck(True, self._ducking.down_secs)
 
     async def _listen(self) -> None:
-        window = self._judge.listen()
-        if window is not None and self._sound is not None:
+        excerpt = self._judge.listen()
+        if excerpt is not None and self._hearing is not None:
             loop = asyncio.get_running_loop()
-            self._judge.sounded(await loop.run_in_executor(self._executor, self._sound.probability, window))
+            self._judge.sounded(await loop.run_in_executor(self._executor, self._hearing.judge, excerpt))
 
     async def _heard_words(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> ProcessFrameResult:
         if self._turn:

@@ -8,9 +8,14 @@ import numpy as np
 from halfcascade.processors.audio_history import AudioHistory
 from halfcascade.processors.turns.barge_in_sound import RATE as MODEL_RATE
 from halfcascade.processors.turns.barge_in_sound import find_start, to_rate
+from halfcascade.processors.turns.speech_sound import Excerpt, Heard
 from halfcascade.processors.turns.words import TurnWords
 
-_HISTORY_SECS = 3.0
+# As long as speech may last before its words alone decide.
+_HISTORY_SECS = 6.0
+# What is before the first sound, so that a detector of speech knows the room.
+_CONTEXT_SECS = 0.3
+_LONG_LOOK_EVERY_SECS = 0.5
 _DEFAULT_RATE = 16_000
 
 
@@ -43,13 +48,20 @@ class BargeInParams:
         looks: When to judge the sound, in order of time; empty to not judge it. The earlier, the less there is to go
             by, so the surer it has to be. Words are seldom there by then: interim results lag.
         settle_secs: Silence after which speech is over and, unless it sounded like an interruption, a backchannel.
-        longest_backchannel_secs: Speech that lasts longer is an interruption, unless its words say otherwise.
+        speech: How sure it has to be, at each of the looks, that the sound is speech at all.
+        longest_backchannel_secs: Speech that lasts longer is an interruption, unless its words say otherwise. Real
+            backchannels last up to 1.9 s (99 % of them), and who says more has words by then.
+        steady: Share of the last second that surely has to be speech for that.
+        voiced: Share of all of it that has to be voiced: a laugh is less.
         longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
     """
 
     looks: tuple[Look, ...] = (Look(0.3, 0.8), Look(0.37, 0.45), Look(0.5, 0.5))
     settle_secs: float = 0.12
-    longest_backchannel_secs: float = 0.9
+    speech: float = 0.7
+    longest_backchannel_secs: float = 1.9
+    steady: float = 0.35
+    voiced: float = 0.5
     longest_backchannel_words_secs: float = 2.5
 
 
@@ -80,8 +92,8 @@ class BargeInJudge:
         self._looks = 0
         self._silent_since: int | None = None
         self._backchannel_words = False
-        self._sounds_real = False
-        self._sure = False
+        self._sounds_real = self._goes_on = self._sure = False
+        self._long_looks = 0
 
     @property
     def active(self) -> bool:
@@ -104,8 +116,8 @@ class BargeInJudge:
         self._silent_since = None
         if self._since is None:
             self._since = self._first_sound(secs)
-            self._looks = 0
-            self._backchannel_words = self._sounds_real = self._sure = False
+            self._looks = self._long_looks = 0
+            self._backchannel_words = self._sounds_real = self._goes_on = self._sure = False
         self._sure = self._sure or sure
 
     def silence(self) -> None:
@@ -129,24 +141,37 @@ class BargeInJudge:
         """Whether words are no words at all, so that they answer nothing."""
         return self._words.is_sound(text)
 
-    def listen(self) -> np.ndarray | None:
-        """Ask for an opinion, once for each of the looks.
+    def listen(self) -> Excerpt | None:
+        """Ask for an opinion: once for each of the looks, and now and then about speech that goes on and on.
 
         Returns:
-            The beginning of the speech for ``InterruptionSound.probability``, or None if it is not the time.
+            What to listen to, or None if it is not the time.
         """
-        if self._since is None:
+        if self._since is None or not self._params.looks:
             return None
         due = sum(look.secs <= self._secs for look in self._params.looks)
-        if due <= self._looks:
+        too_long = self._secs - self._params.longest_backchannel_secs
+        long_due = 0 if too_long < 0 else 1 + int(too_long / _LONG_LOOK_EVERY_SECS)
+        if due > self._looks:
+            self._looks = due
+            until = self._params.looks[due - 1].secs
+        elif long_due > self._long_looks:
+            self._long_looks = long_due
+            until = self._secs
+        else:
             return None
-        self._looks = due
-        window = self._samples()[self._at_model_rate(self._since) :]
-        return window[: round(self._params.looks[due - 1].secs * MODEL_RATE)]
+        samples, start = self._samples(), self._at_model_rate(self._since)
+        first = max(0, start - round(_CONTEXT_SECS * MODEL_RATE))
+        beginning = round(self._params.looks[self._looks - 1].secs * MODEL_RATE)
+        return Excerpt(samples[first : start + round(until * MODEL_RATE)], start - first, beginning)
 
-    def sounded(self, probability: float) -> None:
-        """Take the opinion about what ``listen`` gave last: the probability of an interruption."""
-        self._sounds_real = self._sounds_real or probability >= self._params.looks[self._looks - 1].threshold
+    def sounded(self, heard: Heard) -> None:
+        """Take the opinion about what ``listen`` gave last."""
+        params = self._params
+        if self._long_looks:
+            self._goes_on = self._goes_on or (heard.steady >= params.steady and heard.voiced >= params.voiced)
+        elif heard.speech >= params.speech:
+            self._sounds_real = self._sounds_real or heard.interruption >= params.looks[self._looks - 1].threshold
 
     def verdict(self) -> Verdict:
         """Judge the speech so far."""
@@ -158,12 +183,11 @@ class BargeInJudge:
         if self._silent_since is not None and self._looks == len(self._params.looks):
             settled = now - self._silent_since >= round(self._params.settle_secs * self._rate)
             return Verdict.BACKCHANNEL if settled else Verdict.UNDECIDED
-        longest = (
-            self._params.longest_backchannel_words_secs
-            if self._backchannel_words
-            else self._params.longest_backchannel_secs
-        )
-        return Verdict.INTERRUPTION if secs >= longest and self._sure else Verdict.UNDECIDED
+        if self._backchannel_words:
+            too_long = secs >= self._params.longest_backchannel_words_secs
+        else:
+            too_long = secs >= self._params.longest_backchannel_secs and (self._goes_on or not self._params.looks)
+        return Verdict.INTERRUPTION if too_long and self._sure else Verdict.UNDECIDED
 
     @property
     def _secs(self) -> float:

@@ -128,6 +128,8 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         result = await super().process_frame(frame)
         if isinstance(frame, SpeechCoveredFrame):
             await self._handle_covered()
+        if isinstance(frame, SpeechCoveredFrame | TranscriptionFrame):
+            self._reconsider()
         return result
 
     def turn_reopened(self, text: str) -> None:
@@ -147,6 +149,8 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         """
         speculation, self._speculation = self._speculation, None
         self._judge.end()
+        if self.speculations is not None:
+            self.speculations.turn_ended()
         if speculation is None:
             await super().trigger_user_turn_stopped(enable_user_speaking_frames=enable_user_speaking_frames)
         elif self._match_policy.matches(speculation.text, self._said):
@@ -184,8 +188,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self._silent_since = time.monotonic() - frame.stop_secs
         self._judge.silence(self._silent_since)
         await super()._handle_vad_user_stopped_speaking(frame)
-        if self._silent_since is not None:
-            self._start_waiting()
+        self._reconsider()
 
     async def _handle_covered(self) -> None:
         self._transcript_finalized = True
@@ -201,8 +204,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
                 self._turn_analyzer.foresee(frame.secs)
         elif self._maybe_speaking:
             self._maybe_speaking = False
-            if self._silent_since is not None:
-                self._start_waiting()
+            self._reconsider()
             await self._maybe_trigger_user_turn_stopped()
 
     def _dismiss_foreseen(self) -> None:
@@ -219,7 +221,6 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
                 # A turn that its words started, after the speech: there is no sound left to judge.
                 self._turn_complete = not self._judge.is_open
         await super()._handle_transcription(frame)
-        self._evidence.set()
 
     async def _handle_prediction_result(self, result: MetricsData | None) -> None:
         if isinstance(result, TurnMetricsData):
@@ -251,12 +252,14 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     def _text_end_answered(self, text: str, probability: float) -> None:
         self._judge.text_ends(text, probability)
-        self._evidence.set()
+        self._reconsider()
 
     # Waiting
 
-    def _start_waiting(self) -> None:
-        if self._wait_task is None:
+    def _reconsider(self) -> None:
+        """Let what has just become known change how long the silence has to last, even if a wait was over before."""
+        self._evidence.set()
+        if self._silent_since is not None and not self._maybe_speaking and self._wait_task is None:
             self._wait_task = self.create_task(self._wait(), f"{self}::wait")
 
     async def _stop_waiting(self) -> None:
@@ -266,7 +269,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     async def _wait(self) -> None:
         """Wait until the judge takes the turn to be over; what it comes to know meanwhile may change when that is."""
-        while (ends_at := self._judge.ends_at) is not None and (left := ends_at - time.monotonic()) > 0:
+        while (ends_at := self._judge.ends_at) is not None and (left := ends_at - time.monotonic()) > _CLOCK_SECS:
             self._evidence.clear()
             await self._speculate_while_waiting(left)
             with suppress(TimeoutError):

@@ -28,6 +28,8 @@ from halfcascade.processors.frames import DuckFrame, SpeechCoveredFrame, SpeechO
 from halfcascade.processors.turns import user_turn_strategies
 from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Look, Verdict
 from halfcascade.processors.turns.barge_in_sound import InterruptionSound, find_start
+from halfcascade.processors.turns.bot_speech import BotSpeech
+from halfcascade.processors.turns.speech_sound import Heard, Hearing
 from halfcascade.processors.turns.words import turn_words
 
 RATE = 16_000
@@ -143,7 +145,7 @@ async def test_a_cough_does_not_stop_the_bot():
 
 
 async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
-    any_sound = BargeInParams(looks=(Look(0.35, 0.0),))
+    any_sound = BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0)
     frames, _ = await hear([*sound(0.1), ONSET, *sound(1.2), PAUSED, *quiet(0.2), WAIT], params=any_sound)
     assert [frame.gain for frame in frames] == [pytest.approx(0.25), 1.0]
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], params=any_sound)
@@ -151,15 +153,79 @@ async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
 
 
 async def test_sounds_are_judged_again_after_strategies_were_applied_anew():
-    strategies = user_turn_strategies("en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),)))
+    strategies = user_turn_strategies("en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0))
     await strategies.start[0].cleanup()
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], strategies=strategies)
     assert InterruptionFrame in kinds(frames)
 
 
-async def test_speech_that_goes_on_stops_the_bot_without_words():
-    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.7), WAIT])
-    assert InterruptionFrame in kinds(frames)
+NEVER_BY_LOOKS = BargeInParams(looks=(Look(0.35, 1.1),))
+
+
+def spoken(secs: float) -> list[InputAudioRawFrame]:
+    """Speech without a pause."""
+    entry = next(entry for entry in recordings("utterance") if entry["name"] == "weather")
+    samples, rate = soundfile.read(entry["path"], dtype="int16")
+    assert rate == RATE
+    speech = samples[round(entry["start"] * RATE) : round(entry["end"] * RATE)]
+    speech = np.resize(speech, round(secs * RATE))
+    return [InputAudioRawFrame(speech[i : i + BLOCK].tobytes(), RATE, 1) for i in range(0, len(speech) - BLOCK, BLOCK)]
+
+
+async def test_speech_beyond_a_backchannels_length_stops_the_bot_without_words():
+    speech = spoken(2.4)
+    for count, stops in ((1.5, False), (2.4, True)):
+        said = speech[: round(count * RATE / BLOCK)]
+        frames, _ = await hear([*said[:5], ONSET, *said[5:15], STARTED, *said[15:], WAIT], params=NEVER_BY_LOOKS)
+        assert (InterruptionFrame in kinds(frames)) is stops
+
+
+async def test_a_sound_that_is_no_speech_never_stops_the_bot_however_long():
+    frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(5.0), WAIT], params=BargeInParams())
+    assert InterruptionFrame not in kinds(frames)
+
+
+BOT_ASKS = "It is ready. Shall I book it for Tuesday?"
+BOT_TELLS = "It was in the old town. Then the clock struck ten, and it rained."
+
+
+@pytest.mark.parametrize(
+    ("written", "heard", "said", "stops"),
+    [
+        (BOT_ASKS, "It is ready. Shall I book it for", "Yes.", True),
+        (BOT_ASKS, "It is ready. Shall I book it for Tuesday?", "Okay", True),
+        (BOT_ASKS, "It is ready. Shall I book it for", "mm-hm", False),
+        (BOT_ASKS, "It is", "Yes.", False),
+        (BOT_TELLS, "It was in the old town. Then the clock", "Yes.", False),
+        (BOT_TELLS, "It was in the old town. Then the clock", "That's great!", False),
+        (BOT_TELLS, "It was in the old town. Then the clock", "oh no", False),
+        (BOT_TELLS, "It was in the old town. Then the clock", "no", True),
+        (BOT_TELLS, "It was in the old town. Then the clock", "wait", True),
+    ],
+)
+async def test_what_the_bot_is_saying_decides_what_yes_means(written, heard, said, stops):
+    speech = BotSpeech()
+    speech.wrote(written)
+    speech.heard(heard)
+    strategies = user_turn_strategies("en-US", barge_in=WORDS_ONLY, bot_speech=speech, language_model=False)
+    words = [InterimTranscriptionFrame(said, "", "")]
+    frames, _ = await hear([*sound(0.1), ONSET, STARTED, *sound(0.2), *words, WAIT], strategies=strategies)
+    assert (InterruptionFrame in kinds(frames)) is stops
+
+
+@pytest.mark.parametrize("said", ["네", "네네네", "아 진짜요", "맞습니다", "으흠", "그렇죠. 네", "대박", "아네맞아요"])
+def test_korean_listeners(said):
+    assert turn_words("ko-KR").is_backchannel(said)
+
+
+@pytest.mark.parametrize("said", ["잠깐", "그만", "아니요", "잠깐만요", "네 근데 왜", "하지 마", "뭐라고", "어디"])
+def test_korean_interruptions(said):
+    assert not turn_words("ko-KR").is_backchannel(said)
+
+
+@pytest.mark.parametrize("said", ["stop", "wait", "no", "no no no", "hold on", "yes but", "that's wrong", "what about"])
+def test_english_interruptions(said):
+    assert not turn_words("en-US").is_backchannel(said)
 
 
 async def test_a_listener_s_words_may_go_on():
@@ -215,7 +281,7 @@ def recordings(kind: str) -> list[dict]:
 
 @pytest.mark.parametrize("kind", ["interruption", "backchannel"])
 def test_a_verdict_comes_within_its_time(kind):
-    sound = InterruptionSound()
+    hearing = Hearing()
     for entry in recordings(kind):
         samples, rate = soundfile.read(entry["path"], dtype="int16")
         judge = BargeInJudge(turn_words("en-US"))
@@ -225,8 +291,8 @@ def test_a_verdict_comes_within_its_time(kind):
         judge.begin(0.05)
         for at in range(start, len(samples) - BLOCK, BLOCK):
             judge.audio(samples[at : at + BLOCK].tobytes())
-            if (window := judge.listen()) is not None:
-                judge.sounded(sound.probability(window))
+            if (excerpt := judge.listen()) is not None:
+                judge.sounded(hearing.judge(excerpt))
             if entry["end"] + 0.1 < at / rate:
                 judge.silence()
             if judge.verdict() is not Verdict.UNDECIDED:
@@ -237,7 +303,7 @@ def test_a_verdict_comes_within_its_time(kind):
 
 def test_each_look_hears_the_beginning_of_speech_once():
     looks = (Look(0.3, 0.9), Look(0.5, 0.5))
-    judge = BargeInJudge(turn_words("en-US"), BargeInParams(looks=looks))
+    judge = BargeInJudge(turn_words("en-US"), BargeInParams(looks=looks, speech=0.0))
     for frame in quiet(0.5):
         judge.audio(frame.audio)
     heard = []
@@ -245,9 +311,9 @@ def test_each_look_hears_the_beginning_of_speech_once():
         judge.audio(frame.audio)
         if number == 4:
             judge.begin(0.1)
-        if (window := judge.listen()) is not None:
-            heard.append((number, len(window) / RATE))
-            judge.sounded(0.7)
+        if (excerpt := judge.listen()) is not None:
+            heard.append((number, (len(excerpt.samples) - excerpt.start) / RATE))
+            judge.sounded(Heard(0.7))
             assert judge.verdict() is (Verdict.UNDECIDED if len(heard) == 1 else Verdict.INTERRUPTION)
     assert [length for _, length in heard] == [0.3, 0.5]
     assert [number * BLOCK / RATE for number, _ in heard] == pytest.approx([0.3, 0.5], abs=0.04)

@@ -1,15 +1,20 @@
 """When turns end: frames in, context frames out, with a Smart Turn whose verdict the test decides."""
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loguru import logger
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
     InputAudioRawFrame,
+    InterimTranscriptionFrame,
     LLMContextFrame,
     STTMetadataFrame,
     TranscriptionFrame,
@@ -25,11 +30,12 @@ from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.turns import text_end as text_end_module
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 from halfcascade.processors.turns.speculation import Speculations
-from halfcascade.processors.turns.text_end import TextEnd
+from halfcascade.processors.turns.text_end import TextEnd, english_text_end
 from halfcascade.processors.turns.words import normalize, turn_words
 
 RATE = 16_000
@@ -253,3 +259,85 @@ async def test_going_on_within_a_pause_withdraws_what_was_foreseen():
     frames = [*AUDIO, STARTED, *AUDIO, SpeechPausedFrame(0.06), SpeechResumedFrame(0.01), WAIT, stopped()]
     _, said, _ = await turns([*frames, final("How are you"), WAIT], 0.95)
     assert said == ["How are you"]
+
+
+class SlowModel:
+    """A language model that takes its time, and says that everything ends here."""
+
+    def __init__(self, secs: float = 0.0, error: Exception | None = None):
+        self._secs = secs
+        self._error = error
+        self.asked: list[str] = []
+
+    def load(self) -> None:
+        pass
+
+    def probability(self, text: str, before: str = "") -> float:
+        self.asked.append(text)
+        time.sleep(self._secs)
+        if self._error:
+            raise self._error
+        return 0.6
+
+    def close(self) -> None:
+        pass
+
+
+async def test_words_that_end_by_the_language_model_do_not_wait_although_they_sound_unfinished():
+    model = SlowModel()
+    _, said, _ = await turns([*say("Which one is cheaper?"), WAIT], 0.2, text_end=model)
+    assert said == ["Which one is cheaper?"]
+    assert model.asked[-1] == "Which one is cheaper"
+
+
+async def test_a_turn_ends_whenever_the_language_model_answers():
+    # Its answer to an interim ends the wait before the final is there, and the final asks anew.
+    interim = InterimTranscriptionFrame("Which one is", "", "")
+    for secs in (0.0, 0.06, 0.5):
+        frames = [*AUDIO, STARTED, *AUDIO, interim, WAIT, stopped(), interim, WAIT, final("Which one is cheaper?")]
+        down, said, _ = await turns([*frames, PAST_THE_WAIT], 0.95, text_end=SlowModel(secs))
+        assert said == ["Which one is cheaper?"]
+        assert count(down, UserStoppedSpeakingFrame) == 1
+
+
+async def test_a_language_model_that_fails_is_told_once_and_the_turn_ends_without():
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING")
+    model = SlowModel(error=RuntimeError("broken"))
+    frames = [*say("Is it cold outside?"), WAIT, *say("Is it cold inside?"), WAIT]
+    _, said, _ = await turns(frames, 0.95, text_end=model)
+    logger.remove(sink)
+    assert said[-1].endswith("Is it cold inside?")
+    assert sum("language model cannot be used (broken)" in line for line in lines) == 1
+
+
+async def test_a_model_file_that_is_none_ends_no_conversation(tmp_path, monkeypatch):
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"this is no model")
+    for path in (broken, tmp_path / "missing.gguf"):
+        monkeypatch.setenv("HALFCASCADE_LLM", str(path))
+        _, said, _ = await turns([*say("Is it cold outside?"), WAIT], 0.95, text_end=english_text_end(["en-US"]))
+        assert said == ["Is it cold outside?"]
+
+
+def test_without_a_model_or_for_a_language_it_does_not_speak_there_is_none(monkeypatch):
+    assert english_text_end(["ko-KR"]) is None
+    monkeypatch.delenv("HALFCASCADE_LLM", raising=False)
+    monkeypatch.setattr(text_end_module, "_WEIGHTS", "no_such_package")
+    assert english_text_end(["en-US"]) is None
+
+
+@given(st.lists(st.sampled_from(["right", "wrong", "turn"]), max_size=200))
+def test_wrong_guesses_are_bounded_and_never_rule_out_others_for_ever(steps):
+    speculations, turns = Speculations(), 0
+    for step in steps:
+        if step == "turn":
+            turns += 1
+            speculations.turn_ended()
+        elif speculations.allowed:
+            speculations.asked()
+            speculations.confirmed() if step == "right" else speculations.withdrawn()
+        assert speculations.wrong <= 3 + 0.2 * turns + 0.5 * speculations.right
+    for _ in range(10):
+        speculations.turn_ended()
+    assert speculations.allowed
