@@ -22,9 +22,9 @@ from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from halfcascade.bot.mirror import Mirror
-    from halfcascade.bot.pipeline import Tool
     from halfcascade.bot.session.folder import Session
     from halfcascade.bot.talk import Talk
+    from halfcascade.bot.toolbox import Tool, Toolbox
     from halfcascade.transports.local import LocalDuplexTransport
     from halfcascade.transports.tap import AudioTap
     from halfcascade.transports.wav import WavTransport
@@ -72,6 +72,7 @@ class Conversation:
         self._finish = EndOfConversation()
         self._last_trouble = ""
         self._opened: Mirror | None = None
+        self._toolbox: Toolbox | None = None
         self._watchers: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -93,6 +94,8 @@ class Conversation:
                 task.cancel()
             await asyncio.gather(over, preparing, *self._watchers, return_exceptions=True)
             await self._emulator.stop()
+            if self._toolbox:
+                await self._toolbox.close()
             if self._opened:
                 await asyncio.to_thread(self._opened.close)
 
@@ -104,11 +107,11 @@ class Conversation:
             check_wav(settings.user_audio)
         choice = await asyncio.to_thread(choose_backend, settings.backend)
         self._session.emit(EventType.BACKEND, backend=choice.backend.value, reason=choice.reason)
-        self._terminal.say(f"Talking to {_NAMES[choice.backend]}, because {choice.reason}.", "dim")
+        self._terminal.say(f"Talking to {_NAMES[choice.backend]}, because {choice.reason}.")
         environ = await self._find_servers(choice)
         from halfcascade.bot.talk import Talk
 
-        tools = [tool for server in settings.mcp_servers for tool in await _tools_of(server)]
+        tools = await self._open_toolbox()
         transport = await self._open_transport()
         self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
         talk = Talk(settings, transport, self._session, self._outcome, tools=tools, environ=environ)
@@ -116,6 +119,21 @@ class Conversation:
         talk.failing = self._on_failing
         self._session.listen(self._on_event)
         return talk
+
+    async def _open_toolbox(self) -> "Sequence[Tool]":
+        from halfcascade.bot.toolbox import Toolbox
+        from halfcascade.processors.gemini_live.mcp_tools import McpServer
+
+        self._toolbox = toolbox = Toolbox(builtin=self._settings.tools)
+        for address in self._settings.mcp_servers:
+            server = McpServer(address)
+            with self._terminal.working(f"Connecting the MCP server {server.name}"):
+                await toolbox.add(server)
+        for line in toolbox.renamed:
+            self._terminal.say(line, "yellow")
+        if offered := toolbox.describe():
+            self._terminal.say(f"Tools: {offered}.", "dim")
+        return toolbox.tools
 
     async def _find_servers(self, choice: Choice) -> Mapping[str, str]:
         """Load what is heavy while the servers start, and give the variables that lead to them."""
@@ -258,9 +276,3 @@ def _start_imports() -> asyncio.Future[None]:
 
     threading.Thread(target=load, name="imports", daemon=True).start()
     return loaded
-
-
-async def _tools_of(server: str) -> "Sequence[Tool]":
-    from halfcascade.processors.gemini_live import mcp_tools
-
-    return await mcp_tools(server)

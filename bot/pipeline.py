@@ -1,12 +1,13 @@
 """The whole chain, on one screen."""
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
-from pipecat.adapters.llm.schemas.direct_function import DirectFunction
-from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from loguru import logger
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -18,6 +19,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import BaseTransport
 
 from halfcascade.bot.settings import Settings
+from halfcascade.bot.toolbox import Tool, check_names
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
@@ -34,8 +36,6 @@ from halfcascade.processors.turns import (
 
 AUDIO_IN_RATE = 16_000
 AUDIO_OUT_RATE = 24_000
-
-Tool = FunctionSchema | DirectFunction
 
 
 @dataclass
@@ -80,17 +80,13 @@ def build_pipeline(
         The pipeline and its parts.
 
     Raises:
-        ConfigurationError: If settings contradict each other or a user's processor cannot be loaded.
+        ConfigurationError: If settings contradict each other, two tools have one name, or a user's processor cannot
+            be loaded.
     """
-    context = LLMContext(tools=[*(builtin_tools() if settings.tools else []), *tools])
-    ears = GoogleStreamingSTTService(
-        location=settings.stt_location,
-        settings=GoogleStreamingSTTService.Settings(
-            model=settings.stt_model, languages=cast(list[Language], settings.listen_for)
-        ),
-        eager=settings.speculate,
-        environ=environ,
-    )
+    offered = [*(builtin_tools() if settings.tools else []), *tools]
+    check_names(offered)
+    context = LLMContext(tools=offered)
+    ears = make_ears(settings, environ)
     bot_speech = BotSpeech()
     user, assistant = joining_aggregators(
         context,
@@ -103,20 +99,7 @@ def build_pipeline(
             ),
         ),
     )
-    brain = GeminiLiveTextProcessor(
-        settings=GeminiLiveTextProcessor.Settings(
-            model=settings.model, system_instruction=settings.instruction, language=settings.language
-        ),
-        context=context,
-        environ=environ,
-    )
-    voice = ChirpTTSService(
-        location=settings.tts_location,
-        settings=ChirpTTSService.Settings(
-            voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
-        ),
-        environ=environ,
-    )
+    brain, voice = make_brain(settings, context, environ), make_voice(settings, environ)
     pipeline = Pipeline(
         [
             transport.input(),
@@ -136,6 +119,64 @@ def build_pipeline(
     return BotPipeline(pipeline, context, ears, user, brain, voice)
 
 
+def make_ears(settings: Settings, environ: Mapping[str, str] | None = None) -> GoogleStreamingSTTService:
+    """Make Speech-to-Text as a talk has it.
+
+    Args:
+        settings: What to listen for.
+        environ: Variables that say which servers are talked to; None means this process's.
+
+    Raises:
+        ConfigurationError: If settings contradict each other.
+    """
+    return GoogleStreamingSTTService(
+        location=settings.stt_location,
+        settings=GoogleStreamingSTTService.Settings(
+            model=settings.stt_model, languages=cast(list[Language], settings.listen_for)
+        ),
+        eager=settings.speculate,
+        environ=environ,
+    )
+
+
+def make_brain(
+    settings: Settings, context: LLMContext, environ: Mapping[str, str] | None = None
+) -> GeminiLiveTextProcessor:
+    """Make the Live session as a talk has it.
+
+    Args:
+        settings: Who answers.
+        context: The conversation, with the functions for the model.
+        environ: Variables that say which servers are talked to; None means this process's.
+    """
+    return GeminiLiveTextProcessor(
+        settings=GeminiLiveTextProcessor.Settings(
+            model=settings.model, system_instruction=settings.instruction, language=settings.language
+        ),
+        context=context,
+        environ=environ,
+    )
+
+
+def make_voice(settings: Settings, environ: Mapping[str, str] | None = None) -> ChirpTTSService:
+    """Make Text-to-Speech as a talk has it.
+
+    Args:
+        settings: How it sounds.
+        environ: Variables that say which servers are talked to; None means this process's.
+
+    Raises:
+        ConfigurationError: If settings contradict each other.
+    """
+    return ChirpTTSService(
+        location=settings.tts_location,
+        settings=ChirpTTSService.Settings(
+            voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
+        ),
+        environ=environ,
+    )
+
+
 def load_processor(path: str) -> FrameProcessor:
     """Make one of the user's own processors; it sits between brain and voice, where the reply is text.
 
@@ -149,13 +190,33 @@ def load_processor(path: str) -> FrameProcessor:
         ConfigurationError: If there is no such factory, or it returns something else.
     """
     module_name, _, attribute = path.partition(":")
+    # A console script looks for modules beside itself only; what is installed goes before what lies here.
+    if not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.append(str(Path.cwd()))
     try:
         factory: Callable[[], FrameProcessor] = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(
-            f"--processor {path} cannot be loaded ({error}): give it as package.module:factory, importable from here."
-        ) from error
-    processor = factory()
+        processor = factory()
+    except ConfigurationError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        logger.opt(exception=error).debug(f"--processor {path}")
+        raise ConfigurationError(f"--processor {path} cannot be loaded ({_cause(error)}): {_remedy(error)}") from error
     if not isinstance(processor, FrameProcessor):
-        raise ConfigurationError(f"--processor {path} returned {type(processor).__name__}, not a FrameProcessor.")
+        raise ConfigurationError(
+            f"--processor {path} returned {type(processor).__name__}, not a FrameProcessor: let it return one."
+        )
     return processor
+
+
+def _cause(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    return said if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {said}"
+
+
+def _remedy(error: Exception) -> str:
+    room = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if room in ("bot", "processors", "transports", "emulator"):
+        return f"import halfcascade.{room} instead."
+    if isinstance(error, ImportError | AttributeError | ValueError):
+        return "give it as package.module:factory, importable from here."
+    return "mend it, or leave it out."

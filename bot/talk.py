@@ -19,10 +19,11 @@ from pipecat.workers.runner import WorkerRunner
 
 from halfcascade.bot.budget import BUDGET_SPENT, BudgetGuard
 from halfcascade.bot.outcome import Outcome
-from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, BotPipeline, Tool, build_pipeline
+from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, BotPipeline, build_pipeline
 from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
+from halfcascade.bot.toolbox import Tool
 from halfcascade.processors.language import phrases
 from halfcascade.processors.playout import Playout
 

@@ -1,281 +1,144 @@
-"""Checks everything that can keep the bot from talking, one line each with its remedy."""
+"""Checks everything that can keep the bot from talking, one line each with its remedy.
+
+The three services are made and asked as a talk makes them, with its settings and tools, on the servers that it would
+take: so "ok" means that ``talk`` would work. Every check ends in limited time, and none ends in a traceback.
+"""
 
 import asyncio
-import email.utils
-import importlib
-import importlib.metadata
-import os
-import platform
-import shutil
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from halfcascade.bot.backend import Choice, choose_backend
+from halfcascade.bot.doctor.findings import Daemons, Finding, Status, within
+from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
-from halfcascade.installing import how_to_install
 from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from halfcascade.bot.doctor.audio import AudioReading
+    from halfcascade.bot.toolbox import Toolbox
 
-_PACKAGES = {
-    "pipecat-ai": "pipecat",
-    "google-genai": "google.genai",
-    "google-cloud-speech": "google.cloud.speech_v2",
-    "google-cloud-texttospeech": "google.cloud.texttospeech_v1",
-    "pyaudio": "pyaudio",
-    "pywebrtc-audio": "pywebrtc_audio",
-    "numpy": "numpy",
-}
-_PYTHON = ((3, 11), (3, 15))
-# A recording of both directions at 24 kHz and its events take about 6 MB a minute.
-_MEGABYTES_PER_MINUTE = 6
-_LOW_MEGABYTES = 500
-# Google refuses tokens whose time is off by more than about five minutes.
-_CLOCK_OFF_SECS = 240.0
-_CLOCK_URL = "https://www.googleapis.com/generate_204"
-_CLOCK_TIMEOUT_SECS = 4.0
-_GOOD_ERLE_DB = 10.0
-_FAINT_ECHO_DB = -45.0
+__all__ = ["Examination", "Finding", "Status", "examine", "expect", "list_devices", "run_doctor"]
+
 # Turn detection's own wait, and the loudspeaker's latency: what no service adds.
 _OWN_LATENCY_SECS = 0.35
+_IMPORT_SECS = 60.0
+_DEVICE_SECS = 20.0
+_SOUND_SECS = 30.0
+_SHORT_SECS = 15.0
+# Each step has a limit of its own.
+_ALL_STEPS_SECS = 600.0
+
+Tell = Callable[[Finding], None]
 
 
-class Status(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Parameters:
-        status: ``fail`` means talking would fail.
-        line: What was found.
-        remedy: What to do about it, empty if nothing.
-        secs: How long a service took to begin to answer, where that was measured.
-    """
-
-    status: Status
-    line: str
-    remedy: str = ""
-    secs: float | None = None
-
-    def __str__(self) -> str:
-        return f"{self.line}: {self.remedy}" if self.remedy else f"{self.line}."
-
-
-def check_python() -> Finding:
-    """Check the interpreter's version."""
-    version = platform.python_version()
-    if _PYTHON[0] <= sys.version_info[:2] < _PYTHON[1]:
-        return Finding(Status.OK, f"Python {version} on {platform.system()} {platform.machine()}")
-    low, high = (".".join(map(str, bound)) for bound in _PYTHON)
-    return Finding(Status.FAIL, f"Python {version} is not supported", f"use one from {low} on, below {high}.")
-
-
-def check_packages() -> Finding:
-    """Check that every package can be imported."""
-    versions = []
-    for package, module in _PACKAGES.items():
-        try:
-            importlib.import_module(module)
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-        except (ImportError, OSError) as error:
-            remedy = "run `make` (or `uv sync`)"
-            if package == "pyaudio":
-                remedy += "; it needs PortAudio: `apt install portaudio19-dev`, or `brew install portaudio`"
-            return Finding(Status.FAIL, f"The package {package} does not load ({error})", f"{remedy}.")
-    return Finding(Status.OK, "Packages: " + ", ".join(versions))
-
-
-def check_portaudio() -> Finding:
-    """Check that PortAudio starts."""
-    import pyaudio
-
-    from halfcascade.transports.devices import PortAudio
-
-    try:
-        PortAudio().close()
-    except ConfigurationError as error:
-        return Finding(Status.FAIL, *_split(error))
-    return Finding(Status.OK, pyaudio.get_portaudio_version_text().split(",")[0])
-
-
-def check_devices(settings: Settings) -> list[Finding]:
-    """Check that microphone and loudspeaker are there and take a format.
+class Examination:
+    """All checks of one talk, in order.
 
     Args:
-        settings: Which devices are wanted.
-    """
-    from halfcascade.transports.devices import Direction, PortAudio
-
-    findings = []
-    try:
-        portaudio = PortAudio()
-    except ConfigurationError:
-        return []  # told by `check_portaudio`
-    try:
-        for direction, wanted, rate in (
-            (Direction.INPUT, settings.input_device, 16_000),
-            (Direction.OUTPUT, settings.output_device, 24_000),
-        ):
-            try:
-                device = portaudio.choose(direction, wanted)
-                form = portaudio.format_for(device, rate)
-            except ConfigurationError as error:
-                findings.append(Finding(Status.FAIL, *_split(error)))
-                continue
-            line = f"{direction.noun.capitalize()}: {device.name} ({device.host_api}, {form.sample_rate} Hz)"
-            findings.append(Finding(Status.OK, line))
-    finally:
-        portaudio.close()
-    return findings
-
-
-async def check_sound(settings: Settings, *, make_noise: bool) -> list[Finding]:
-    """Listen to the room, and measure round trip, echo and cancelling with a chirp and some noise.
-
-    Args:
-        settings: Which devices to use.
+        settings: What ``talk`` would use.
         make_noise: Whether a chirp may be played.
+        tell: Called with every finding as it is made.
     """
-    from halfcascade.bot.doctor.audio import listen
 
-    try:
-        reading = await listen(settings.input_device, settings.output_device, make_noise=make_noise)
-    except ConfigurationError as error:
-        return [Finding(Status.FAIL, *_split(error))]
-    if reading.dead:
-        allow = "allow it under System Settings > Privacy & Security > Microphone" if sys.platform == "darwin" else ""
-        remedy = f"unmute it{', or ' + allow if allow else ''}, or choose another with --input-device."
-        return [Finding(Status.WARN, "The microphone gives pure silence", remedy)]
-    findings = [Finding(Status.OK, f"The microphone hears the room at {reading.noise_dbfs:.0f} dBFS")]
-    return [*findings, _judge_echo(reading, settings)] if make_noise else findings
+    def __init__(self, settings: Settings, *, make_noise: bool, tell: Tell):
+        self.findings: list[Finding] = []
+        self._settings = settings
+        self._make_noise = make_noise
+        self._tell = tell
 
+    async def run(self) -> list[Finding]:
+        """Make all checks.
 
-def _judge_echo(reading: "AudioReading", settings: Settings) -> Finding:
-    if not reading.heard:
-        line = "No echo of the loudspeaker in the microphone (a headset, or it is muted): barge-in will work"
-        return Finding(Status.OK, line)
-    measured = (
-        f"round trip {reading.round_trip_secs * 1000:.0f} ms, echo {reading.echo_db:+.0f} dB, "
-        f"{reading.erle_db:.0f} dB of it cancelled"
-    )
-    if not settings.echo_cancel:
-        line = f"The bot would hear itself ({measured}), and echo cancelling is off"
-        return Finding(Status.WARN, line, "use a headset, or leave --no-echo-cancel away.")
-    if reading.erle_db < _GOOD_ERLE_DB and reading.echo_db > _FAINT_ECHO_DB:
-        line = f"Echo cancelling does not do well here ({measured})"
-        return Finding(Status.WARN, line, "use a headset, or a lower volume, to be able to interrupt.")
-    return Finding(Status.OK, f"Loudspeaker to microphone: {measured}")
+        Returns:
+            The findings; the last one says whether ``talk`` would work.
+        """
+        from halfcascade.bot.doctor import machine
 
+        settings = self._settings
+        choice = await self._choose()
+        self._note(machine.check_python())
+        packages = asyncio.to_thread(machine.check_packages, "bot")
+        if await self._check(_IMPORT_SECS, "The packages", packages):
+            if not settings.user_audio:
+                await self._check_devices()
+            await self._check_talk(choice)
+        await self._check(_SHORT_SECS, "The session folder", asyncio.to_thread(machine.check_disk, settings))
+        self._note(expect(choice, self.findings))
+        return self.findings
 
-def check_credentials(choice: Choice) -> Finding:
-    """Check that there is something to authenticate with, and for which project.
+    async def _check_devices(self) -> None:
+        from halfcascade.bot.doctor import machine
 
-    Args:
-        choice: Which backend ``talk`` would take.
-    """
-    from halfcascade.processors.google_clients import (
-        SPEECH_EMULATOR_HOST,
-        TEXTTOSPEECH_EMULATOR_HOST,
-        cloud_access,
-        gemini_client,
-    )
+        packages = asyncio.to_thread(machine.check_packages, "talk")
+        if not await self._check(_IMPORT_SECS, "The audio packages", packages):
+            return
+        if not await self._check(_DEVICE_SECS, "PortAudio", asyncio.to_thread(machine.check_portaudio)):
+            return
+        devices = asyncio.to_thread(machine.check_devices, self._settings)
+        if await self._check(_DEVICE_SECS, "The audio devices", devices):
+            sound = machine.check_sound(self._settings, make_noise=self._make_noise)
+            await self._check(_SOUND_SECS, "Microphone and loudspeaker", sound)
 
-    if choice.backend is Backend.EMULATOR:
-        return Finding(Status.OK, f"Google credentials are not needed: the emulator serves, because {choice.reason}")
-    try:
-        projects = {cloud_access(host).project for host in (SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST)}
-        vertex = gemini_client().vertexai
-    except ConfigurationError as error:
-        return Finding(Status.FAIL, *_split(error))
-    via = "Vertex AI" if vertex else "an API key"
-    return Finding(Status.OK, f"Credentials: project {', '.join(sorted(projects))}, Gemini by {via}")
+    async def _check_talk(self, choice: Choice) -> None:
+        from halfcascade.bot.doctor import machine, talk
+        from halfcascade.bot.toolbox import Toolbox
 
+        settings = self._settings
+        await self._check(_SHORT_SECS, "The recording", asyncio.to_thread(talk.check_recording, settings))
+        await self._check(_SHORT_SECS, "The language", asyncio.to_thread(talk.check_language, settings))
+        toolbox = Toolbox(builtin=settings.tools)
+        try:
+            await self._check(_ALL_STEPS_SECS, "The processors", talk.check_processors(settings))
+            await self._check(_ALL_STEPS_SECS, "The tools", talk.check_tools(settings, toolbox))
+            ready = await self._check(_SHORT_SECS, "The credentials", talk.check_credentials(choice))
+            if choice.backend is Backend.EMULATOR:
+                installed = asyncio.to_thread(talk.check_emulator, settings)
+                ready = await self._check(_SHORT_SECS, "The emulator", installed)
+                ready = ready and await asyncio.to_thread(talk.can_start_emulator, settings)
+            await self._check_services(choice, toolbox, ask=ready)
+        finally:
+            await toolbox.close()
+        if choice.backend is Backend.GOOGLE and ready:
+            await self._check(_SHORT_SECS, "The clock", machine.check_clock())
 
-async def check_service(name: str, ask: Callable[[Settings], Awaitable], settings: Settings) -> Finding:
-    """Ask one of the three services.
+    async def _check_services(self, choice: Choice, toolbox: "Toolbox", *, ask: bool) -> None:
+        from halfcascade.bot.doctor import talk
 
-    Args:
-        name: What to call it if it fails in an unknown way.
-        ask: One of the calls of `halfcascade.bot.doctor.google`.
-        settings: What the bot would use.
-    """
-    try:
-        answer = await ask(settings)
-    except ConfigurationError as error:
-        return Finding(Status.FAIL, *_split(error))
-    except Exception as error:  # whatever a client library raises, the other checks go on
-        return Finding(Status.FAIL, f"{name} failed ({type(error).__name__})", "check the network and try again.")
-    return Finding(Status.OK, f"{answer.line} (in {answer.secs * 1000:.0f} ms)", secs=answer.secs)
+        settings = self._settings
+        what = "The services"
+        if not ask:
+            made = talk.check_services(settings, toolbox, None, choice.backend, ask=False)
+            await self._check(_IMPORT_SECS, what, made)
+            return
+        async with talk.servers(choice, settings, self._note) as environ:
+            asked = talk.check_services(
+                settings,
+                toolbox,
+                environ,
+                choice.backend,
+                ask=environ is not None,
+            )
+            await self._check(_ALL_STEPS_SECS, what, asked)
 
+    async def _choose(self) -> Choice:
+        try:
+            async with asyncio.timeout(_SHORT_SECS):
+                return await asyncio.to_thread(choose_backend, self._settings.backend)
+        except (ConfigurationError, TimeoutError):  # told by `check_credentials`
+            return Choice(Backend.GOOGLE, "credentials for it were named")
 
-def check_emulator(settings: Settings) -> Finding:
-    """Check that the embedded emulator's mind is installed.
+    async def _check(self, secs: float, what: str, check: Awaitable[Sequence[Finding] | Finding]) -> bool:
+        """Make one check; whether nothing failed in it."""
+        return all([self._note(finding) for finding in await within(secs, what, check)])
 
-    Args:
-        settings: Where its language model is.
-    """
-    from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages, model_file
-    from halfcascade.emulator.minds.local.weights import MEGABYTES
-
-    if missing := missing_packages():
-        remedy = f"run {how_to_install('demo')}."
-        return Finding(Status.FAIL, f"The emulator lacks {', '.join(missing)}", remedy)
-    if lacks_weights(settings.llm_path):
-        line = f"The embedded emulator is installed; the first talk fetches its language model, {MEGABYTES} MB"
-        return Finding(Status.OK, line)
-    try:
-        model = model_file(settings.llm_path)
-    except FileNotFoundError as error:
-        return Finding(Status.FAIL, *_split(ConfigurationError(str(error))))
-    return Finding(Status.OK, f"The embedded emulator is installed, and thinks with {model.name}")
-
-
-async def check_clock() -> Finding:
-    """Compare this machine's clock with Google's."""
-    try:
-        off = await asyncio.to_thread(_clock_difference)
-    except (OSError, ValueError, TypeError):
-        return Finding(Status.OK, "The clock could not be compared: Google is not reachable from here")
-    if abs(off) > _CLOCK_OFF_SECS:
-        line = f"The clock is {abs(off) / 60:.0f} min {'ahead' if off > 0 else 'behind'}"
-        return Finding(Status.FAIL, line, "set it, or Google refuses the credentials.")
-    return Finding(Status.OK, f"The clock is right to within {max(2.0, abs(off)):.0f} s")
+    def _note(self, finding: Finding) -> bool:
+        self.findings.append(finding)
+        self._tell(finding)
+        return finding.status is not Status.FAIL
 
 
-def check_disk(settings: Settings) -> Finding:
-    """Check that a session folder can be written.
-
-    Args:
-        settings: Where it goes.
-    """
-    folder = (settings.session or Path("sessions")).absolute()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        return Finding(Status.FAIL, f"Sessions cannot be written to {folder}", "choose another with --session DIR.")
-    free = shutil.disk_usage(existing).free // 1_000_000
-    minutes = free // _MEGABYTES_PER_MINUTE
-    if free < _LOW_MEGABYTES:
-        return Finding(Status.WARN, f"Only {free} MB are free for sessions, {minutes} minutes", "free some space.")
-    return Finding(Status.OK, f"Sessions go to {folder}: room for {minutes // 60} hours")
-
-
-def expect(choice: Choice, findings: list[Finding]) -> Finding:
+def expect(choice: Choice, findings: Sequence[Finding]) -> Finding:
     """Say which backend ``talk`` would take and how fast it would answer.
 
     Args:
@@ -295,7 +158,7 @@ def expect(choice: Choice, findings: list[Finding]) -> Finding:
     return Finding(Status.OK, line)
 
 
-async def examine(settings: Settings, *, make_noise: bool, tell: Callable[[Finding], None]) -> list[Finding]:
+async def examine(settings: Settings, *, make_noise: bool, tell: Tell) -> list[Finding]:
     """Make all checks.
 
     Args:
@@ -306,43 +169,9 @@ async def examine(settings: Settings, *, make_noise: bool, tell: Callable[[Findi
     Returns:
         The findings.
     """
-    findings: list[Finding] = []
-
-    def note(*found: Finding) -> bool:
-        for finding in found:
-            findings.append(finding)
-            tell(finding)
-        return all(finding.status is not Status.FAIL for finding in found)
-
-    choice = await asyncio.to_thread(_choose, settings)
-    note(check_python())
-    if note(check_packages()) and not settings.user_audio and note(await asyncio.to_thread(check_portaudio)):
-        devices = await asyncio.to_thread(check_devices, settings)
-        if note(*devices):
-            note(*await check_sound(settings, make_noise=make_noise))
-    if note(check_credentials(choice)) and choice.backend is Backend.GOOGLE:
-        from halfcascade.bot.doctor.google import ask_brain, ask_ears, ask_voice
-
-        note(
-            *await asyncio.gather(
-                check_service("Speech-to-Text", ask_ears, settings),
-                check_service("Gemini Live", ask_brain, settings),
-                check_service("Text-to-Speech", ask_voice, settings),
-            )
-        )
-        note(await check_clock())
-    elif choice.backend is Backend.EMULATOR:
-        note(check_emulator(settings))
-    note(check_disk(settings))
-    note(expect(choice, findings))
-    return findings
-
-
-def _choose(settings: Settings) -> Choice:
-    try:
-        return choose_backend(settings.backend)
-    except ConfigurationError:  # told by `check_credentials`
-        return Choice(Backend.GOOGLE, "credentials for it were named")
+    # A check that hangs in a thread is told as such, and keeps neither the others nor the program waiting.
+    asyncio.get_running_loop().set_default_executor(Daemons())
+    return await Examination(settings, make_noise=make_noise, tell=tell).run()
 
 
 def run_doctor(settings: Settings | None = None, *, make_noise: bool = True, terminal: Terminal | None = None) -> int:
@@ -357,10 +186,11 @@ def run_doctor(settings: Settings | None = None, *, make_noise: bool = True, ter
         Exit code: 0 if talking would work.
     """
     out = terminal or Terminal()
+    redactor = Redactor.from_environment()
     styles = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 
     def tell(finding: Finding) -> None:
-        out.say(f"{finding.status:<5} {finding}", styles[finding.status])
+        out.say(redactor.text(f"{finding.status:<5} {finding}"), styles[finding.status])
 
     findings = asyncio.run(examine(settings or Settings(), make_noise=make_noise, tell=tell))
     return 1 if any(finding.status is Status.FAIL for finding in findings) else 0
@@ -384,20 +214,3 @@ def list_devices(terminal: Terminal | None = None) -> int:
         out.fail(str(error))
         return 1
     return 0
-
-
-def _clock_difference() -> float:
-    """Seconds by which this machine is ahead of Google."""
-    request = urllib.request.Request(_CLOCK_URL, method="HEAD")
-    try:
-        with urllib.request.urlopen(request, timeout=_CLOCK_TIMEOUT_SECS) as answer:  # noqa: S310 - a fixed https URL
-            date = answer.headers["Date"]
-    except urllib.error.HTTPError as error:
-        date = error.headers["Date"]
-    return time.time() - email.utils.parsedate_to_datetime(date).timestamp()
-
-
-def _split(error: ConfigurationError) -> tuple[str, str]:
-    """Cause and remedy of a one-line error."""
-    cause, _, remedy = str(error).partition(": ")
-    return (cause, remedy) if remedy else (cause.rstrip("."), "")

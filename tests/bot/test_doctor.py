@@ -5,26 +5,18 @@ import time
 import pytest
 from rich.console import Console
 
-from halfcascade.bot import doctor
-from halfcascade.bot.doctor import (
-    Finding,
-    Status,
-    check_clock,
-    check_disk,
-    check_sound,
-    examine,
-    expect,
-    list_devices,
-    run_doctor,
-)
+from halfcascade.bot.backend import choose_backend
+from halfcascade.bot.doctor import Finding, Status, examine, expect, list_devices, machine, run_doctor
 from halfcascade.bot.doctor.audio import AudioReading, chirp_and_hush, find_delay
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.emulator.faults import Fault
 from halfcascade.transports.local.resample import StreamResampler
+from tests.bot.support import ROOT
 from tests.transports.conftest import sound_card, sound_server  # noqa: F401 - fixtures
 from tests.virtual_audio import Room
 
+RECORDING = ROOT / "bot" / "assets" / "demo_user.wav"
 GOOGLE = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "SPEECH_EMULATOR_HOST", "TEXTTOSPEECH_EMULATOR_HOST")
 
 
@@ -69,7 +61,7 @@ async def test_all_is_well_with_devices_and_all_three_services(sound_card, googl
 
 
 async def test_services_are_all_asked_in_earnest(google_emulator, tmp_path):
-    await diagnose(settings(tmp_path, user_audio=tmp_path / "user.wav"))
+    await diagnose(settings(tmp_path, user_audio=RECORDING))
     for api in ("speech", "tts", "live"):
         assert google_emulator.log.find(api), api
 
@@ -84,7 +76,7 @@ async def test_services_are_all_asked_in_earnest(google_emulator, tmp_path):
     ],
 )
 async def test_a_setting_that_google_would_refuse_fails_with_its_remedy(google_emulator, tmp_path, values, said):
-    findings = await diagnose(settings(tmp_path, user_audio=tmp_path / "user.wav", **values))
+    findings = await diagnose(settings(tmp_path, user_audio=RECORDING, **values))
     assert len(failures(findings)) == 2, failures(findings)
     assert said in failures(findings)[0]
     assert ": " in failures(findings)[0]
@@ -100,7 +92,7 @@ async def test_a_setting_that_google_would_refuse_fails_with_its_remedy(google_e
 )
 async def test_an_api_that_is_not_enabled_is_told_with_the_command(google_emulator_factory, tmp_path, fault, said):
     await google_emulator_factory(faults=[fault])
-    findings = await diagnose(settings(tmp_path, user_audio=tmp_path / "user.wav"))
+    findings = await diagnose(settings(tmp_path, user_audio=RECORDING))
     assert any(said in line for line in failures(findings)), failures(findings)
 
 
@@ -110,14 +102,14 @@ async def test_servers_that_are_not_there_fail_and_do_not_hang(no_google, monkey
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "https://127.0.0.1:9")
     monkeypatch.setenv("GOOGLE_API_KEY", "any")
     began = time.monotonic()
-    findings = await diagnose(settings(tmp_path, user_audio=tmp_path / "user.wav", backend=Backend.GOOGLE))
+    findings = await diagnose(settings(tmp_path, user_audio=RECORDING, backend=Backend.GOOGLE))
     assert len(failures(findings)) == 4
     assert time.monotonic() - began < 30
     assert "any" not in "".join(failures(findings)).split()
 
 
 async def test_without_credentials_google_fails_and_auto_takes_the_emulator(no_google, tmp_path):
-    wav = tmp_path / "user.wav"
+    wav = RECORDING
     findings = await diagnose(settings(tmp_path, user_audio=wav, backend=Backend.GOOGLE))
     assert any("gcloud auth application-default login" in line for line in failures(findings))
     findings = await diagnose(settings(tmp_path, user_audio=wav))
@@ -134,7 +126,7 @@ async def test_no_microphone_fails(sound_card, no_google, tmp_path):  # noqa: F8
 
 async def test_echo_is_measured_with_a_chirp(sound_card, tmp_path):  # noqa: F811
     sound_card.open_speaker(Room(gain_db=-6, delay_secs=0.1))
-    room, echo = await check_sound(settings(tmp_path), make_noise=True)
+    room, echo = await machine.check_sound(settings(tmp_path), make_noise=True)
     assert "-6" in room.line
     assert echo.status is not Status.FAIL
     assert "round trip" in str(echo)
@@ -146,11 +138,11 @@ async def test_echo_is_measured_with_a_chirp(sound_card, tmp_path):  # noqa: F81
 def test_a_headset_and_bad_cancelling_are_judged():
     chosen = Settings(_env_file=None)
     heard = {"noise_dbfs": -60.0, "dead": False, "heard": True, "round_trip_secs": 0.1, "echo_db": -6.0}
-    assert "headset" in str(doctor._judge_echo(AudioReading(-60.0, dead=False), chosen))
-    assert doctor._judge_echo(AudioReading(**heard, erle_db=30.0), chosen).status is Status.OK
-    assert doctor._judge_echo(AudioReading(**heard, erle_db=3.0), chosen).status is Status.WARN
+    assert "headset" in str(machine.judge_echo(AudioReading(-60.0, dead=False), chosen))
+    assert machine.judge_echo(AudioReading(**heard, erle_db=30.0), chosen).status is Status.OK
+    assert machine.judge_echo(AudioReading(**heard, erle_db=3.0), chosen).status is Status.WARN
     off = chosen.model_copy(update={"echo_cancel": False})
-    assert "echo cancelling is off" in str(doctor._judge_echo(AudioReading(**heard, erle_db=30.0), off))
+    assert "echo cancelling is off" in str(machine.judge_echo(AudioReading(**heard, erle_db=30.0), off))
 
 
 @pytest.mark.parametrize("delay", [0, 37, 1600])
@@ -165,29 +157,29 @@ def test_a_delay_is_found_in_noise(delay):
 
 
 def test_a_full_disk_and_a_locked_folder_are_told(tmp_path, monkeypatch):
-    assert check_disk(settings(tmp_path)).status is Status.OK
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 90_000_000}))
-    assert "90 MB are free for sessions, 15 minutes" in str(check_disk(settings(tmp_path)))
+    assert machine.check_disk(settings(tmp_path)).status is Status.OK
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 90_000_000}))
+    assert "90 MB are free for sessions, 15 minutes" in str(machine.check_disk(settings(tmp_path)))
     (tmp_path / "file").write_text("")
     blocked = Settings(_env_file=None, session=tmp_path / "file" / "session")
-    assert check_disk(blocked).status is Status.FAIL
+    assert machine.check_disk(blocked).status is Status.FAIL
 
 
 @pytest.mark.parametrize(("off", "status"), [(1.0, Status.OK), (-900.0, Status.FAIL)])
 async def test_a_wrong_clock_is_told(monkeypatch, off, status):
-    monkeypatch.setattr(doctor, "_clock_difference", lambda: off)
-    finding = await check_clock()
+    monkeypatch.setattr(machine, "_clock_difference", lambda: off)
+    finding = await machine.check_clock()
     assert finding.status is status
     assert status is Status.OK or "15 min behind" in str(finding)
 
 
 def test_an_old_python_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 1))
-    assert doctor.check_python().status is Status.FAIL
+    assert machine.check_python().status is Status.FAIL
 
 
 def test_what_fails_decides_the_verdict():
-    choice = doctor.choose_backend(Backend.GOOGLE)
+    choice = choose_backend(Backend.GOOGLE)
     fast = [Finding(Status.OK, "a", secs=0.3), Finding(Status.WARN, "b", secs=0.2)]
     assert "0.8 s after" in str(expect(choice, fast)) or "0.9 s after" in str(expect(choice, fast))
     assert expect(choice, [*fast, Finding(Status.FAIL, "c")]).status is Status.FAIL
@@ -196,10 +188,10 @@ def test_what_fails_decides_the_verdict():
 def test_the_command_prints_a_line_each_and_ends_non_zero_when_talking_would_fail(no_google, tmp_path):
     out = io.StringIO()
     terminal = Terminal(Console(file=out, width=300))
-    chosen = settings(tmp_path, user_audio=tmp_path / "user.wav", backend=Backend.GOOGLE)
+    chosen = settings(tmp_path, user_audio=RECORDING, backend=Backend.GOOGLE)
     assert run_doctor(chosen, make_noise=False, terminal=terminal) == 1
     lines = out.getvalue().splitlines()
-    assert lines[0].startswith("ok    Python")
+    assert lines[0].startswith("ok    halfcascade ")
     assert lines[-1].startswith("fail  `talk` would use google, and fail")
 
 

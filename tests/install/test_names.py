@@ -59,11 +59,33 @@ def test_pytest_runs_in_a_project_with_a_package_of_that_name(installed, tmp_pat
     assert "1 passed" in done.stdout, done.stdout
 
 
-def test_a_processor_comes_from_the_users_own_folder(installed, tmp_path):
-    (tmp_path / "bot.py").write_text("from pipecat.processors.frame_processor import FrameProcessor as Mine\n")
-    program = "from halfcascade.bot.pipeline import load_processor; print(type(load_processor('bot:Mine')).__module__)"
-    done = run(installed.python, "-c", program, cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "pipecat.processors.frame_processor", done.stdout
+# What a console script sees: the folder where the person is is not on the path.
+LOAD = """
+import sys
+sys.path = [entry for entry in sys.path if entry]
+from halfcascade.bot.pipeline import load_processor
+try:
+    print(type(load_processor("bot:make")).__name__)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("from pipecat.processors.frame_processor import FrameProcessor as make", "FrameProcessor"),
+        (
+            "from processors.frames import DuckFrame",
+            "ConfigurationError: --processor bot:make cannot be loaded (No module named 'processors'): "
+            "import halfcascade.processors instead.",
+        ),
+    ],
+)
+def test_a_processor_comes_from_the_users_own_folder(installed, tmp_path, lines, said):
+    (tmp_path / "bot.py").write_text(f"{lines}\n")
+    done = run(installed.python, "-c", LOAD, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == said, done.stdout
 
 
 @pytest.mark.slow

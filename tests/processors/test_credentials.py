@@ -1,12 +1,13 @@
 """Credentials that are named but cannot be used: a failure with Google's own reason wherever they are asked for."""
 
+import asyncio
 import json
 import os
 
 import pytest
 
 from halfcascade.bot.backend import check_google_access, choose_backend
-from halfcascade.bot.doctor import Status, check_credentials
+from halfcascade.bot.doctor.talk import check_credentials
 from halfcascade.bot.settings import Backend
 from halfcascade.processors.credentials import NoCredentialsError, find_credentials
 from halfcascade.processors.errors import ConfigurationError
@@ -48,9 +49,9 @@ def refused_everywhere(line: str) -> str:
         assert not isinstance(caught.value, NoCredentialsError)
         told = str(caught.value)
         assert line in told and "\n" not in told and "private-key-7" not in told, told
-    finding = check_credentials(choose_backend(Backend.GOOGLE))
-    assert finding.status is Status.FAIL
-    assert str(finding) == told
+    with pytest.raises(ConfigurationError) as caught:
+        asyncio.run(check_credentials(choose_backend(Backend.GOOGLE)))
+    assert str(caught.value) == told
     return told
 
 

@@ -1,0 +1,260 @@
+"""Checks of what a talk is made of: recording, processors, tools, and the three services, asked by their own doors."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from halfcascade.bot.backend import Choice, Emulator
+from halfcascade.bot.doctor.findings import Finding, Status, failure, within
+from halfcascade.bot.settings import Backend, Settings
+from halfcascade.installing import how_to_install
+
+if TYPE_CHECKING:
+    from halfcascade.bot.toolbox import Toolbox
+    from halfcascade.processors.google_calls import Probe
+
+SERVICE_SECS = {Backend.GOOGLE: 15.0, Backend.EMULATOR: 60.0}
+"""How long a service may take; the emulator's models compute on this machine, perhaps all three at once."""
+
+_PROCESSOR_SECS = 20.0
+_SERVER_SECS = 30.0
+_CREDENTIALS_SECS = 15.0
+# Its own limit comes first and says more.
+_EMULATOR_SECS = 150.0
+_MARGIN_SECS = 3.0
+
+
+class Service(Protocol):
+    """What can be asked whether it would work."""
+
+    async def probe(self, secs: float = ...) -> "Probe":
+        """Ask it."""
+        ...
+
+
+def check_recording(settings: Settings) -> list[Finding]:
+    """Check the recorded user, if there is one.
+
+    Args:
+        settings: Names the file.
+
+    Raises:
+        ConfigurationError: If it cannot be played.
+    """
+    if not settings.user_audio:
+        return []
+    from halfcascade.transports.wav_file import check_wav
+
+    check_wav(settings.user_audio)
+    return [Finding(Status.OK, f"The recording {settings.user_audio} plays the user's part")]
+
+
+def check_language(settings: Settings) -> list[Finding]:
+    """Warn of a locale that no voice is known to speak.
+
+    Args:
+        settings: Names the locale.
+    """
+    from halfcascade.processors.chirp_tts.voices import LOCALES
+
+    if settings.language in LOCALES:
+        return []
+    near = [locale for locale in LOCALES if locale.split("-")[0] == settings.language.split("-")[0].lower()]
+    remedy = f"did you mean {' or '.join(near)}?" if near else "`halfcascade voices` lists them."
+    return [Finding(Status.WARN, f"{settings.language} is no locale that Chirp 3 HD is known to speak", remedy)]
+
+
+async def check_processors(settings: Settings) -> list[Finding]:
+    """Make each of the user's own processors.
+
+    Args:
+        settings: Name them.
+    """
+    from halfcascade.bot.pipeline import load_processor
+
+    findings: list[Finding] = []
+    for path in settings.processors:
+
+        async def load(path: str = path) -> Finding:
+            processor = await asyncio.to_thread(load_processor, path)
+            return Finding(Status.OK, f"Processor {path}: {type(processor).__name__}")
+
+        findings += await within(_PROCESSOR_SECS, f"--processor {path}", load())
+    return findings
+
+
+async def check_tools(settings: Settings, toolbox: "Toolbox") -> list[Finding]:
+    """Connect each MCP server and list its tools.
+
+    Args:
+        settings: Name the servers.
+        toolbox: Takes the tools.
+    """
+    from halfcascade.processors.gemini_live.mcp_tools import McpServer
+
+    findings: list[Finding] = []
+    for address in settings.mcp_servers:
+        server = McpServer(address)
+
+        async def connect(server: McpServer = server) -> Finding:
+            names = await toolbox.add(server)
+            return Finding(Status.OK, f"MCP server {server.name}: {', '.join(names) or 'no tools'}")
+
+        findings += await within(_SERVER_SECS + _MARGIN_SECS, f"The MCP server {server.name}", connect())
+    findings += [Finding(Status.WARN, line.rstrip(".")) for line in toolbox.renamed]
+    if offered := toolbox.describe():
+        findings.append(Finding(Status.OK, f"Tools: {offered}"))
+    return findings
+
+
+async def check_credentials(choice: Choice) -> Finding:
+    """Check that there is something to authenticate with, and for which project.
+
+    Args:
+        choice: Which backend ``talk`` would take.
+
+    Raises:
+        ConfigurationError: If there is not, or it cannot be used.
+    """
+    if choice.backend is Backend.EMULATOR:
+        return Finding(Status.OK, f"Google credentials are not needed: the emulator serves, because {choice.reason}")
+    async with asyncio.timeout(_CREDENTIALS_SECS):
+        return await asyncio.to_thread(_find_access)
+
+
+def _find_access() -> Finding:
+    from halfcascade.processors.google_clients import (
+        SPEECH_EMULATOR_HOST,
+        TEXTTOSPEECH_EMULATOR_HOST,
+        cloud_access,
+        gemini_client,
+    )
+
+    projects = {cloud_access(host).project for host in (SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST)}
+    via = "Vertex AI" if gemini_client().vertexai else "an API key"
+    return Finding(Status.OK, f"Credentials: project {', '.join(sorted(projects))}, Gemini by {via}")
+
+
+def check_emulator(settings: Settings) -> Finding:
+    """Check that the embedded emulator's mind is installed.
+
+    Args:
+        settings: Where its language model is.
+    """
+    from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages, model_file
+    from halfcascade.emulator.minds.local.weights import MEGABYTES
+
+    if missing := missing_packages():
+        remedy = f"run {how_to_install('demo')}."
+        return Finding(Status.FAIL, f"The emulator lacks {', '.join(missing)}", remedy)
+    if lacks_weights(settings.llm_path):
+        line = f"The embedded emulator is installed; the first talk fetches its language model, {MEGABYTES} MB"
+        return Finding(Status.OK, line)
+    try:
+        model = model_file(settings.llm_path)
+    except FileNotFoundError as error:
+        return failure(str(error))
+    return Finding(Status.OK, f"The embedded emulator is installed, and thinks with {model.name}")
+
+
+def can_start_emulator(settings: Settings) -> bool:
+    """Whether it can be started without fetching anything.
+
+    Args:
+        settings: Where its language model is.
+    """
+    from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages
+
+    return not missing_packages() and not lacks_weights(settings.llm_path)
+
+
+@asynccontextmanager
+async def servers(choice: Choice, settings: Settings, note: Callable[[Finding], object]) -> AsyncIterator[Any]:
+    """Have the servers of a talk while a block lasts.
+
+    Args:
+        choice: Google, or the embedded emulator.
+        settings: Where the emulator's language model is.
+        note: Called with what is wrong, if they do not come up.
+
+    Yields:
+        The variables that lead to them, or None if they do not come up.
+    """
+    if choice.backend is Backend.GOOGLE:
+        yield dict(os.environ)
+        return
+    with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
+        emulator = Emulator(Path(folder), llm_path=settings.llm_path)
+        environ: dict[str, str] | None = None
+
+        async def start() -> list[Finding]:
+            nonlocal environ
+            environ = {**os.environ, **await emulator.start()}
+            return []
+
+        try:
+            for finding in await within(_EMULATOR_SECS, "The embedded emulator", start()):
+                note(finding)
+            yield environ
+        finally:
+            await emulator.stop()
+
+
+async def check_services(
+    settings: Settings, toolbox: "Toolbox", environ: Mapping[str, str] | None, backend: Backend, *, ask: bool
+) -> list[Finding]:
+    """Make the three services as a talk has them, and ask each whether it would work.
+
+    Args:
+        settings: What the bot would use.
+        toolbox: What the model would be offered.
+        environ: The variables that lead to the servers.
+        backend: Whose servers they are.
+        ask: Whether they are asked, or only made, which checks what needs no server.
+    """
+    from pipecat.processors.aggregators.llm_context import LLMContext
+
+    from halfcascade.bot.pipeline import make_brain, make_ears, make_voice
+    from halfcascade.processors.gemini_live import builtin_tools
+
+    context = LLMContext(tools=[*(builtin_tools() if settings.tools else []), *toolbox.tools])
+    makers: dict[str, Callable[[], Service]] = {
+        "Speech-to-Text": lambda: make_ears(settings, environ),
+        "Gemini Live": lambda: make_brain(settings, context, environ),
+        "Text-to-Speech": lambda: make_voice(settings, environ),
+    }
+    secs = SERVICE_SECS[backend]
+    found = await asyncio.gather(
+        *(
+            within(secs + _MARGIN_SECS, name, check_service(make, secs) if ask else _only_made(make))
+            for name, make in makers.items()
+        )
+    )
+    return [finding for findings in found for finding in findings]
+
+
+async def check_service(make: Callable[[], Service], secs: float) -> list[Finding]:
+    """Ask one of the three services.
+
+    Args:
+        make: Makes it.
+        secs: How long it may take.
+
+    Raises:
+        ConfigurationError: Why it would not work, and what to do.
+    """
+    probe = await make().probe(secs)
+    line = f"{probe.line} (in {probe.secs * 1000:.0f} ms)"
+    return [
+        Finding(Status.OK, line, secs=probe.secs),
+        *(Finding(Status.WARN, told.rstrip(".")) for told in probe.warnings),
+    ]
+
+
+async def _only_made(make: Callable[[], Service]) -> list[Finding]:
+    make()
+    return []
