@@ -23,7 +23,7 @@ from halfcascade.bot.settings import Backend, Settings
 from halfcascade.processors.chirp_tts.voices import LOCALES, VOICE_NAMES
 
 if TYPE_CHECKING:
-    from halfcascade.bot.pipeline import Tool
+    from halfcascade.bot.toolbox import Tool
 
 _DAY_SECS = 86_400.0
 

@@ -40,8 +40,8 @@ async def test_a_name_that_is_taken_gets_the_servers_in_front_and_still_reaches_
         Server("mcp-server-time", "get_current_time", "convert_time"),
         Server("time.example", "convert_time"),
     )
-    assert await box.add(first) == ["mcp_server_time_get_current_time", "convert_time"]  # type: ignore[arg-type]
-    assert await box.add(second) == ["time_example_convert_time"]  # type: ignore[arg-type]
+    assert await box.add(first) == ["mcp_server_time_get_current_time", "convert_time"]
+    assert await box.add(second) == ["time_example_convert_time"]
     check_names([*builtin_tools(), *box.tools])
     assert len(box.renamed) == 2
     assert "get_current_time of mcp-server-time is offered as mcp_server_time_get_current_time" in box.renamed[0]
@@ -58,7 +58,7 @@ async def test_a_name_that_is_taken_gets_the_servers_in_front_and_still_reaches_
 async def test_three_of_one_name_of_servers_of_one_name_differ():
     box = Toolbox(builtin=False)
     for _ in range(3):
-        await box.add(Server("same", "do"))  # type: ignore[arg-type]
+        await box.add(Server("same", "do"))
     names = [tool.name for tool in box.tools]
     assert len(set(names)) == 3 and names[0] == "do"
 
@@ -66,7 +66,7 @@ async def test_three_of_one_name_of_servers_of_one_name_differ():
 async def test_long_names_stay_short_enough_to_be_declared():
     box = Toolbox(builtin=False)
     for _ in range(2):
-        await box.add(Server("s" * 80, "d" * 60))  # type: ignore[arg-type]
+        await box.add(Server("s" * 80, "d" * 60))
     assert len({tool.name for tool in box.tools}) == 2
     assert all(len(tool.name) <= 64 for tool in box.tools)
 
