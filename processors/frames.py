@@ -151,3 +151,14 @@ class ServiceRecoveredFrame(SystemFrame):
     """
 
     service: Service = Service.EARS
+
+
+@dataclass
+class SpeechSkippedFrame(SystemFrame):
+    """Text of a reply that the voice could not speak and gave up. Pushed both ways.
+
+    Parameters:
+        text: What nobody heard.
+    """
+
+    text: str = ""

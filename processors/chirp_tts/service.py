@@ -40,6 +40,20 @@ from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
+from halfcascade.processors.chirp_tts.protocol.events import (
+    Action,
+    Done,
+    Heard,
+    KeepAlive,
+    OutageBegan,
+    OutageOver,
+    RenewChannel,
+    Skipped,
+    SpeechParams,
+)
+from halfcascade.processors.chirp_tts.protocol.health import VoiceHealth
+from halfcascade.processors.chirp_tts.protocol.segment import Segment
+from halfcascade.processors.chirp_tts.protocol.speech import SpeechMachine
 from halfcascade.processors.chirp_tts.reply import SHOWN_KINDS, SILENT, ReplyAccount
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.settings import (
@@ -54,9 +68,16 @@ from halfcascade.processors.chirp_tts.settings import (
 from halfcascade.processors.chirp_tts.stream import SynthesisStream
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
 from halfcascade.processors.chirp_tts.text import SpeechTextAggregator, split_utf8
-from halfcascade.processors.chirp_tts.utterance import Segment, Utterance
+from halfcascade.processors.chirp_tts.utterance import Utterance
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.frames import PlayoutDelayFrame, TurnSentFrame
+from halfcascade.processors.frames import (
+    PlayoutDelayFrame,
+    Service,
+    ServiceOutageFrame,
+    ServiceRecoveredFrame,
+    SpeechSkippedFrame,
+    TurnSentFrame,
+)
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import texttospeech_client
 from halfcascade.processors.language import SpokenWord, has_unspaced, phrases
@@ -68,6 +89,11 @@ MAX_SEGMENT_BYTES = 4_500
 # A segment must be handed over before the voice would fall silent, by the time to first audio and this.
 _LEAD_SECS = 0.2
 _PROBE_TEXT = "Hello."
+# A channel is not renewed again before it had time to connect.
+_CHANNEL_SECS = 1.0
+# How long the calls of a channel that was replaced may take to end.
+_OLD_CHANNEL_SECS = 5.0
+_LONGEST_QUOTE = 80
 _MARKUP = "markup"
 _WORDS = "words"
 
@@ -113,6 +139,7 @@ class ChirpTTSService(TTSService):
         first_segment: FirstSegment | None = None,
         phrase_cache: PhraseCache | None = None,
         output_latency: float = 0.02,
+        speech: SpeechParams | None = None,
         text_transforms: Sequence[tuple[str, TextTransform]] | None = None,
         environ: Mapping[str, str] | None = None,
         **kwargs: Any,
@@ -126,6 +153,7 @@ class ChirpTTSService(TTSService):
             first_segment: When the first segment of a reply is good enough to be spoken.
             phrase_cache: Keeps what ``TTSSpeakFrame`` says (greetings, fillers, apologies); a phrase found there
                 costs no request.
+            speech: Times of synthesis, and how long it is tried.
             output_latency: Seconds from pushing audio into an idle pipeline until it is heard.
             text_transforms: Rewriting of text before synthesis, after what makes it speakable.
             environ: Variables that say where a client of its own leads; None means this process's.
@@ -149,6 +177,9 @@ class ChirpTTSService(TTSService):
         self._environ = environ
         self._synthesizer = ChirpSynthesizer(self._settings, self._sent, self.create_task, phrase_cache)
         self._synthesizer.client = client
+        self._own_client = client is None
+        self._health = VoiceHealth(speech)
+        self._renewed_at = 0.0
         self._first_segment = first_segment or FirstSegment()
         self._cutter = SpeechTextAggregator(self._settings.locale, self._first_segment)
         self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
@@ -323,16 +354,15 @@ class ChirpTTSService(TTSService):
         """
         utterance = self._utterances.get(context_id)
         if utterance is None:
-            utterance = self._utterances[context_id] = Utterance(
-                context_id,
-                self,
+            machine = SpeechMachine(
                 self._playback,
                 self._rate,
+                self._health,
                 language=self._settings.locale,
                 sample_rate=SAMPLE_RATE,
                 keepalive_secs=self._stop_frame_timeout_s / 3,
-                create_task=self.create_task,
             )
+            utterance = self._utterances[context_id] = Utterance(context_id, self, machine, self.create_task)
         segment = self._sequencer.latest
         markup = str(segment.metadata.get(_MARKUP, "")) if segment and self._settings.markup else ""
         parts = split_utf8(text, MAX_SEGMENT_BYTES)
@@ -379,6 +409,9 @@ class ChirpTTSService(TTSService):
         """
         if utterance := self._utterances.pop(context_id, None):
             utterance.stop()
+
+    async def _record_context_audio_outcome(self, context_id: str, received_audio: bool) -> None:
+        """What gave no audio was reported with its words, and a voice that is away for a while is not given up."""
 
     async def _handle_aggregated_text(self, src_frame: AggregatedTextFrame, context_id: str | None = None) -> None:
         kind = str(src_frame.text_type)
@@ -484,14 +517,6 @@ class ChirpTTSService(TTSService):
         """Pipeline clock, in seconds."""
         return nanoseconds_to_seconds(self.get_clock().get_time())
 
-    def keep_alive(self, utterance: Utterance) -> None:
-        """The utterance waits, but is not over.
-
-        Args:
-            utterance: Which.
-        """
-        self._refresh_audio_context(utterance.context_id)
-
     async def append_audio(self, utterance: Utterance, pcm: bytes) -> None:
         """Queue audio.
 
@@ -502,64 +527,85 @@ class ChirpTTSService(TTSService):
         frame = TTSAudioRawFrame(pcm, SAMPLE_RATE, 1, context_id=utterance.context_id)
         await self.append_to_audio_context(utterance.context_id, frame)
 
-    async def word_heard(self, utterance: Utterance, segment: Segment, word: SpokenWord, at: float) -> None:
-        """Report a word through Pipecat's word-timestamp path.
+    async def perform(self, utterance: Utterance, action: Action) -> None:
+        """Do what an utterance's machine wants done in the pipeline.
 
         Args:
             utterance: Whose.
-            segment: Of which segment.
-            word: The word.
-            at: Clock time at which it is heard.
+            action: What.
         """
+        match action:
+            case KeepAlive():
+                self._refresh_audio_context(utterance.context_id)
+            case Heard(segment, word, at):
+                await self._word_heard(utterance, segment, word, at)
+            case Skipped():
+                await self._segment_skipped(utterance, action)
+            case RenewChannel():
+                self._renew_channel()
+            case OutageBegan(reason):
+                await self.broadcast_frame(ServiceOutageFrame, service=Service.VOICE, line=reason)
+            case OutageOver():
+                await self.broadcast_frame(ServiceRecoveredFrame, service=Service.VOICE)
+            case Done():
+                # Its last audio may still be playing.
+                stopped = TTSStoppedFrame(context_id=utterance.context_id)
+                await self.append_to_audio_context(utterance.context_id, stopped)
+                await self.remove_audio_context(utterance.context_id)
+
+    async def _word_heard(self, utterance: Utterance, segment: Segment, word: SpokenWord, at: float) -> None:
+        """Report a word through Pipecat's word-timestamp path."""
         self.ledger.add(LedgerEntry(at, "heard", utterance.context_id, word.text))
         offset = at - (utterance.record.began_at or at)
         await self.add_word_timestamps(
             [(word.text, offset)], utterance.context_id, includes_inter_frame_spaces=has_unspaced(segment.text)
         )
 
-    async def segment_skipped(self, utterance: Utterance, segment: Segment, text: str, error: SynthesisError) -> None:
-        """Account for text that will not be heard.
-
-        Args:
-            utterance: Whose.
-            segment: Of which segment.
-            text: The text.
-            error: Why.
-        """
-        self.ledger.add(LedgerEntry(self.now(), "skipped", utterance.context_id, text, error.reason))
-        if segment.frame is not None:
-            for frame in self._sequencer.abandon(utterance.context_id, segment.frame):
+    async def _segment_skipped(self, utterance: Utterance, skipped: Skipped) -> None:
+        """Account for text that will not be heard, and let everybody know."""
+        failure, text = skipped.failure, skipped.text
+        self.ledger.add(LedgerEntry(self.now(), "skipped", utterance.context_id, text, failure.reason))
+        if skipped.segment.frame is not None:
+            for frame in self._sequencer.abandon(utterance.context_id, skipped.segment.frame):
                 await self.append_to_audio_context(utterance.context_id, frame)
+        await self.broadcast_frame(SpeechSkippedFrame, text=text)
         # What cannot work is reported once, not for every segment that was under way.
         if self.is_usable:
-            await self.push_error(error.reason, category=error.category)
+            error = failure.cause if isinstance(failure.cause, SynthesisError) else None
+            category = error.category if error else ErrorCategory.CONNECTIVITY
+            await self.push_error(f'{failure.reason} Not spoken: "{_shortened(text)}".', category=category)
 
-    async def utterance_done(self, utterance: Utterance) -> None:
-        """Close the audio context; its last audio may still be playing.
+    def _renew_channel(self) -> None:
+        """Let calls that are made from now on have another connection; those under way end on theirs."""
+        now, old = self.now(), self._synthesizer.client
+        if not self._own_client or old is None or now < self._renewed_at + _CHANNEL_SECS:
+            return
+        self._renewed_at = now
+        self._synthesizer.close()
+        self._synthesizer.client = texttospeech_client(self._location, self._environ)
+        self._synthesizer.connect()
+        transport: Any = old.transport
+        self.create_task(transport.grpc_channel.close(_OLD_CHANNEL_SECS))
 
-        Args:
-            utterance: Which.
-        """
-        await self.append_to_audio_context(utterance.context_id, TTSStoppedFrame(context_id=utterance.context_id))
-        await self.remove_audio_context(utterance.context_id)
-
-    async def synthesize(self, text: str, *, phrase: bool) -> AsyncIterator[bytes]:
-        """Yield the audio of a text.
+    async def synthesize(self, text: str, *, phrase: bool, again: bool) -> AsyncIterator[bytes]:
+        """Yield the audio of a text from one call.
 
         Args:
             text: What to say.
             phrase: Whether it may be spoken often.
+            again: Whether it was asked for before.
 
         Yields:
             16-bit mono PCM at ``SAMPLE_RATE``.
 
         Raises:
-            SynthesisError: If it failed for good, or broke off.
+            SynthesisError: If it failed, or broke off.
         """
         if not self.is_usable:
             raise SynthesisError("The voice cannot be used any more.", ErrorCategory.APPLICATION)
-        async for chunk in self._synthesizer.synthesize(text, phrase=phrase):
+        async for chunk in self._synthesizer.synthesize(text, phrase=phrase, again=again):
             yield chunk
+        self._health.slow = self._synthesizer.batch_only
 
     async def _sent(self, text: str, reason: str) -> None:
         self.ledger.add(LedgerEntry(self.now(), "sent", "", text, reason))
@@ -596,3 +642,8 @@ class ChirpTTSService(TTSService):
         for utterance in self._utterances.values():
             utterance.stop()
         self._utterances.clear()
+
+
+def _shortened(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= _LONGEST_QUOTE else f"{plain[:_LONGEST_QUOTE].rstrip()} …"

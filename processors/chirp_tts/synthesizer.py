@@ -1,4 +1,4 @@
-"""Turns a segment of text into audio: from the cache, or by a call that is tried again while that makes sense."""
+"""Turns a segment of text into audio: from the cache, or by one call."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,14 +12,6 @@ from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, phrase_key, streaming_config, synthesis_input
 from halfcascade.processors.chirp_tts.stream import StandBy, SynthesisStream, TaskFactory
 
-# facts/tts#first-audio: first audio is measured at 280 to 350 ms from far away; several times that means it will not
-# come.
-FIRST_AUDIO_SECS = 2.0
-# Audio comes several times faster than it plays: a hole this long is no network jitter.
-STALL_SECS = 1.5
-# A segment that has given no audio for this long in all is skipped: silence is worse than a missing sentence.
-SEGMENT_BUDGET_SECS = 5.0
-_FIRST_BACKOFF_SECS = 0.25
 # facts/tts#first-audio, until measured.
 _FIRST_AUDIO_PRIOR_SECS = 0.3
 
@@ -71,18 +63,24 @@ class ChirpSynthesizer:
         """Drop the call that stands ready; settings may have changed, or the conversation is over."""
         self._stand_by.close()
 
-    async def synthesize(self, text: str, *, phrase: bool) -> AsyncIterator[bytes]:
-        """Yield the audio of a text; tries again as long as nothing has come and the budget lasts.
+    @property
+    def batch_only(self) -> bool:
+        """Whether whole answers are asked for, because voice or location do not stream."""
+        return self._batch_only
+
+    async def synthesize(self, text: str, *, phrase: bool, again: bool = False) -> AsyncIterator[bytes]:
+        """Yield the audio of a text from one call.
 
         Args:
             text: What to say.
             phrase: Whether it may be spoken often, so that it is worth keeping.
+            again: Whether it was asked for before.
 
         Yields:
             16-bit mono PCM at ``SAMPLE_RATE``.
 
         Raises:
-            SynthesisError: If it failed for good, or broke off after some audio.
+            SynthesisError: If it failed, or broke off after some audio.
         """
         cache = self._phrase_cache if phrase else None
         key = phrase_key(self._settings, text)
@@ -91,24 +89,20 @@ class ChirpSynthesizer:
             yield pcm
             return
         audio = bytearray()
-        async for chunk in self._with_retries(text):
+        async for chunk in self._once(text, "retry" if again else ""):
             if cache:
                 audio += chunk
             yield chunk
         if cache:
             await cache.put(key, bytes(audio))
 
-    async def _with_retries(self, text: str) -> AsyncIterator[bytes]:
-        now = asyncio.get_running_loop().time
-        deadline = now() + SEGMENT_BUDGET_SECS
-        backoff, failures, reason = _FIRST_BACKOFF_SECS, 0, ""
+    async def _once(self, text: str, reason: str) -> AsyncIterator[bytes]:
+        """Make one call; a second one only where the first says nothing about the text."""
+        got_audio = False
         while True:
-            got_audio = False
             ready = None if self._batch_only else self._stand_by.take()
+            attempt = self._whole(text) if self._batch_only else self._speak(ready or self._open_stream(), text, reason)
             try:
-                attempt = (
-                    self._whole(text) if self._batch_only else self._attempt(ready or self._open_stream(), text, reason)
-                )
                 async for chunk in attempt:
                     got_audio = True
                     yield chunk
@@ -119,20 +113,10 @@ class ChirpSynthesizer:
                     self._batch_only = True
                     continue
                 error = synthesis_error(raised, str(self._settings.voice))
-                # A call that stood ready may have died unnoticed, which says nothing about this segment.
-                failures += 0 if ready else 1
-                may_retry = error.retry and not got_audio and (error.throttled or failures < 2)
-                # Being throttled calls for a wait, anything else for speed.
-                wait = backoff if error.throttled else 0.0
-                if not may_retry or now() + wait > deadline:
+                # A call that stood ready may have died unnoticed.
+                if ready is None or got_audio or not error.retry:
                     raise error from raised
-                logger.warning(f"{error.reason} Trying again.")
-            reason = "retry"
-            await asyncio.sleep(wait)
-            backoff *= 2
-
-    def _call(self, ready: SynthesisStream | None, text: str, reason: str) -> AsyncIterator[bytes]:
-        return self._whole(text) if self._batch_only else self._attempt(ready or self._open_stream(), text, reason)
+                reason = "retry"
 
     async def _whole(self, text: str) -> AsyncIterator[bytes]:
         if self.client is None:
@@ -140,21 +124,17 @@ class ChirpSynthesizer:
         await self._on_sent(text, "batch")
         yield await synthesize_batch(self.client, self._settings, text)
 
-    async def _attempt(self, stream: SynthesisStream, text: str, reason: str) -> AsyncIterator[bytes]:
+    async def _speak(self, stream: SynthesisStream, text: str, reason: str) -> AsyncIterator[bytes]:
         try:
             stream.speak(synthesis_input(self._settings, text))
             await self._on_sent(text, reason)
-            chunks, sent_at = stream.audio(), asyncio.get_running_loop().time()
-            timeout = FIRST_AUDIO_SECS
-            while True:
-                async with asyncio.timeout(timeout):
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
-                if timeout == FIRST_AUDIO_SECS:
+            sent_at = asyncio.get_running_loop().time()
+            first = True
+            async for chunk in stream.audio():
+                if first:
                     took = asyncio.get_running_loop().time() - sent_at
                     self.first_audio_secs += 0.3 * (took - self.first_audio_secs)
-                    timeout = STALL_SECS
+                    first = False
                 yield chunk
         finally:
             stream.cancel()

@@ -39,6 +39,7 @@ from halfcascade.processors.frames import (
     Service,
     ServiceOutageFrame,
     ServiceRecoveredFrame,
+    SpeechSkippedFrame,
     TurnReopenedFrame,
     TurnSentFrame,
 )
@@ -278,6 +279,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 self._reopened = frame.turn
                 if frame.turn in (0, self._named):
                     self._feed(self._machine.withdraw)
+            case SpeechSkippedFrame():
+                self._feed(self._machine.unspoken, frame.text)
             case LLMSetToolsFrame():
                 self._sync_registered_tool_handlers(frame.tools)
                 self._apply_changes(fresh=False)

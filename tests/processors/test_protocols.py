@@ -52,7 +52,7 @@ def reached(path: Path, seen: set[Path]) -> set[str]:
 
 
 def test_every_service_keeps_its_protocol_apart():
-    assert {path.parent.name for path in PROTOCOLS} == {"gemini_live", "google_stt"}
+    assert {path.parent.name for path in PROTOCOLS} == {"chirp_tts", "gemini_live", "google_stt"}
 
 
 @pytest.mark.parametrize(

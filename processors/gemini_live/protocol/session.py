@@ -375,6 +375,19 @@ class SessionMachine:
             self._pump(now)
         return self._flush()
 
+    def unspoken(self, text: str, now: float) -> list[Action]:
+        """The voice gave up a part of the reply: the model is told with the next turn.
+
+        Args:
+            text: The part.
+            now: Clock reading.
+
+        Returns:
+            What to do: nothing yet.
+        """
+        self._exchange.note(wording.unspoken(text))
+        return self._flush()
+
     def tick(self, now: float) -> list[Action]:
         """Let time pass.
 

@@ -93,6 +93,18 @@ def go_on_from(delivered: str) -> str:
     return f"[The connection broke. The user already has of your answer: {quoted(delivered)}. Go on from there.]"
 
 
+def unspoken(text: str) -> str:
+    """Tell of a part of a reply that the voice could not speak.
+
+    Args:
+        text: The part.
+
+    Returns:
+        The note.
+    """
+    return f"[The voice failed: this part of your last reply was not spoken: {quoted(text)}]"
+
+
 def heard_note(heard: str) -> str:
     """Set the model's memory right after an interruption (facts/live#interruption).
 

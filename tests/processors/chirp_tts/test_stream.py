@@ -81,48 +81,6 @@ async def test_a_closed_stand_by_leaves_no_call_behind(server):
     assert stand_by.take() is None
 
 
-async def test_a_call_that_the_server_cancels_is_an_error_not_a_cancellation(server):
-    async def cancelled(_) -> None:
-        raise asyncio.CancelledError
-
-    server.faults = [cancelled]
-    sent: list = []
-    assert [chunk async for chunk in synthesizer(server, sent).synthesize("Hello.", phrase=False)]
-    assert len(sent) == 2
-
-
-async def test_a_dead_stand_by_does_not_use_up_the_second_try(server):
-    sent: list = []
-    speaks = synthesizer(server, sent)
-    speaks.expect_text()
-    await until(lambda: server.calls)
-    server.fail(google.Aborted("5s seconds"), times=2)
-    assert [chunk async for chunk in speaks.synthesize("Hello.", phrase=False)]
-    assert len(sent) == 3
-
-
-async def test_a_failed_call_is_tried_once_more(server):
-    server.fail(google.ServiceUnavailable("gone"))
-    sent: list = []
-    audio = [chunk async for chunk in synthesizer(server, sent).synthesize("Hello.", phrase=False)]
-    assert audio and sent == [("Hello.", ""), ("Hello.", "retry")]
-
-
-async def test_what_fails_twice_is_given_up(server):
-    server.fail(google.InternalServerError("broken"), times=5)
-    sent: list = []
-    with pytest.raises(SynthesisError, match="broken"):
-        [chunk async for chunk in synthesizer(server, sent).synthesize("Hello.", phrase=False)]
-    assert len(sent) == 2
-
-
-async def test_throttling_is_waited_out_within_the_budget(server):
-    server.fail(google.ResourceExhausted("quota"), times=3)
-    sent: list = []
-    assert [chunk async for chunk in synthesizer(server, sent).synthesize("Hello.", phrase=False)]
-    assert len(sent) == 4
-
-
 async def test_a_refused_text_is_not_tried_again(server):
     server.fail(google.InvalidArgument("This request contains sentences that are too long."))
     sent: list = []
@@ -163,3 +121,23 @@ def test_errors_are_judged(error, category, retry):
     assert (judged.category, judged.retry) == (category, retry)
     assert "\n" not in judged.reason and judged.reason.endswith(".")
     assert synthesis_error(judged, "x") is judged
+
+
+async def test_a_dead_stand_by_says_nothing_about_the_text(server):
+    sent: list = []
+    speaks = synthesizer(server, sent)
+    speaks.expect_text()
+    await until(lambda: server.calls)
+    server.fail(google.Aborted("5s seconds"))
+    assert [chunk async for chunk in speaks.synthesize("Hello.", phrase=False)]
+    assert sent == [("Hello.", ""), ("Hello.", "retry")]
+
+
+async def test_a_call_that_the_server_cancels_is_an_error_not_a_cancellation(server):
+    async def cancelled(_) -> None:
+        raise asyncio.CancelledError
+
+    server.faults = [cancelled]
+    with pytest.raises(SynthesisError) as raised:
+        [chunk async for chunk in synthesizer(server, []).synthesize("Hello.", phrase=False)]
+    assert raised.value.retry

@@ -26,6 +26,7 @@ def notes(text: str, other: str = "") -> dict[str, str]:
         "already called": wording.already_called(other or "look_up", {"found": text}),
         "go on": wording.go_on_from(text),
         "heard": wording.heard_note(text),
+        "unspoken": wording.unspoken(text),
     }
 
 
