@@ -77,6 +77,7 @@ SEAMS = {
     "TTSService._aggregated_text_frame": "announce what is spoken in Pipecat's way",
     "TTSService._handle_aggregated_text": "give segments the pauses of the markup",
     "TTSService._push_skipped_text": "pass on what is only shown, in its place",
+    "TTSService._record_context_audio_outcome": "report what was not spoken with its words, and once",
     "TTSService._refresh_audio_context": "keep an utterance open while Google is silent",
     "TTSService._stop_frame_timeout_s": "know how long an utterance stays open by itself",
     "TTSService._text_aggregator": "cut replies for speech instead of at every sentence",
