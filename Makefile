@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 export PYTHON
 
-.PHONY: demo talk serve test test-slow lint format bench pins clean help
+.PHONY: demo talk serve test test-slow lint format bench clients pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow   run the tests that take minutes"
 	@echo "make lint   check style and types"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
+	@echo "make clients   run other people's clients, at their newest release, against the emulator"
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m bot demo
@@ -49,6 +50,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+
+clients: $(VENV)/.dev
+	$(BIN)/python -m bench.clients --update --write
 
 pins: $(VENV)/.uv
 	UV=$(UV) scripts/pin.sh

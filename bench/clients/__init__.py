@@ -1,0 +1,1 @@
+"""Clients that nobody here wrote, at their newest release, against the emulator."""
