@@ -95,8 +95,8 @@ def prepare(client: Client, *, update: bool) -> tuple[Path, str]:
     """
     folder = CACHE / client.program.partition(".")[0]
     if client.kind == "sh":
-        shown = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()
-        return Path("/bin/bash"), shown[1]
+        told = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout
+        return Path("/bin/bash"), told.split()[1]
     fresh = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if client.kind == "mjs":
@@ -115,8 +115,8 @@ def prepare(client: Client, *, update: bool) -> tuple[Path, str]:
     if fresh or update:
         subprocess.run([*uv, "pip", "install", "-q", "-U", "--python", python, *client.packages], check=True)
     code = f"import importlib.metadata as m; print(*map(m.version, {client.shown!r}), sep=', ')"
-    shown = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    return python, shown
+    versions = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return python, versions
 
 
 async def run(client: Client, runner: Path, google: GoogleEmulator) -> list[dict[str, Any]]:
