@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from halfcascade import __version__
 from halfcascade.bot.commands import alone, records, serve
 from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
+from halfcascade.bot.lines import use_language
 from halfcascade.bot.listings import list_settings, print_models, print_settings, print_voices, shown
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
@@ -71,6 +72,7 @@ _EchoCancel = Annotated[
 ]
 _Budget = Annotated[float | None, _option("US dollars the talk may cost; it ends politely when they are spent.")]
 _Prices = Annotated[Path | None, _option("A table of prices of your own (TOML), before the one that comes with it.")]
+_Plain = Annotated[bool | None, typer.Option("--plain", help="Tell the talk in lines, not on the whole screen.")]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines too.")]
 
 
@@ -110,6 +112,7 @@ def talk(  # noqa: PLR0917 a command's options
     prices: Annotated[
         Path | None, _option("A table of prices of your own (TOML), over the one that comes with it.")
     ] = None,
+    plain: _Plain = None,
     verbose: _Verbose = False,
 ) -> None:
     """Talk over the local microphone and loudspeaker."""
@@ -126,6 +129,7 @@ def talk(  # noqa: PLR0917 a command's options
         "echo_cancel": echo_cancel,
         "budget": budget,
         "prices": prices,
+        "plain": plain,
     }
     raise typer.Exit(_converse(chosen, verbose=verbose))
 
@@ -260,7 +264,15 @@ def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) ->
         if not wanted.user_audio:
             require("talk", "Talking over microphone and loudspeaker")
         from halfcascade.bot.desk import run_conversation
-    return run_conversation(wanted, terminal=terminal, verbose=verbose, mirror=mirror)
+    use_language(wanted.language)
+    shown = terminal if wanted.plain or verbose else _screen_or(terminal, wanted)
+    return run_conversation(wanted, terminal=shown, verbose=verbose, mirror=mirror)
+
+
+def _screen_or(terminal: Terminal, settings: Settings) -> Terminal:
+    from halfcascade.bot.screen.terminal import ScreenTerminal, has_screen
+
+    return ScreenTerminal(slow_secs=settings.latency_budget) if has_screen() else terminal
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from halfcascade.bot.backend import Choice, Emulator, check_google_access, choose_backend
+from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
 from halfcascade.bot.logs import LOG_FILE
 from halfcascade.bot.outcome import Outcome
@@ -26,26 +27,10 @@ if TYPE_CHECKING:
     from halfcascade.bot.talk import Talk
     from halfcascade.bot.toolbox import Tool, Toolbox
     from halfcascade.transports.local import LocalDuplexTransport
-    from halfcascade.transports.tap import AudioTap
     from halfcascade.transports.wav import WavTransport
 
 # When services fail, their server may have died: how long to wait for the news before blaming the service.
 _DEATH_SECS = 1.0
-
-
-class _Taps:
-    """Several taps as one."""
-
-    def __init__(self, *taps: "AudioTap"):
-        self._taps = taps
-
-    def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
-        for tap in self._taps:
-            tap.captured(audio, sample_rate, at)
-
-    def played(self, audio: bytes, sample_rate: int, at: float) -> None:
-        for tap in self._taps:
-            tap.played(audio, sample_rate, at)
 
 
 class Conversation:
@@ -71,6 +56,8 @@ class Conversation:
         self._emulator = Emulator(session.folder, llm_path=settings.llm_path, mind=mind, tell=terminal.say)
         self._finish = EndOfConversation()
         self._last_trouble = ""
+        self._microphone: Microphone | None = None
+        self._transport: WavTransport | LocalDuplexTransport | None = None
         self._opened: Mirror | None = None
         self._toolbox: Toolbox | None = None
         self._watchers: set[asyncio.Task[None]] = set()
@@ -87,7 +74,8 @@ class Conversation:
             await asyncio.wait({preparing, over}, return_when=asyncio.FIRST_COMPLETED)
             if preparing.done():
                 talk = await preparing
-                with self._terminal.showing(self._session):
+                controls = TalkControls(talk, self._session, self._outcome, self._microphone, self._transport)
+                async with self._terminal.watching(self._session, controls):
                     await talk.run()
         finally:
             for task in (over, preparing, *self._watchers):
@@ -112,7 +100,7 @@ class Conversation:
         from halfcascade.bot.talk import Talk
 
         tools = await self._open_toolbox()
-        transport = await self._open_transport()
+        transport = self._transport = await self._open_transport()
         self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
         talk = Talk(settings, transport, self._session, self._outcome, tools=tools, environ=environ)
         talk.started = self._on_started
@@ -155,19 +143,20 @@ class Conversation:
         if settings.user_audio:
             from halfcascade.transports.wav import WavTransport
 
-            tap = _Taps(self._session, *await self._open_mirror())
-            recorded = WavTransport(user_audio=settings.user_audio, tap=tap)
+            self._microphone = Microphone(self._session, *self._terminal.taps, *await self._open_mirror())
+            recorded = WavTransport(user_audio=settings.user_audio, tap=self._microphone)
             recorded.add_event_handler("on_user_audio_finished", self._on_user_audio_finished)
             return recorded
         from halfcascade.transports.local import LocalDuplexParams, LocalDuplexTransport
 
+        self._microphone = Microphone(self._session, *self._terminal.taps)
         local = LocalDuplexTransport(
             LocalDuplexParams(
                 input_device=settings.input_device,
                 output_device=settings.output_device,
                 echo_cancel=settings.echo_cancel,
                 noise_suppression=settings.noise_suppression,
-                tap=self._session,
+                tap=self._microphone,
             )
         )
         local.add_event_handler("on_device_problem", self._on_device_news)

@@ -76,7 +76,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             await asyncio.gather(counting, return_exceptions=True)
             await session.close(outcome.reason)
             if settings.report and session.clock.origin is not None:
-                await _report(folder, tariff, terminal)
+                await _report(folder, tariff, round(1000 * settings.latency_budget), terminal)
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
     if cost := in_words(session.metrics.bill(), tariff, emulated=session.metrics.emulated):
@@ -96,12 +96,12 @@ async def _count_month(metrics: Metrics, folder: Path) -> None:
         logger.exception("The talks of this month could not be summed up.")
 
 
-async def _report(folder: Path, tariff: Tariff, terminal: Terminal) -> None:
+async def _report(folder: Path, tariff: Tariff, budget_ms: int, terminal: Terminal) -> None:
     from halfcascade.bot.report.page import write_report
 
     try:
         with terminal.working("Writing the report"):
-            await asyncio.to_thread(write_report, folder, tariff)
+            await asyncio.to_thread(write_report, folder, tariff, budget_ms)
     except ConfigurationError as error:
         terminal.say(f"warning: {error}", "yellow")
     except Exception:  # the talk is over and kept; a report can be made again

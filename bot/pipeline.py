@@ -22,6 +22,7 @@ from halfcascade.bot.settings import Settings
 from halfcascade.bot.toolbox import Tool, check_names
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.gate import MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.playout import Playout
@@ -49,6 +50,7 @@ class BotPipeline:
         user: User turn aggregator (turn events).
         brain: The Live session.
         voice: Text-to-Speech.
+        gate: Closes the microphone.
     """
 
     pipeline: Pipeline
@@ -57,6 +59,7 @@ class BotPipeline:
     user: LLMUserAggregator
     brain: GeminiLiveTextProcessor
     voice: ChirpTTSService
+    gate: MicrophoneGate
 
 
 def build_pipeline(
@@ -87,6 +90,7 @@ def build_pipeline(
     check_names(offered)
     context = LLMContext(tools=offered)
     ears = make_ears(settings, environ)
+    gate = MicrophoneGate()
     bot_speech = BotSpeech()
     user, assistant = joining_aggregators(
         context,
@@ -103,6 +107,7 @@ def build_pipeline(
     pipeline = Pipeline(
         [
             transport.input(),
+            gate,
             SpeechDetector(),
             ears,
             user,
@@ -116,7 +121,7 @@ def build_pipeline(
             assistant,
         ]
     )
-    return BotPipeline(pipeline, context, ears, user, brain, voice)
+    return BotPipeline(pipeline, context, ears, user, brain, voice, gate)
 
 
 def make_ears(settings: Settings, environ: Mapping[str, str] | None = None) -> GoogleStreamingSTTService:

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
             None makes one below ``sessions``.
         processors: Factories of the user's own processors, ``package.module:function``.
         report: Write a page that shows and plays the talk (``report.html``) into the session folder when it ends.
+        latency_budget: Seconds from the user's last word to the bot's first sound, above which a turn is shown in red.
+        plain: Tell the talk in lines, even on a terminal that could show it on its whole screen.
         prices: A table of prices of your own, whose rows go before those of ``assets/prices.toml``.
         budget: US dollars that a talk may cost; it warns at 80 % and ends, saying so, when they are spent.
         llm_path: A GGUF file for the emulator's local mind, or None for the small one it ships with.
@@ -87,6 +89,8 @@ class Settings(BaseSettings):
     user_audio: Path | None = None
     session: Path | None = None
     processors: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    latency_budget: float = Field(default=1.5, gt=0)
+    plain: bool = False
     report: bool = True
     prices: Path | None = None
     budget: float | None = Field(default=None, gt=0)

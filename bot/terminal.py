@@ -1,24 +1,31 @@
 """What a person sees while talking: live where there is a terminal, plain lines where there is none."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from halfcascade.bot.harmless import harmless
+from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
 from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
 
 if TYPE_CHECKING:
+    from halfcascade.bot.controls import Controls
     from halfcascade.bot.session.folder import Session
+    from halfcascade.transports.tap import AudioTap
 
 _USER, _BOT, _OTHER = "you  ", "bot  ", "     "
 _TAIL = 240
+_LONGEST = 100_000
+UNHEARD_WORDS = 10
+"""Words of a reply nobody heard that are shown before "and how many more"."""
 _STAGE_NAMES = {
     "final": "understood",
     "turn_sent": "sent",
@@ -52,6 +59,8 @@ class Terminal:
         self._interim = ""
         self._warned = ""
         self._shown: list[str] = []
+        self.taps: Sequence[AudioTap] = ()
+        """Who of this terminal listens to the sound."""
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line.
@@ -87,6 +96,20 @@ class Terminal:
             self.say(f"{text} …", "dim")
             yield
 
+    @asynccontextmanager
+    async def watching(self, session: "Session", controls: "Controls") -> AsyncIterator[None]:
+        """Show a talk, and let the person act on it where this terminal can, while the block runs.
+
+        Args:
+            session: Whose events to show.
+            controls: What the person can do.
+
+        Yields:
+            Nothing.
+        """
+        with self.showing(session):
+            yield
+
     @contextmanager
     def showing(self, session: "Session") -> Iterator[None]:
         """Show a conversation while the block runs.
@@ -110,6 +133,15 @@ class Terminal:
         finally:
             self._live = None
             self._print_settled(over=True)
+
+    def tell(self, session: "Session") -> None:
+        """Print a whole talk.
+
+        Args:
+            session: Whose words.
+        """
+        self._session = session
+        self._print_settled(over=True)
 
     def _on_event(self, event: Event) -> None:
         if event.type == EventType.INTERIM:
@@ -135,23 +167,23 @@ class Terminal:
             if self._printed.get(index) == (entry.text if isinstance(entry, UserSaid) else ""):
                 continue
             if isinstance(entry, UserSaid) and (over or entry.backchannel or self._is_settled(index, entry)):
-                self._print(index, Text.assemble((_USER, "bold cyan"), entry.text, _aside(entry)), entry.text)
+                said = harmless(entry.text, longest=_LONGEST)
+                self._print(index, Text.assemble((_USER, "bold cyan"), said, _aside(entry)), entry.text)
             elif isinstance(entry, BotSaid) and (over or entry.closed):
                 if entry.text.strip():
                     self._print(index, _reply(entry, coloured=self.console.color_system is not None))
                     self._print_latency(self._session.metrics.turns)
             elif isinstance(entry, ToolUsed) and (over or entry.result is not None):
-                self._print(
-                    index, Text(f"{_OTHER}{entry.name}({_inline(entry.arguments)}) → {entry.result}", "magenta")
-                )
+                used = f"{entry.name}({_inline(entry.arguments)}) → {entry.result}"
+                self._print(index, Text(f"{_OTHER}{harmless(used)}", "magenta"))
             elif isinstance(entry, Prompt):
-                self._print(index, Text(f"{_OTHER}the bot is told: {entry.text}", "dim"))
+                self._print(index, Text(f"{_OTHER}{tr('the bot is told')}: {harmless(entry.text)}", "dim"))
             elif isinstance(entry, Problem):
                 # What ends the conversation is printed last, where it is seen.
                 self._printed[index] = ""
                 if not entry.permanent and entry.message != self._warned:
                     self._warned = entry.message
-                    self.say(f"warning: {entry.message}", "yellow")
+                    self.say(f"warning: {harmless(entry.message)}", "yellow")
 
     def _is_settled(self, index: int, said: UserSaid) -> bool:
         """Whether the user can no longer go on with this turn: something has been heard or done since."""
@@ -176,13 +208,12 @@ class Terminal:
             return
         for entry in self._session.transcript.entries[-4:]:
             if isinstance(entry, BotSaid) and not entry.closed and entry.heard:
-                yield Text.assemble((_BOT, "bold green"), _tail(entry.heard))
+                yield Text.assemble((_BOT, "bold green"), _tail(harmless(entry.heard, longest=_LONGEST)))
         recent = list(enumerate(self._session.transcript.entries))[-3:]
         said = next((e.text for i, e in recent if isinstance(e, UserSaid) and i not in self._printed), "")
         if said or self._interim:
-            yield Text.assemble(
-                (_USER, "bold cyan"), f"{said} " if said and self._interim else said, (self._interim, "grey50")
-            )
+            said, interim = harmless(said, longest=_LONGEST), harmless(self._interim)
+            yield Text.assemble((_USER, "bold cyan"), f"{said} " if said and interim else said, (interim, "grey50"))
 
 
 class _Steady:
@@ -218,11 +249,16 @@ def _aside(entry: UserSaid) -> tuple[str, str]:
 
 
 def _reply(entry: BotSaid, *, coloured: bool) -> Text:
-    heard, rest = (" ".join(part.split()) for part in entry.split())
+    heard, rest = (harmless(" ".join(part.split()), longest=_LONGEST) for part in entry.split())
+    gap = " " if heard and rest else ""
+    words = rest.split()
+    more = len(words) - UNHEARD_WORDS
+    told = ""
+    if more > 2:
+        rest, told = " ".join(words[:UNHEARD_WORDS]), f" {tr('… ({count} more words)').format(count=more)}"
     if rest and not coloured:
         rest = f"~~{rest}~~"
-    gap = " " if heard and rest else ""
-    return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike" if coloured else ""))
+    return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike" if coloured else ""), (told, "dim"))
 
 
 def _tail(text: str) -> str:

@@ -34,6 +34,8 @@ class EventType(StrEnum):
     """``text`` as understood, ``language``."""
     BACKCHANNEL = "backchannel"
     """``text`` that took no turn ("mhm")."""
+    TYPED = "typed"
+    """``text`` that the user typed; it is sent as a turn."""
     TURN_SENT = "turn_sent"
     """``text`` of the user, or the ``prompt`` of the program, ``turn``, ``attempt`` as written to the brain."""
     REPLY_STARTED = "reply_started"

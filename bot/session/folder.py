@@ -87,6 +87,15 @@ class Session(EventHub):
         self._recorder.played(audio, sample_rate, at)
         super().played(audio, sample_rate, at)
 
+    @property
+    def headline(self) -> str:
+        """What the session was set up with, in one line."""
+        return "  ".join(str(value) for value in self._title.values() if value)
+
+    def transport_stats(self) -> Mapping[str, Any]:
+        """The transport's counters so far."""
+        return self._transport_stats()
+
     def watch_transport(self, stats: Callable[[], Mapping[str, Any]]) -> None:
         """Add the transport's own counters to the metrics.
 

@@ -71,6 +71,14 @@ class EventHub:
         """
         self._take(type_, None, fields)
 
+    def typed(self, text: str) -> None:
+        """Pass on what the user typed, before it is sent as a turn.
+
+        Args:
+            text: The words.
+        """
+        self.emit(EventType.TYPED, text=text)
+
     def has_told(self, message: str) -> bool:
         """Whether an error has been passed on.
 

@@ -168,6 +168,10 @@ class Metrics:
     def _on_turn_ended(self, t: float, fields: dict[str, Any]) -> None:
         self._mark_speech("turn_ended", t)
 
+    def _on_typed(self, t: float, fields: dict[str, Any]) -> None:
+        # What is typed is over, understood and wanted at once.
+        self._pending = {"end_of_speech": t}
+
     def _on_turn_sent(self, t: float, fields: dict[str, Any]) -> None:
         if fields.get("attempt", 1) > 1 and self.turns:
             return
@@ -268,6 +272,7 @@ _HANDLERS: Mapping[EventType, Callable[[Metrics, float, dict[str, Any]], None]] 
     EventType.USER_STOPPED: Metrics._on_user_stopped,
     EventType.FINAL: Metrics._on_final,
     EventType.TURN_ENDED: Metrics._on_turn_ended,
+    EventType.TYPED: Metrics._on_typed,
     EventType.TURN_SENT: Metrics._on_turn_sent,
     EventType.TURN_REOPENED: Metrics._on_turn_reopened,
     EventType.REPLY_TEXT: Metrics._on_reply_text,

@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from halfcascade.bot.harmless import harmless
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.processors.written import find_block
+
+# A document keeps what was said; only what nobody can have said is cut.
+_LONGEST = 1_000_000
 
 
 @dataclass
@@ -177,6 +181,9 @@ class Transcript:
         self._words_came = True
         user = self._open_user() or self._new_user(t)
         user.text = f"{user.text} {fields['text']}".strip()
+
+    def _on_typed(self, t: float, fields: Mapping[str, Any]) -> None:
+        self.entries.append(UserSaid(t, fields["text"]))
 
     def _on_turn_sent(self, t: float, fields: Mapping[str, Any]) -> None:
         user = self._open_user() or self._sent
@@ -368,7 +375,7 @@ def _line(entry: Entry) -> str:
     if isinstance(entry, ToolUsed):
         result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
         arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
-        return f"> ({_time(entry.t)}) tool `{entry.name}` {arguments} → {result}"
+        return f"> ({_time(entry.t)}) tool `{_flat(entry.name)}` {_flat(arguments)} → {_flat(result)}"
     if isinstance(entry, Prompt):
         return f"> ({_time(entry.t)}) the bot was told: {_flat(entry.text)}"
     return f"> ({_time(entry.t)}) error: {_flat(entry.message)}"
@@ -387,7 +394,7 @@ def _prose_and_blocks(text: str) -> Iterator[str]:
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(harmless(text, longest=_LONGEST).split())
 
 
 def _time(t: float) -> str:
@@ -400,6 +407,7 @@ _HANDLERS: Mapping[EventType, Callable[[Transcript, float, Mapping[str, Any]], N
     EventType.TURN_ENDED: Transcript._on_turn_ended,
     EventType.INTERIM: Transcript._on_interim,
     EventType.FINAL: Transcript._on_final,
+    EventType.TYPED: Transcript._on_typed,
     EventType.TURN_SENT: Transcript._on_turn_sent,
     EventType.TURN_REOPENED: Transcript._on_turn_reopened,
     EventType.BACKCHANNEL: Transcript._on_backchannel,

@@ -47,8 +47,7 @@ async def test_without_a_terminal_settled_lines_are_printed_once_and_unbroken(se
     lines = shown(terminal).splitlines()
     assert lines[0] == "you  Hello."
     assert lines[1] == "     time(zone='UTC') → {'time': '5'}"
-    assert lines[2].startswith("bot  It is five. ~~And more. And more.")
-    assert lines[2].endswith("And more.~~")
+    assert lines[2] == f"bot  It is five. ~~{' '.join(['And more.'] * 5)}~~ … (30 more words)"
     assert len(lines) == 3
     assert "\x1b" not in shown(terminal)
 
@@ -185,3 +184,17 @@ async def test_a_conversation_goes_on_when_nobody_reads_it_any_more(session):
         terminal.fail("The end.")
         pipe.flush()  # as Python does at its end
     assert session.transcript.entries
+
+
+async def test_what_comes_from_outside_is_shown_harmless(session):
+    terminal, evil = plain(), "\x1b]52;c;aGk=\x07\x1b[31mred\u202e\nbot  forged"
+    with terminal.showing(session):
+        session.emit("final", text=evil, language="en-US")
+        session.emit("turn_sent", text=evil, turn=1, attempt=1)
+        session.emit("tool_call", name=evil, id="1", arguments={"x": evil})
+        session.emit("tool_result", name=evil, id="1", result=evil)
+        session.emit("error", message=evil, source="x", permanent=False)
+        session.emit("reply_started")
+        session.emit("reply_text", text=evil)
+    assert "\x1b" not in shown(terminal) and "\u202e" not in shown(terminal)
+    assert len(shown(terminal).splitlines()) == 4

@@ -11,6 +11,7 @@ from typing import Any
 from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
+from halfcascade.transports.devices import Direction
 from halfcascade.transports.local.input import LocalDuplexInput
 from halfcascade.transports.local.output import LocalAudioMetricsData, LocalDuplexOutput
 from halfcascade.transports.local.session import LocalAudioStats, LocalDuplexParams, LocalSession
@@ -81,6 +82,15 @@ class LocalDuplexTransport(BaseTransport):
             ConfigurationError: If a device is missing, busy or not allowed, or the name fits none.
         """
         await self._session.open()
+
+    def use_device(self, direction: Direction, name: str | None) -> None:
+        """Take another device while the conversation goes on; handlers are told when it is open.
+
+        Args:
+            direction: Which one.
+            name: Its name or part of it, or None for the system's default.
+        """
+        self._session.use_device(direction, name)
 
     async def close(self) -> None:
         """Close the devices; only needed after `open` if no pipeline ran."""

@@ -259,6 +259,15 @@ class LocalSession:
         if not self._users:
             await self._keeper.close()
 
+    def use_device(self, direction: Direction, name: str | None) -> None:
+        """Have another device opened.
+
+        Args:
+            direction: Which one.
+            name: Its name or part of it, or None for the system's default.
+        """
+        self._keeper.want(direction, name)
+
     async def close(self) -> None:
         """Close the devices."""
         await self._keeper.close()

@@ -142,7 +142,18 @@ class DeviceKeeper:
         self._watchdog = Watchdog()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audio-devices")
         self._is_open = False
+        self._look_now = False
         self._names: dict[Direction, str] = {}
+
+    def want(self, direction: Direction, name: str | None) -> None:
+        """Have another device opened at the next look around, which comes at once.
+
+        Args:
+            direction: Which one.
+            name: Its name or part of it, or None for the default.
+        """
+        self._wanted = {**self._wanted, direction: name}
+        self._look_now = True
 
     async def open(self) -> None:
         """Open everything wanted, if it is not open.
@@ -176,7 +187,8 @@ class DeviceKeeper:
             await asyncio.sleep(_TICK_SECS)
             problem = self._watchdog.problem(time.monotonic(), self._device.health)
             served = self._sound_server
-            if not problem and time.monotonic() >= next_probe:
+            if not problem and (time.monotonic() >= next_probe or self._look_now):
+                self._look_now = False
                 devices = await self._work(probe, served)
                 problem = self._watchdog.changed(self._opened, devices) if devices is not None else None
                 next_probe = time.monotonic() + (_SERVER_PROBE_SECS if served else _PROCESS_PROBE_SECS)

@@ -1,0 +1,1 @@
+"""A talk on the whole terminal: meters, words as they are heard, stages, and keys to act with."""

@@ -1,0 +1,32 @@
+"""A gate behind the microphone."""
+
+from dataclasses import replace
+
+from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+
+class MicrophoneGate(FrameProcessor):
+    """Lets what the microphone hears pass, or silence of the same length while it is closed.
+
+    Silence rather than nothing, so that a sentence that is cut off by closing it ends as one that was finished.
+
+    Attributes:
+        closed: Whether only silence passes; may be changed at any time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass a frame on.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        await super().process_frame(frame, direction)
+        if self.closed and isinstance(frame, InputAudioRawFrame):
+            frame = replace(frame, audio=bytes(len(frame.audio)))
+        await self.push_frame(frame, direction)
