@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -115,7 +115,7 @@ class TalkApp(App[None]):
         Binding("ctrl+q", "end", show=False, priority=True),
     ]
 
-    def __init__(self, view: View, controls: Controls, stats: Callable[[], dict[str, Any]] = dict):
+    def __init__(self, view: View, controls: Controls, stats: Callable[[], Mapping[str, Any]] = dict):
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self._view = view

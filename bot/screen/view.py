@@ -1,7 +1,8 @@
 """What the screen shows, worked out of a talk's events: no terminal, no I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.cells import cell_len
@@ -130,7 +131,7 @@ class View:
             case _:
                 pass
 
-    def transport(self, stats: dict) -> None:
+    def transport(self, stats: Mapping[str, Any]) -> None:
         """Take the transport's counters.
 
         Args:
