@@ -101,7 +101,9 @@ def _unknown(names: Iterable[str]) -> list[str]:
     warnings = []
     # Environment names are case-insensitive for settings, as they are on Windows.
     for name in sorted(name for name in names if name.upper().startswith(PREFIX) and name.upper() not in known):
-        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
+        # A name cut short is nearer to the whole one than to another of its own length.
+        near = [each for each in known if len(name) > len(PREFIX) + 2 and each.startswith(name.upper())]
+        near = near or difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
         hint = f"did you mean {near[0]}?" if near else "`halfcascade settings` lists all."
         warnings.append(f"{name} is no setting: {hint}")
     return warnings
