@@ -4,12 +4,16 @@ python -m bench.turns [--corpus FOLDER] [--half report|tune] [--pauses 0.6,1.0,1
 
 Turns of ``bench/turn_corpus`` are said to whole chains of detector, turn strategies and aggregator, in virtual time:
 the result depends on no machine's speed. Ears and answer are simulated with the latencies of the ``reference``
-profile, so "heard" is what the bot needs at best. Systems: ``ours``; ``no model`` (ours without the language model);
+profile, so "heard" is what the bot needs at best. Systems: ``ours``; ``no model`` (ours without the language model); ``not
+early`` (ours without asking for answers early);
 ``pipecat`` (Pipecat's default strategies: Silero and Smart Turn v3); ``pipecat, timeout`` (its silence timeout).
 
 - complete turns: seconds from the end of speech to the answer's first sound, median / p90 / p99.
 - hesitations, for each length of the pause: talked into (the bot is heard in the pause), and whole (the brain's last
   request holds all words as one message).
+
+``--wires N`` says complete turns over the real wires instead, in real time, on a quiet machine: N of each language,
+with answers asked for early and without.
 
 Sentences and voices are halved by hashes. Everything that was chosen by measurement was chosen on ``tune``.
 """
@@ -35,6 +39,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from bench import virtual_time
 from bench.peers import stock_user_aggregator
+from bench.turn_corpus import wires
 from bench.turn_corpus.corpus import HALVES, HERE, Turn, read
 from bench.turn_corpus.talk import Chain, Heard, talk
 from halfcascade.processors.google_stt.service import TTFS_P99_SECS
@@ -46,6 +51,12 @@ PAUSES = (0.6, 1.0, 1.4, 2.0)
 def ours(context: LLMContext, language: str, *, language_model: bool = True) -> LLMUserAggregator:
     """This project's turns, as the bot composes them."""
     strategies = user_turn_strategies(language, speculations=Speculations(), language_model=language_model)
+    return joining_aggregators(context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies))[0]
+
+
+def not_early(context: LLMContext, language: str) -> LLMUserAggregator:
+    """This project's turns without asking for answers early."""
+    strategies = user_turn_strategies(language)
     return joining_aggregators(context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies))[0]
 
 
@@ -72,6 +83,7 @@ def stock_timeout(context: LLMContext, language: str) -> LLMUserAggregator:
 SYSTEMS = {
     "ours": Chain(SpeechDetector, True, TTFS_P99_SECS, ours),
     "no model": Chain(SpeechDetector, True, TTFS_P99_SECS, without_model),
+    "not early": Chain(SpeechDetector, True, TTFS_P99_SECS, not_early),
     "pipecat": Chain(None, False, GOOGLE_TTFS_P99, stock),
     "pipecat, timeout": Chain(None, False, GOOGLE_TTFS_P99, stock_timeout),
 }
@@ -166,9 +178,14 @@ def main() -> int:
     parser.add_argument("--pauses", type=lambda text: [float(one) for one in text.split(",")], default=PAUSES)
     parser.add_argument("--systems", type=lambda text: text.split(";"), default=list(SYSTEMS), help="parted by ;")
     parser.add_argument("--each", action="store_true", help="print every turn that went wrong")
+    parser.add_argument("--wires", type=int, metavar="N", help="say N complete turns of each language in real time")
     options = parser.parse_args()
     logger.remove()
     turns = read(options.half, options.corpus)
+    if options.wires:
+        found = {str(early): wires.measure(turns, options.wires, speculate=early) for early in (True, False)}
+        print(json.dumps({"bench": "turns, wires", "half": options.half, "speculate": found}, ensure_ascii=False))
+        return 0
     results = {}
     for system in options.systems:
         heard = measure(system, turns, options.pauses)

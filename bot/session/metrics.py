@@ -101,6 +101,8 @@ class Metrics:
         self._pending: dict[str, float] = {}
         # A turn that was sent too early: what it cost belongs to the whole one.
         self._revoked: Turn | None = None
+        # Answers asked for before it was certain that the turn was over, and how many of those were withdrawn.
+        self._asked_early = self._asked_too_early = 0
         self._speech_began = 0.0
         self._audible = False
         self._duration = 0.0
@@ -136,6 +138,7 @@ class Metrics:
                 stage: summary([ms for turn in self.turns if (ms := turn.stages_ms().get(stage)) is not None])
                 for stage in STAGES[1:]
             },
+            "asked_early": {"asked": self._asked_early, "withdrawn": self._asked_too_early},
             "interruptions": [interruption.as_dict() for interruption in self._interruptions],
             "usage": _rounded(self._usage),
             "money": {
@@ -183,6 +186,15 @@ class Metrics:
 
     def _on_turn_reopened(self, t: float, fields: dict[str, Any]) -> None:
         if self.turns:
+            self._revoked = self.turns.pop()
+
+    def _on_asked_early(self, t: float, fields: dict[str, Any]) -> None:
+        self._asked_early += 1
+
+    def _on_asked_too_early(self, t: float, fields: dict[str, Any]) -> None:
+        self._asked_too_early += 1
+        # It may have been withdrawn before it was sent.
+        if self.turns and "turn_ended" not in self.turns[-1].at and "heard" not in self.turns[-1].at:
             self._revoked = self.turns.pop()
 
     def _on_reply_text(self, t: float, fields: dict[str, Any]) -> None:
@@ -275,6 +287,8 @@ _HANDLERS: Mapping[EventType, Callable[[Metrics, float, dict[str, Any]], None]] 
     EventType.TYPED: Metrics._on_typed,
     EventType.TURN_SENT: Metrics._on_turn_sent,
     EventType.TURN_REOPENED: Metrics._on_turn_reopened,
+    EventType.ASKED_EARLY: Metrics._on_asked_early,
+    EventType.ASKED_TOO_EARLY: Metrics._on_asked_too_early,
     EventType.REPLY_TEXT: Metrics._on_reply_text,
     EventType.FIRST_AUDIO: Metrics._on_first_audio,
     EventType.SPEAKING_STARTED: Metrics._on_speaking_started,

@@ -10,6 +10,7 @@ from pipecat.frames.frames import (
     AudioRawFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    EagerEndOfTurnCancelFrame,
     ErrorFrame,
     Frame,
     FunctionCallCancelFrame,
@@ -17,6 +18,7 @@ from pipecat.frames.frames import (
     FunctionCallResultFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -39,6 +41,7 @@ from pipecat.metrics.metrics import (
     TTSUsageMetricsData,
 )
 from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
@@ -68,6 +71,7 @@ class SessionObserver(BaseObserver):
         self._unspoken = False
         self._first_audio_told = False
         self._heard = ""
+        self._asked_early = False
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Turn a pushed frame into an event, if it is one.
@@ -90,6 +94,7 @@ class SessionObserver(BaseObserver):
             elif isinstance(data.source, BaseOutputTransport) and isinstance(frame, AggregatedTextFrame):
                 self._on_shown(frame, at)
         if data.first_push:
+            self._on_asked_early(frame, at)
             self._on_first_push(frame, at, data)
 
     def _on_text_to_speak(self, frame: Frame, at: float) -> None:
@@ -122,6 +127,17 @@ class SessionObserver(BaseObserver):
         if frame.skip_tts and frame.append_to_context:
             self._emit(EventType.SHOWN, at, {"text": frame.text, "kind": str(frame.text_type)})
 
+    def _on_asked_early(self, frame: Frame, at: float) -> None:
+        if isinstance(frame, LLMContextFrame) and frame.speculation:
+            self._asked_early = True
+            self._emit(EventType.ASKED_EARLY, at, {"text": _last_message(frame.context)})
+        elif isinstance(frame, EagerEndOfTurnCancelFrame) and self._asked_early:
+            # The ears withdraw words too that nobody has asked with.
+            self._asked_early = False
+            self._emit(EventType.ASKED_TOO_EARLY, at, {})
+        elif isinstance(frame, UserStoppedSpeakingFrame):
+            self._asked_early = False
+
     def _on_first_push(self, frame: Frame, at: float, data: FramePushed) -> None:
         if isinstance(frame, TTSAudioRawFrame):
             if not self._first_audio_told:
@@ -152,6 +168,11 @@ class SessionObserver(BaseObserver):
         elif described := _DESCRIBED.get(type(frame)):
             kind, describe = described
             self._emit(kind, at, describe(frame))
+
+
+def _last_message(context: LLMContext) -> str:
+    message = context.messages[-1] if context.messages else None
+    return str(message.get("content", "")) if isinstance(message, dict) else ""
 
 
 def error_fields(frame: ErrorFrame, source: FrameProcessor) -> _Fields:

@@ -210,6 +210,10 @@ class Transcript:
         after = [entry for entry in self.entries[place + 1 :] if not isinstance(entry, BotSaid) or entry.heard]
         self.entries[place + 1 :] = after
 
+    def _on_asked_too_early(self, t: float, fields: Mapping[str, Any]) -> None:
+        if self._sent is not None:
+            self._on_turn_reopened(t, fields)
+
     def _on_backchannel(self, t: float, fields: Mapping[str, Any]) -> None:
         user = self._open_user() or self._new_user(t)
         user.text = user.text or fields["text"]
@@ -410,6 +414,7 @@ _HANDLERS: Mapping[EventType, Callable[[Transcript, float, Mapping[str, Any]], N
     EventType.TYPED: Transcript._on_typed,
     EventType.TURN_SENT: Transcript._on_turn_sent,
     EventType.TURN_REOPENED: Transcript._on_turn_reopened,
+    EventType.ASKED_TOO_EARLY: Transcript._on_asked_too_early,
     EventType.BACKCHANNEL: Transcript._on_backchannel,
     EventType.REPLY_STARTED: Transcript._on_reply_started,
     EventType.REPLY_TEXT: Transcript._on_reply_text,

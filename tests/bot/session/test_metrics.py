@@ -104,3 +104,13 @@ def test_taking_a_turn_back_interrupts_no_other():
     sent = (8.0, "turn_sent", {"text": "and", "turn": 2, "attempt": 1})
     metrics = measured(*TURN, sent, (8.5, "turn_reopened", {"text": "and"}), (8.5, "interrupted", {}))
     assert [turn["interrupted"] for turn in metrics.as_dict()["turns"]] == [False]
+
+
+def test_answers_asked_for_early_are_counted_and_a_withdrawn_one_is_no_turn():
+    guess = [(1.1, "asked_early", {"text": "hel"}), (1.2, "turn_sent", {"text": "hel", "turn": 1, "attempt": 1})]
+    found = measured(*guess, (1.4, "asked_too_early", {}), *TURN).as_dict()
+    assert found["asked_early"] == {"asked": 1, "withdrawn": 1}
+    assert [turn["text"] for turn in found["turns"]] == ["hello"]
+    # Withdrawn before it was sent: the turn before it stays.
+    found = measured(*TURN, (8.0, "asked_early", {"text": "and"}), (8.1, "asked_too_early", {})).as_dict()
+    assert [turn["text"] for turn in found["turns"]] == ["hello"]

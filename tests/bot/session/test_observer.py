@@ -6,12 +6,14 @@ from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    EagerEndOfTurnCancelFrame,
     ErrorFrame,
     FunctionCallInProgressFrame,
     FunctionCallResultFrame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -31,6 +33,7 @@ from pipecat.metrics.metrics import (
     TTSUsageMetricsData,
 )
 from pipecat.observers.base_observer import FramePushed
+from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
@@ -196,3 +199,17 @@ async def test_taking_a_turn_back_is_no_interruption(watch):
     await watch(InterruptionFrame())
     assert watch.types()[-1] == "turn_reopened"
     assert watch.told[-1][2] == {"text": "My name is Daniel."}
+
+
+async def test_asking_early_and_taking_it_back_are_events(watch):
+    context = LLMContext([{"role": "user", "content": "Is it cold"}])
+    await watch(EagerEndOfTurnCancelFrame())
+    await watch(LLMContextFrame(context))
+    assert watch.told == []
+    await watch(LLMContextFrame(context, speculation=True))
+    await watch(EagerEndOfTurnCancelFrame())
+    await watch(EagerEndOfTurnCancelFrame())
+    assert [(kind, fields) for kind, _, fields in watch.told] == [
+        ("asked_early", {"text": "Is it cold"}),
+        ("asked_too_early", {}),
+    ]

@@ -228,3 +228,15 @@ def test_whatever_was_heard_whole_words_are_kept_and_nothing_is_lost(words, data
 )
 def test_heard_words_are_found_in_the_text(text, words, expected):
     assert text[: heard_length(text, words)].strip() == expected
+
+
+def test_a_turn_that_was_guessed_too_early_is_told_once():
+    text = told(
+        ("user_started", {"speech_at": 0.0}),
+        ("final", {"text": "My name is Daniel.", "language": "en-US"}),
+        ("turn_sent", {"text": "My name is Daniel.", "turn": 1, "attempt": 1}),
+        ("asked_too_early", {}),
+        ("final", {"text": "I live in Boston.", "language": "en-US"}),
+        ("turn_sent", {"text": "My name is Daniel. I live in Boston.", "turn": 2, "attempt": 1}),
+    )
+    assert text == "**User** (00:00.0): My name is Daniel. I live in Boston."
