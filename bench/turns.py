@@ -4,9 +4,9 @@ python -m bench.turns [--corpus FOLDER] [--half report|tune] [--pauses 0.6,1.0,1
 
 Turns of ``bench/turn_corpus`` are said to whole chains of detector, turn strategies and aggregator, in virtual time:
 the result depends on no machine's speed. Ears and answer are simulated with the latencies of the ``reference``
-profile, so "heard" is what the bot needs at best. Systems: ``ours``; ``no model`` (ours without the language model); ``not
-early`` (ours without asking for answers early);
-``pipecat`` (Pipecat's default strategies: Silero and Smart Turn v3); ``pipecat, timeout`` (its silence timeout).
+profile, so "heard" is what the bot needs at best. Systems: ``ours``; ``no model`` (ours without the language model);
+``not early`` (ours without asking for answers early); ``pipecat`` (Pipecat's default strategies: Silero and Smart Turn
+v3); ``pipecat, timeout`` (its silence timeout).
 
 - complete turns: seconds from the end of speech to the answer's first sound, median / p90 / p99.
 - hesitations, for each length of the pause: talked into (the bot is heard in the pause), and whole (the brain's last
