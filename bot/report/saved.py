@@ -159,8 +159,9 @@ class _Follower:
         self._talk = talk
         self._transcript = Transcript()
         self._said: dict[int, Said] = {}
-        # Stretches of speech that no final has covered yet; the last one may still be open.
+        # Stretches of the user's speech in this turn, the last of which may be open, and what was understood of them.
         self._speech: list[tuple[float, float | None]] = []
+        self._understood: list[tuple[Said, str]] = []
         self._skipped = 0
 
     def apply(self, event: Event) -> None:
@@ -180,8 +181,11 @@ class _Follower:
             for entry in self._transcript.entries[-4:]:
                 if _text(entry) != before.get(id(entry), ""):
                     self._grew(entry, event)
+        if event.type in (EventType.TURN_SENT, EventType.BACKCHANNEL):
+            self._place(event.t)
 
     def finish(self) -> list[Said]:
+        self._place(self._talk.events[-1].t if self._talk.events else 0.0)
         if self._skipped:
             self._talk.problems.append(f"{self._skipped} events lack fields and were left out.")
         for entry in self._transcript.entries:
@@ -197,12 +201,19 @@ class _Follower:
             said.words.append(Word(event.t, event.fields["text"]))
             said.end = event.t
         elif event.type is EventType.FINAL and isinstance(entry, UserSaid):
-            stretches = [(start, event.t if end is None else end) for start, end in self._speech]
-            stretches = stretches or [(max(said.end, event.t - 0.5), event.t)]
-            said.words += _spread(event.fields["text"], stretches)
-            said.end = stretches[-1][1]
-            # A final may come in the midst of speech; what follows belongs to the next one.
-            self._speech = [(event.t, None)] if self._speech and self._speech[-1][1] is None else []
+            self._understood.append((said, event.fields["text"]))
+
+    def _place(self, now: float) -> None:
+        """Put the words of a turn where its speech was; finals come late and say nothing about when."""
+        if not self._understood:
+            return
+        stretches = [(start, now if end is None else end) for start, end in self._speech]
+        said = self._understood[0][0]
+        stretches = stretches or [(max(0.0, now - 0.5), now)]
+        said.words += _spread(" ".join(text for _, text in self._understood), stretches)
+        said.end = stretches[-1][1]
+        self._understood = []
+        self._speech = [(now, None)] if self._speech and self._speech[-1][1] is None else []
 
 
 def _text(entry: Entry) -> str:
