@@ -27,6 +27,8 @@ from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.turns.speech_detector import SpeechDetector
 
 _CHUNK_SECS = 0.02
+# Silence before the first sound: voice activity detection misses speech that has nothing before it.
+_LEAD_SECS = 0.4
 # Silence behind the last sound, so that the end of speech is noticed and the last stream half-closed.
 _TAIL_SECS = 1.0
 # After the end of the audio: how long a final may take that is still owed.
@@ -98,10 +100,9 @@ async def transcribe(
     async with running([SpeechDetector(), ears, Outlet(follower.take)], failed) as worker:
 
         async def feed() -> None:
-            async for chunk in chunks:
-                await worker.queue_frame(InputAudioRawFrame(chunk, AUDIO_RATE, 1))
-            async for chunk in _paced(np.zeros(round(_TAIL_SECS * AUDIO_RATE), dtype=np.int16)):
-                await worker.queue_frame(InputAudioRawFrame(chunk, AUDIO_RATE, 1))
+            for part in (_silence(_LEAD_SECS), chunks, _silence(_TAIL_SECS)):
+                async for chunk in part:
+                    await worker.queue_frame(InputAudioRawFrame(chunk, AUDIO_RATE, 1))
             await follower.wait_until_covered(_LAST_FINAL_SECS)
             events.put_nowait(None)
 
@@ -122,7 +123,8 @@ class _Follower:
 
     def __init__(self, events: asyncio.Queue[Heard | ConfigurationError | None]):
         self._events = events
-        self._secs = 0.0
+        # Of the audio itself: the silence put before it lies before zero.
+        self._secs = -_LEAD_SECS
         self._start: float | None = None
         self._end: float | None = None
         self._covered = asyncio.Event()
@@ -161,7 +163,7 @@ class _Follower:
 
     def _put(self, frame: InterimTranscriptionFrame | TranscriptionFrame, *, final: bool) -> None:
         if text := frame.text.strip():
-            end = self._secs if self._end is None or not final else self._end
+            end = max(0.0, self._secs) if self._end is None or not final else self._end
             start = min(end, self._start if self._start is not None else end)
             self._events.put_nowait(Heard(text, final, round(start, 2), round(end, 2), str(frame.language or "")))
 
@@ -186,6 +188,10 @@ def _samples(audio: Path | str | np.ndarray) -> np.ndarray:
     if np.issubdtype(samples.dtype, np.floating):
         samples = np.clip(np.nan_to_num(samples) * 32767, -32768, 32767)
     return samples.astype("<i2")
+
+
+def _silence(secs: float) -> AsyncIterator[bytes]:
+    return _paced(np.zeros(round(secs * AUDIO_RATE), dtype=np.int16))
 
 
 async def _paced(samples: np.ndarray) -> AsyncIterator[bytes]:

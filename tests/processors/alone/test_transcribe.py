@@ -65,3 +65,16 @@ async def test_audio_that_breaks_off_is_one_line(google_emulator):
     with pytest.raises(ConfigurationError, match="unplugged"):
         async for _ in transcribe(broken()):
             pass
+
+
+@pytest.mark.parametrize("silence", [0.0, 0.05, 0.15])
+async def test_a_recording_that_begins_with_its_first_word_is_heard(google_emulator_factory, silence):
+    known = recording("yes")
+    samples, rate = soundfile.read(DATA / known["file"], dtype="int16")
+    word = known["words"][0]
+    cut = samples[round((word["start"] - silence) * rate) : round((word["end"] + 0.05) * rate)]
+    audio = {"audio": str(DATA / known["file"]), "words": known["words"]}
+    await google_emulator_factory(scenario={"recordings": [audio]})
+    finals = [words async for words in transcribe(cut) if words.final]
+    assert [plain(words.text) for words in finals] == ["yes"]
+    assert 0.0 <= finals[0].start < finals[0].end
