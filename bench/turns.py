@@ -22,6 +22,7 @@ import argparse
 import json
 import statistics
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,14 +90,18 @@ SYSTEMS = {
 }
 
 
-def measure(system: str, turns: Sequence[Turn], pauses: Sequence[float]) -> list[Heard]:
+def measure(system: str, turns: Sequence[Turn], pauses: Sequence[float]) -> tuple[list[Heard], float]:
     """Say all turns to a system, in conversations of one language and one length of pause.
 
     Args:
         system: One of ``SYSTEMS``.
         turns: Of one half.
         pauses: How long hesitations last. Complete turns are said among those of the third length, or the last.
+
+    Returns:
+        What became of each, and the processor's time in seconds for a minute of talk, the bench's own included.
     """
+    computed, talked_secs = time.process_time(), 0.0
     with_complete = pauses[min(2, len(pauses) - 1)]
     heard: list[Heard] = []
     for language in sorted({turn.language for turn in turns}):
@@ -106,9 +111,10 @@ def measure(system: str, turns: Sequence[Turn], pauses: Sequence[float]) -> list
                 for turn in sorted(turns, key=lambda turn: turn.text)
                 if turn.language == language and (turn.hesitates or pause == with_complete)
             ]
-            heard += virtual_time.run(talk(SYSTEMS[system], said, language))
+            found, secs = virtual_time.run(talk(SYSTEMS[system], said, language))
+            heard, talked_secs = heard + found, talked_secs + secs
             print(f"{system}, {language}, {pause} s: {len(said)} turns", file=sys.stderr, flush=True)
-    return heard
+    return heard, 60 * (time.process_time() - computed) / talked_secs
 
 
 def summarize(heard: Sequence[Heard]) -> dict[str, Any]:
@@ -188,8 +194,8 @@ def main() -> int:
         return 0
     results = {}
     for system in options.systems:
-        heard = measure(system, turns, options.pauses)
-        results[system] = summarize(heard)
+        heard, processor_secs = measure(system, turns, options.pauses)
+        results[system] = {**summarize(heard), "processor_secs_per_minute": round(processor_secs, 2)}
         if options.each:
             for one in heard:
                 if one.talked_into or not one.whole or one.answer_secs is None or one.answer_secs > 1.1:

@@ -24,6 +24,7 @@ import soxr
 from loguru import logger
 
 from bench.audio_hearing import Part, react
+from halfcascade.processors.language import turn_words
 from halfcascade.processors.turns import SpeechDetector
 from halfcascade.processors.turns.barge_in import BargeInUserTurnStartStrategy
 from halfcascade.processors.turns.barge_in_sound import RATE
@@ -32,6 +33,9 @@ FOUND_SECS = 0.4
 """Within how long of its first sound an interruption has to be found (the project's goal)."""
 _LEAD_SECS, _TAIL_SECS, _BREAK_SECS = 0.8, 0.5, 0.6
 _LONGEST_SECS = 4.0
+_WITH_WORDS_SECS = 0.7
+# The reference profile's: an interim follows its words so late.
+_INTERIM_LAG_SECS = 0.25
 _BELOW_PEAK_DB, _LEVEL_SECS = 26.0, 0.01
 # Words that a listener says: whether they stop the bot is a matter of what it was saying, so they are told apart.
 _LISTENERS = frozenset({"yes", "right", "wow", "yeah", "okay"})
@@ -92,10 +96,32 @@ async def measure(folder: Path, half: str | None, seed: int = 0) -> dict[str, An
     reactions = await react(microphone, parts, SpeechDetector(), BargeInUserTurnStartStrategy())
     stops = [one.at for one in reactions if one.kind == "stopped"]
     found: dict[str, list[float | None]] = defaultdict(list)
+    with_words = []
     for entry, part, first in zip(entries, parts, firsts, strict=True):
         ats = [stop for stop in stops if 0 <= stop - part.start < part.bot]
-        found[kind_of(entry)].append((ats[0] - part.start) / RATE - first if ats else None)
-    return summarize(found, {kind_of(entry): bool(entry["stops"]) for entry in entries})
+        by_sound = (ats[0] - part.start) / RATE - first if ats else None
+        found[kind_of(entry)].append(by_sound)
+        if entry["stops"]:
+            spoken = len(pieces[entries.index(entry)]) / RATE - first - _TAIL_SECS - _BREAK_SECS
+            with_words.append(min(by_sound or 9.0, words_stop_after(entry, spoken)))
+    summary = summarize(found, {kind_of(entry): bool(entry["stops"]) for entry in entries})
+    summary["found_within_700_ms_with_words"] = sum(at <= _WITH_WORDS_SECS for at in with_words)
+    return summary
+
+
+def words_stop_after(entry: dict[str, Any], secs: float) -> float:
+    """When the first words that no listener says would have reached the bot, from the first sound, in seconds.
+
+    The recordings do not say when their words are spoken: each gets its share by its letters.
+    """
+    words = entry["text"].split()
+    known = turn_words(entry.get("language", "en-US"))
+    length = sum(len(word) + 1 for word in words)
+    for count in range(1, len(words) + 1):
+        if not known.is_backchannel(" ".join(words[:count])):
+            said = secs * sum(len(word) + 1 for word in words[:count]) / length
+            return said + _INTERIM_LAG_SECS
+    return float("inf")
 
 
 def kind_of(entry: dict[str, Any]) -> str:

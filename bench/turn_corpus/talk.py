@@ -218,14 +218,18 @@ class Chain:
     aggregator: Callable[[LLMContext, str], LLMUserAggregator]
 
 
-async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str) -> list[Heard]:
+async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str) -> tuple[list[Heard], float]:
     """Say turns to a chain, each when the answer to the one before is over.
 
     Args:
         chain: What listens.
         turns: The turns, and how long to pause in each.
         language: Locale.
+
+    Returns:
+        What became of each turn, and how many seconds all of it took on the loop's clock.
     """
+    began = time.monotonic()
     context = LLMContext()
     ears, answerer = Ears(flush=chain.flush), Answerer()
     user = chain.aggregator(context, language)
@@ -246,7 +250,7 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
             answerer.sounds.clear()
             heard.append(await _say(worker, ears, answerer, turn, pause_secs, rng))
             print(".", end="", file=sys.stderr, flush=True)
-    return heard
+        return heard, time.monotonic() - began
 
 
 @asynccontextmanager
@@ -271,7 +275,7 @@ async def _say(
         if number:
             pieces.append(np.zeros(round(pause_secs * RATE)))
             at = resumes = ends + pause_secs
-        scene.ends += _spread(words.split(), at, len(samples) / RATE)
+        scene.ends += _spread(words.split(), at, _audible_secs(samples))
         ends = at + len(samples) / RATE
         pieces.append(samples)
     ears.hear(scene)
@@ -300,6 +304,12 @@ async def _say(
         said == wanted,
         len(answerer.asked),
     )
+
+
+def _audible_secs(samples: np.ndarray) -> float:
+    """Where the last word is over: some voices trail off for half a second."""
+    loudness = np.abs(samples.astype(np.float32))
+    return float(np.flatnonzero(loudness > loudness.max() / 16)[-1] + 1) / RATE
 
 
 def _spread(words: Sequence[str], at: float, secs: float) -> list[tuple[float, str]]:
