@@ -8,6 +8,7 @@ from typing import Any, TextIO
 from loguru import logger
 
 from halfcascade.bot.session.redaction import Redactor
+from halfcascade.processors.harmless import harmless_lines
 
 LOG_FILE = "bot.log"
 _FORMAT = "{time:HH:mm:ss.SSS} | {level: <8} | {name}:{line} | {message}"
@@ -29,7 +30,7 @@ class _Redacted:
         self._redactor = redactor
 
     def write(self, line: str) -> None:
-        self._file.write(self._redactor.text(line))
+        self._file.write(harmless_lines(self._redactor.text(line)))
 
 
 def set_up_logs(folder: Path, redactor: Redactor, *, verbose: bool = False) -> None:

@@ -25,6 +25,7 @@ from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gate import MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
+from halfcascade.processors.outages import OutageAnnouncer
 from halfcascade.processors.playout import Playout
 from halfcascade.processors.turns import (
     BotSpeech,
@@ -114,6 +115,7 @@ def build_pipeline(
             brain,
             *(load_processor(path) for path in settings.processors),
             BotSpeechTap(bot_speech, audible=False),
+            OutageAnnouncer(settings.language),
             voice,
             *([playout.processor] if playout else []),
             transport.output(),

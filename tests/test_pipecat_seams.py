@@ -65,6 +65,8 @@ SEAMS = {
     "LLMService._push_llm_text": "let Pipecat's gate hold speculative text",
     "LLMService._record_tool_cleanup": "clean up after a direct function",
     "LLMService._register_direct_function": "clean up after a direct function",
+    "LLMService._function_call_timeout_secs": "the limit of a function that has no other",
+    "LLMService._run_function_call": "end a call whose function returned without a result",
     "LLMService._speculation_gate": "know whether an answer is held",
     "LLMService._sync_registered_tool_handlers": "declare the tools of the settings at setup",
     "LLMUserAggregator._on_user_turn_started": "take up the turn that the user goes on with",

@@ -15,6 +15,7 @@ from halfcascade.bot.session.observer import SessionObserver
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.session.sound import SoundEdges
 from halfcascade.bot.session.transcript import Problem, Transcript
+from halfcascade.processors.harmless import harmless_lines, harmless_value
 
 # Fields that hold ``time.monotonic()`` seconds until they are passed on.
 _TIMES = ("speech_at",)
@@ -85,7 +86,7 @@ class EventHub:
         Args:
             message: Its message.
         """
-        hidden = self._redactor.text(message)
+        hidden = harmless_lines(self._redactor.text(message))
         return any(isinstance(entry, Problem) and entry.message == hidden for entry in self.transcript.entries)
 
     def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
@@ -113,7 +114,7 @@ class EventHub:
         if self._closed:
             return
         fields = {
-            name: self.clock.seconds(value) if name in _TIMES else self._redactor.value(value)
+            name: self.clock.seconds(value) if name in _TIMES else harmless_value(self._redactor.value(value))
             for name, value in fields.items()
         }
         event = Event(self.clock.seconds(time.monotonic() if at is None else at), type_, fields)

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+_AGAIN_SECS = 8.0
+
 
 class Fillers:
-    """Says something when a function takes longer than a set time; once for each call."""
+    """Says something when a function takes longer than a set time, and again when it takes much longer."""
 
     def __init__(
         self,
@@ -53,7 +55,10 @@ class Fillers:
             await self.end(call_id)
 
     async def _wait(self, after: float, texts: tuple[str, ...]) -> None:
-        await asyncio.sleep(after)
-        text = texts[self._count % len(texts)]
-        self._count += 1
-        await self._say(text)
+        while True:
+            await asyncio.sleep(after)
+            text = texts[self._count % len(texts)]
+            self._count += 1
+            await self._say(text)
+            # Again for whoever waits long, but less and less often.
+            after = max(_AGAIN_SECS, 2 * after)

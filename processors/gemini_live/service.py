@@ -1,5 +1,7 @@
 """The text brain: a Gemini Live session as a Pipecat LLM service."""
 
+import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,7 +32,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
-from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
+from pipecat.services.llm_service import FunctionCallFromLLM, FunctionCallRunnerItem, LLMService
 from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 
@@ -85,6 +87,13 @@ from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import gemini_client
 from halfcascade.processors.google_errors import GEMINI_LIVE, ProblemKind, problem
 from halfcascade.processors.language import phrases
+from halfcascade.processors.plain import plain
+
+FUNCTION_SECS = 30.0
+"""How long a function may take unless its own options say otherwise, in seconds."""
+
+_NOT_IN_NAMES = re.compile(r"[^\w.:-]")
+_LONGEST_NAME = 128
 
 
 class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
@@ -140,6 +149,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         complete = default_settings()
         if settings is not None:
             complete.apply_update(settings)
+        kwargs.setdefault("function_call_timeout_secs", FUNCTION_SECS)
         super().__init__(settings=complete, **kwargs)
         self._client = client
         self._environ = environ
@@ -288,6 +298,17 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 pass
         await self.push_frame(frame, direction)
 
+    async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:
+        """Broadcast a frame; what functions return becomes plain JSON here, where it enters the pipeline.
+
+        Args:
+            frame_cls: Its class.
+            **kwargs: Its fields.
+        """
+        if frame_cls is FunctionCallResultFrame:
+            kwargs["result"] = plain(kwargs.get("result"))
+        await super().broadcast_frame(frame_cls, **kwargs)
+
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
         """Push a frame; results of functions are sent to the model as they pass.
 
@@ -418,13 +439,32 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         await self.run_function_calls(
             [
                 FunctionCallFromLLM(
-                    function_name=call.name or "",
+                    # The model chose them: a name that is none cannot forge anything where it is shown.
+                    function_name=_NOT_IN_NAMES.sub("_", call.name or "")[:_LONGEST_NAME],
                     tool_call_id=call.id or "",
-                    arguments=call.args or {},
+                    arguments=plain(call.args or {}),
                     context=context,
                 )
                 for call in calls
             ]
+        )
+
+    async def _run_function_call(self, runner_item: FunctionCallRunnerItem) -> None:
+        await super()._run_function_call(runner_item)
+        if runner_item.settled:
+            return
+        # It has returned without a result. One may still come from a task of its own, but is not waited for for ever.
+        await asyncio.sleep(runner_item.registry_item.timeout_secs or self._function_call_timeout_secs or FUNCTION_SECS)
+        if runner_item.settled:
+            return
+        runner_item.settled = True
+        await self.broadcast_frame(
+            FunctionCallResultFrame,
+            function_name=runner_item.function_name,
+            tool_call_id=runner_item.tool_call_id,
+            arguments=runner_item.arguments,
+            result={"error": "The function reported no result."},
+            run_llm=runner_item.run_llm,
         )
 
     async def _result(self, frame: FunctionCallResultFrame) -> None:
