@@ -146,6 +146,9 @@ class App:
         from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequest
 
         known = sent.get("pc_id")
+        # What has no sound in it would be answered, and hold a room until nobody comes.
+        if sent["type"] != "offer" or "\nm=audio " not in sent["sdp"]:
+            raise ValueError("That is no offer of sound.")
         offer = SmallWebRTCRequest(
             sdp=_text(sent["sdp"]), type=_text(sent["type"]), pc_id=known, restart_pc=bool(sent.get("restart_pc"))
         )

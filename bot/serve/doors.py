@@ -76,9 +76,10 @@ def may_send(message: Any) -> bool:
     Args:
         message: What came, parsed.
     """
-    if not isinstance(message, dict) or message.get("type") not in _ALLOWED_MESSAGES:
+    kind = message.get("type") if isinstance(message, dict) else None
+    if not isinstance(kind, str) or kind not in _ALLOWED_MESSAGES:
         return False
-    return message["type"] != "send-text" or len(json.dumps(message)) <= _LONGEST_TEXT
+    return kind != "send-text" or len(json.dumps(message)) <= _LONGEST_TEXT
 
 
 class VisitorSerializer(ProtobufFrameSerializer):

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -119,7 +119,7 @@ class Client:
         """What the protocol wants first."""
 
     @asynccontextmanager
-    async def calling(self, url: str, **options) -> AsyncIterator["Client"]:
+    async def calling(self, url: str, **options) -> AsyncIterator[Self]:
         async with websockets.connect(url, **options) as self._socket:
             await self.greet()
             async with asyncio.TaskGroup() as group:
