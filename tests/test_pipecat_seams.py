@@ -48,6 +48,8 @@ SEAMS = {
     "BaseSmartTurn._clear": "forget the turn that was judged early",
     "BaseSmartTurn._model_executor": "run the early verdict where Pipecat runs its own",
     "BaseSmartTurn._process_speech_segment": "judge a turn from the pause on",
+    "LocalSmartTurnAnalyzerV3._log_data": "what its constructor sets, which is not called",
+    "LocalSmartTurnAnalyzerV3._session": "load the network once for all talks of a process",
     "GoogleSTTService._disconnect": "end our streams in place of the one that Pipecat knows",
     "GoogleSTTService._get_denoiser_config": "the settings' denoiser in our own config",
     "GoogleSTTService._get_language_codes": "languages as strings, and `auto`",

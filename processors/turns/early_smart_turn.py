@@ -2,9 +2,12 @@
 
 import asyncio
 import time
+from functools import cache
+from typing import Any
 
 import numpy as np
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
+from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.metrics.metrics import MetricsData
 
@@ -15,12 +18,28 @@ _SILENCE_SECS = 0.26
 _QUIET_SECS = 0.05
 
 
+@cache
+def _loaded() -> LocalSmartTurnAnalyzerV3:
+    return LocalSmartTurnAnalyzerV3()
+
+
 class EarlySmartTurnAnalyzer(LocalSmartTurnAnalyzerV3):
     """Smart Turn v3 that begins at the first moment of silence, while it is still open whether speech has ended.
 
     The model takes 50 ms on an idle processor and several times that on a busy one: time that would otherwise pass
     between the end of speech and the end of the turn.
     """
+
+    def __init__(self, **kwargs: Any):
+        """Take the network that all talks of this process share; what was heard is kept by each analyzer for itself.
+
+        Args:
+            **kwargs: Passed to Pipecat's ``BaseSmartTurn``.
+        """
+        # Pipecat's constructor loads the network anew: 18 MB for each talk.
+        BaseSmartTurn.__init__(self, **kwargs)
+        loaded = _loaded()
+        self._session, self._log_data = loaded._session, loaded._log_data
 
     _foreseen: "asyncio.Future[tuple[EndOfTurnState, MetricsData | None]] | None" = None
 

@@ -3,6 +3,7 @@
 export class Transcript {
   #list;
   #items = new Map();
+  #put = 0;
   #announce;
   #words;
 
@@ -24,10 +25,23 @@ export class Transcript {
       this.#items.delete(entry.id);
       return;
     }
-    const atEnd = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 80;
     const item = this.#items.get(entry.id) ?? this.#append(entry.id);
+    const follows = !item.nextSibling && !this.#readsElsewhere;
     this[`_${entry.kind}`]?.(item, entry);
-    if (atEnd) this.#list.scrollTop = this.#list.scrollHeight;
+    if (follows) this.#follow(item);
+  }
+
+  // Keeps the place in sight up to which was heard, or the end.
+  #follow(item) {
+    const [end, list] = [item.querySelector(".heard:not(:last-child)") ?? item, this.#list];
+    const below = end.getBoundingClientRect().bottom + 72 - list.getBoundingClientRect().bottom;
+    list.scrollTop = item.classList.contains("closed") || end === item ? list.scrollHeight : list.scrollTop + Math.max(0, below);
+    this.#put = list.scrollTop;
+  }
+
+  // Who has scrolled up reads something else; back at the end, the talk is followed again.
+  get #readsElsewhere() {
+    return this.#list.scrollTop < this.#put - 8;
   }
 
   #append(id) {
@@ -44,7 +58,7 @@ export class Transcript {
   }
 
   _bot(item, { heard, rest, interrupted, closed }) {
-    item.className = `bot${interrupted ? " interrupted" : ""}`;
+    item.className = `bot${interrupted ? " interrupted" : ""}${closed ? " closed" : ""}`;
     const [said, unsaid] = [document.createElement("span"), document.createElement("span")];
     said.className = "heard";
     said.textContent = heard;
