@@ -17,3 +17,4 @@ compile requirements/base.txt --extra talk
 compile requirements/demo.txt --extra demo --extra screen -c requirements/base.txt
 compile requirements/serve.txt --extra serve --extra trace --extra demo --extra screen -c requirements/demo.txt
 compile requirements/dev.txt --extra serve --extra trace --extra demo --extra screen --group dev -c requirements/serve.txt
+compile requirements/server.txt --extra serve --extra trace -c requirements/serve.txt

@@ -143,20 +143,12 @@ class App:
             return _sorry(400, "That was no offer of WebRTC.")
 
     async def _answer(self, request: Request, sent: dict[str, Any]) -> Response:
-        from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequest
-
         known = sent.get("pc_id")
-        # What has no sound in it would be answered, and hold a room until nobody comes.
-        if sent["type"] != "offer" or "\nm=audio " not in sent["sdp"]:
-            raise ValueError("That is no offer of sound.")
-        offer = SmallWebRTCRequest(
-            sdp=_text(sent["sdp"]), type=_text(sent["type"]), pc_id=known, restart_pc=bool(sent.get("restart_pc"))
-        )
         if known is not None:
             # Known by a number that only this client was told: its talk goes on over a new connection.
             if known not in self._connections:
                 return _sorry(404, "That talk is over.")
-            return JSONResponse(await self._webrtc.handle_web_request(offer, _nobody))
+            return JSONResponse(await self._webrtc.handle_web_request(_offer_of(sent), _nobody))
         admitted = self._admit(request)
         if isinstance(admitted, Response):
             return admitted
@@ -167,12 +159,11 @@ class App:
             _meter_channel(connection)
             self._connections.add(connection.pc_id)
             connection.add_event_handler("closed", self._on_closed)
-            visits.append(
-                Visit(self._house, SmallWebRTCRunnerArguments(connection, body=wishes, session_id=_new_name()))
-            )
+            arguments = SmallWebRTCRunnerArguments(connection, body=wishes, session_id=_new_name())
+            visits.append(Visit(self._house, arguments))
 
         try:
-            answer = await self._webrtc.handle_web_request(offer, on_connection)
+            answer = await self._webrtc.handle_web_request(_offer_of(sent), on_connection)
         except BaseException:
             self._house.rooms.leave()
             raise
@@ -294,6 +285,16 @@ async def _json(request: Request) -> dict[str, Any] | None:
     except (ValueError, RecursionError, ClientDisconnect):
         return None
     return sent if isinstance(sent, dict) else None
+
+
+def _offer_of(sent: dict[str, Any]) -> Any:
+    from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequest
+
+    sdp, kind = _text(sent["sdp"]), _text(sent["type"])
+    # What has no sound in it would be answered, and hold a room until nobody comes.
+    if kind != "offer" or "\nm=audio " not in sdp:
+        raise ValueError("That is no offer of sound.")
+    return SmallWebRTCRequest(sdp, kind, sent.get("pc_id"), bool(sent.get("restart_pc")))
 
 
 def _text(value: Any) -> str:
