@@ -75,7 +75,7 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     with ending_on_signals(outcome):
         socket = _bind(serve)
         with terminal.working("Finding the servers"):
-            servers = await find_servers(settings)
+            servers, _ = await asyncio.gather(find_servers(settings), asyncio.to_thread(_load))
         house = House(settings, serve, servers.environ, redactor=redactor)
         try:
             await _hold_open(house, servers, socket, outcome, terminal)
@@ -85,6 +85,14 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
     return outcome.exit_code
+
+
+def _load() -> None:
+    """Load what takes seconds before somebody waits for it."""
+    import halfcascade.bot.talk  # noqa: F401
+    from halfcascade.processors.turns import load_networks
+
+    load_networks()
 
 
 async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outcome, terminal: Terminal) -> None:

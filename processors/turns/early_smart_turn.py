@@ -19,7 +19,8 @@ _QUIET_SECS = 0.05
 
 
 @cache
-def _loaded() -> LocalSmartTurnAnalyzerV3:
+def smart_turn_model() -> LocalSmartTurnAnalyzerV3:
+    """The network, loaded once for all talks of a process."""
     return LocalSmartTurnAnalyzerV3()
 
 
@@ -38,7 +39,7 @@ class EarlySmartTurnAnalyzer(LocalSmartTurnAnalyzerV3):
         """
         # Pipecat's constructor loads the network anew: 18 MB for each talk.
         BaseSmartTurn.__init__(self, **kwargs)
-        loaded = _loaded()
+        loaded = smart_turn_model()
         self._session, self._log_data = loaded._session, loaded._log_data
 
     _foreseen: "asyncio.Future[tuple[EndOfTurnState, MetricsData | None]] | None" = None
