@@ -12,14 +12,14 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from halfcascade.processors.turns.barge_in import BargeInUserTurnStartStrategy
 from halfcascade.processors.turns.barge_in_judge import BargeInParams
-from halfcascade.processors.turns.barge_in_sound import shared_interruption_sound
 from halfcascade.processors.turns.bot_speech import BotSpeech, BotSpeechTap
-from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer, smart_turn_model
+from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
 from halfcascade.processors.turns.joining import JoiningUserAggregator, joining_aggregators
+from halfcascade.processors.turns.networks import load_networks
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 from halfcascade.processors.turns.speculation import Speculations
-from halfcascade.processors.turns.speech_detector import SpeechDetector, silero_model, vad_analyzer
+from halfcascade.processors.turns.speech_detector import SpeechDetector, vad_analyzer
 from halfcascade.processors.turns.text_end import english_text_end
 from halfcascade.processors.turns.words import turn_words
 
@@ -88,13 +88,3 @@ def user_turn_strategies(
             )
         ],
     )
-
-
-def load_networks() -> None:
-    """Load what all talks of a process share, now rather than with the first talk.
-
-    Takes some tenths of a second: call it off the event loop.
-    """
-    silero_model()
-    smart_turn_model()
-    shared_interruption_sound()

@@ -4,7 +4,6 @@ A neural network judges it: the two lowest layers of the encoder behind Pipecat'
 beginnings of utterances (``bench/barge_in``). It takes a few milliseconds, so ask it off the event loop.
 """
 
-from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -74,12 +73,6 @@ class InterruptionSound:
         loudest = max(1e-6, float(np.abs(samples).max(initial=0.0)))
         (probability,) = self._session.run(["probability"], {"samples": (samples / loudest)[None].astype(np.float32)})
         return float(probability[0])
-
-
-@cache
-def shared_interruption_sound() -> InterruptionSound:
-    """The judge with this package's network, loaded once for all talks of a process: it keeps nothing that it heard."""
-    return InterruptionSound()
 
 
 def to_rate(pcm: bytes, sample_rate: int) -> np.ndarray:

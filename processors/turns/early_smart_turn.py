@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,13 @@ from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.metrics.metrics import MetricsData
 
+from halfcascade.processors.turns.networks import smart_turn
+
 # Smart Turn was trained on turns with the 0.2 s of silence that end speech, and voice activity detection notices those
 # late; with 0.09 s of silence, one verdict in eight differs. With the pause's own sound repeated to the full length,
 # 94 % of the verdicts are those of the real silence (86 ends and cuts of tests/data).
 _SILENCE_SECS = 0.26
 _QUIET_SECS = 0.05
-
-
-@cache
-def smart_turn_model() -> LocalSmartTurnAnalyzerV3:
-    """The network, loaded once for all talks of a process."""
-    return LocalSmartTurnAnalyzerV3()
 
 
 class EarlySmartTurnAnalyzer(LocalSmartTurnAnalyzerV3):
@@ -39,7 +34,7 @@ class EarlySmartTurnAnalyzer(LocalSmartTurnAnalyzerV3):
         """
         # Pipecat's constructor loads the network anew: 18 MB for each talk.
         BaseSmartTurn.__init__(self, **kwargs)
-        loaded = smart_turn_model()
+        loaded = smart_turn()
         self._session, self._log_data = loaded._session, loaded._log_data
 
     _foreseen: "asyncio.Future[tuple[EndOfTurnState, MetricsData | None]] | None" = None

@@ -1,12 +1,10 @@
 """Voice activity detection that also tells when speech may be beginning and when it may be ending."""
 
 from collections import deque
-from copy import copy
-from functools import cache
 from typing import Any
 
 import numpy as np
-from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
+from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -19,6 +17,7 @@ from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
 
 from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.turns.networks import silero
 
 # Measured on tests/data: Silero's confidence falls 87 ms (median) after the last sound of speech. 60 ms of low level
 # tell 27 ms sooner, at the price of twelve pauses a minute that turn out to be consonants ("stop"); at 50 ms there are
@@ -43,12 +42,6 @@ See facts/audio#echo.
 _AUDIBLE_RMS = 32768 * 10 ** (-50 / 20)
 
 
-@cache
-def silero_model() -> SileroOnnxModel:
-    """The network, loaded once for all talks of a process; copies have a memory of their own."""
-    return SileroVADAnalyzer()._model
-
-
 class SpeechVADAnalyzer(SileroVADAnalyzer):
     """Silero that shows how long the undecided states between silence and speech have lasted."""
 
@@ -61,8 +54,7 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         """
         # Pipecat's constructor loads the network anew: 10 MB and a tenth of a second in which nobody else is served.
         VADAnalyzer.__init__(self, sample_rate=sample_rate, params=params)
-        self._model = copy(silero_model())
-        self._model.reset_states()
+        self._model = silero()
         self._windows_since_reset = self._low_confidence_windows = 0
         self._voiced_windows = 0
         self._unvoiced_windows = 0

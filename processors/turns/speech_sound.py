@@ -1,14 +1,12 @@
 """Whether a sound is speech at all: a voice that speaks, or laughter, a sneeze, a cough, a throat being cleared."""
 
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
-from pipecat.audio.vad.silero import SileroOnnxModel
 
-from halfcascade.processors.turns.barge_in_sound import RATE, InterruptionSound
+from halfcascade.processors.turns.barge_in_sound import RATE
+from halfcascade.processors.turns.networks import interruption_sound, silero
 
-_SILERO = "audio/vad/data/silero_vad.onnx"
 _WINDOW = 512
 _RECENT_SECS, _STEADY_SECS = 0.2, 1.0
 # A window that Silero is as sure of as this is speech; coughs and sneezes seldom reach it.
@@ -57,8 +55,8 @@ class Hearing:
 
     def __init__(self) -> None:
         """Load the networks."""
-        self._interruption = InterruptionSound()
-        self._silero = SileroOnnxModel(str(resources.files("pipecat").joinpath(_SILERO)))
+        self._interruption = interruption_sound()
+        self._silero = silero()
 
     def judge(self, excerpt: Excerpt) -> Heard:
         """Listen.

@@ -1,0 +1,44 @@
+"""The networks that listen, loaded once for all talks of a process.
+
+Pipecat loads each of them anew for every pipeline: together 46 MB, and a fifth of a second in which the event loop
+serves nobody.
+"""
+
+from copy import copy
+from functools import cache
+
+from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
+
+from halfcascade.processors.turns.barge_in_sound import InterruptionSound
+
+
+@cache
+def _silero() -> SileroOnnxModel:
+    return SileroVADAnalyzer()._model
+
+
+def silero() -> SileroOnnxModel:
+    """Silero with a memory of its own of what it heard; the network is shared."""
+    model = copy(_silero())
+    model.reset_states()
+    return model
+
+
+@cache
+def smart_turn() -> LocalSmartTurnAnalyzerV3:
+    """Smart Turn, to take the network from; what it heard belongs to nobody."""
+    return LocalSmartTurnAnalyzerV3()
+
+
+@cache
+def interruption_sound() -> InterruptionSound:
+    """The judge of interruptions; it keeps nothing that it heard."""
+    return InterruptionSound()
+
+
+def load_networks() -> None:
+    """Load all of them now rather than with the first talk. Takes a moment: call it off the event loop."""
+    _silero()
+    smart_turn()
+    interruption_sound()
