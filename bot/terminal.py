@@ -14,7 +14,7 @@ from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
-from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.bot.session.transcript import ALIVE, BotSaid, Problem, Prompt, ToolUsed, UserSaid
 
 if TYPE_CHECKING:
     from halfcascade.bot.controls import Controls
@@ -162,7 +162,9 @@ class Terminal:
     def _print_settled(self, *, over: bool = False) -> None:
         if not self._session:
             return
-        for index, entry in enumerate(self._session.transcript.entries):
+        entries = self._session.transcript.entries
+        first = 0 if over else max(0, len(entries) - ALIVE)
+        for index, entry in enumerate(entries[first:], first):
             # What the user goes on with, over the first sound of an answer, is shown again, whole.
             if self._printed.get(index) == (entry.text if isinstance(entry, UserSaid) else ""):
                 continue
@@ -209,7 +211,8 @@ class Terminal:
         for entry in self._session.transcript.entries[-4:]:
             if isinstance(entry, BotSaid) and not entry.closed and entry.heard:
                 yield Text.assemble((_BOT, "bold green"), _tail(harmless(entry.heard, longest=_LONGEST)))
-        recent = list(enumerate(self._session.transcript.entries))[-3:]
+        entries = self._session.transcript.entries
+        recent = list(enumerate(entries[-3:], max(0, len(entries) - 3)))
         said = next((e.text for i, e in recent if isinstance(e, UserSaid) and i not in self._printed), "")
         if said or self._interim:
             said, interim = harmless(said, longest=_LONGEST), harmless(self._interim)

@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from halfcascade.bot.controls import Choice, Controls
 from halfcascade.bot.lines import tr
-from halfcascade.bot.screen.view import View
+from halfcascade.bot.screen.view import View, line_of, state_of
 
 # Eight pictures a second are smooth enough for a meter, and cost next to nothing.
 _TICK_SECS = 0.125
@@ -121,7 +121,7 @@ class TalkApp(App[None]):
         self._view = view
         self._controls = controls
         self._stats = stats
-        self._lines: dict[int, tuple[str, Static]] = {}
+        self._lines: dict[int, tuple[tuple[object, ...], Static]] = {}
         self._held_until = 0.0
         self._mode_muted = False
         self._drawn: dict[str, Text] = {}
@@ -269,16 +269,19 @@ class TalkApp(App[None]):
         new = []
         for index in self._lines.keys() - lines.keys():
             self._lines.pop(index)[1].remove()
-        for index, text in lines.items():
-            # The style tells heard from unheard, so it belongs to what is compared.
-            mark = text.markup
-            if index not in self._lines:
-                self._lines[index] = (mark, Static(text))
+        for index, entry in lines.items():
+            state = (id(entry), *state_of(entry))
+            known = self._lines.get(index)
+            if known and known[0] == state:
+                continue
+            text = line_of(entry)
+            if known:
+                known[1].update(text or "")
+                known[1].display = text is not None
+                self._lines[index] = (state, known[1])
+            elif text is not None:
+                self._lines[index] = (state, Static(text))
                 new.append(self._lines[index][1])
-            elif self._lines[index][0] != mark:
-                self._lines[index][1].update(text)
-                self._lines[index] = (mark, self._lines[index][1])
-                at_end = at_end or index == max(lines)
         if new:
             area.mount(*new)
         if at_end or new:

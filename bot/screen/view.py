@@ -1,7 +1,7 @@
 """What the screen shows, worked out of a talk's events: no terminal, no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,7 +97,6 @@ class View:
     erle_db: float | None = None
     devices: str = ""
     changed: bool = True
-    _known: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take an event.
@@ -141,19 +140,18 @@ class View:
         self.erle_db = echo.get("erle_db")
         self.half_duplex = bool(echo.get("half_duplex"))
 
-    def lines(self, last: int = 200) -> list[tuple[int, Text]]:
+    def lines(self, last: int = 200) -> list[tuple[int, Entry]]:
         """The words of the talk.
 
         Args:
             last: How many entries.
 
         Returns:
-            Index and line of each.
+            Index and entry of each.
         """
         entries = self.hub.transcript.entries
         first = max(0, len(entries) - last)
-        shown = ((index, line_of(entry)) for index, entry in enumerate(entries[first:], first))
-        return [(index, line) for index, line in shown if line is not None]
+        return list(enumerate(entries[first:], first))
 
     def heard_now(self) -> Text:
         """What is being understood, or nothing."""
@@ -231,6 +229,23 @@ class View:
             text.append(f"  {self.devices}", "dim")
         text.truncate(width, overflow="ellipsis")
         return text
+
+
+def state_of(entry: Entry) -> tuple[object, ...]:
+    """What the line of an entry depends on: as long as it is the same, the line is.
+
+    Args:
+        entry: The entry.
+    """
+    match entry:
+        case UserSaid():
+            return (entry.text, entry.backchannel)
+        case BotSaid():
+            return (len(entry.text), len(entry.heard), entry.spoken, entry.interrupted)
+        case ToolUsed():
+            return (entry.name, entry.result is None)
+        case _:
+            return ()
 
 
 def line_of(entry: Entry) -> Text | None:  # noqa: PLR0911 one return a kind

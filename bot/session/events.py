@@ -1,5 +1,6 @@
 """What happens in a conversation, as lines of JSON."""
 
+import errno
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -118,6 +119,7 @@ class EventLog:
     def __init__(self, path: Path):
         # Unbuffered: each line is one write, so that the file holds whole lines whatever happens to this process next.
         self._file = path.open("xb", buffering=0)
+        self._cut = False
 
     def write(self, event: Event) -> None:
         """Append an event.
@@ -128,7 +130,12 @@ class EventLog:
         Raises:
             OSError: If the disk refuses.
         """
-        self._file.write(f"{event.to_json()}\n".encode())
+        line = f"{event.to_json()}\n".encode(errors="replace")
+        # After a disk was full the last line may have been cut short; what follows begins a line of its own.
+        written = self._file.write(b"\n" + line if self._cut else line)
+        self._cut = written is not None and written < len(line)
+        if self._cut:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     def close(self) -> None:
         """Close the file."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -11,12 +10,12 @@ from typing import Any
 
 from loguru import logger
 
+from halfcascade.bot.session.documents import MetricsDocument, TranscriptDocument
 from halfcascade.bot.session.events import Event, EventLog, EventType
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.names import EVENTS, METRICS, RECORDING, TRANSCRIPT
 from halfcascade.bot.session.recorder import Recorder
 from halfcascade.bot.session.redaction import Redactor
-from halfcascade.bot.session.transcript import render
 from halfcascade.processors.errors import ConfigurationError
 
 _SAVE_SECS = 0.5
@@ -44,6 +43,9 @@ class Session(EventHub):
         self._transport_stats: Callable[[], Mapping[str, Any]] = dict
         self._saver: asyncio.Task[None] | None = None
         self._dirty = True
+        self._lagging: set[str] = set()
+        self._transcript_document = TranscriptDocument(self.transcript)
+        self._metrics_document = MetricsDocument(self.metrics)
         try:
             self.folder, self._log = _begin(folder)
             self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self._recorder_failed)
@@ -118,18 +120,27 @@ class Session(EventHub):
         self.emit(EventType.SESSION_ENDED, reason=reason)
         self._closed = True
         await asyncio.to_thread(self._recorder.close)
-        try:
-            self._log.close()
-            self._save()
-        except OSError as error:
-            logger.error(f"The session folder is incomplete: {error}.")
+        self._log.close()
+        self._save()
 
     def _happened(self, event: Event, *, changed: bool) -> None:
         try:
             self._log.write(event)
         except OSError as error:
-            logger.error(f"The events cannot be written any more: {error}.")
+            self._cannot_write(EVENTS, error)
         self._dirty = self._dirty or changed
+
+    def _cannot_write(self, name: str, error: OSError) -> None:
+        """Say once of each file that it lags behind; it is tried again every time, and the others go on."""
+        if name in self._lagging:
+            return
+        self._lagging.add(name)
+        message = f"{self.folder / name} cannot be written at the moment ({error.strerror or error}): free some space."
+        logger.error(message)
+        if not self._closed:
+            self._call_on_loop(
+                self._take, EventType.ERROR, None, {"message": message, "source": "session folder", "permanent": False}
+            )
 
     def _recorder_failed(self, message: str) -> None:
         self._call_on_loop(self._take, "error", None, {"message": message, "source": "recorder", "permanent": False})
@@ -139,31 +150,34 @@ class Session(EventHub):
             await asyncio.sleep(_SAVE_SECS)
             if self._dirty:
                 self._dirty = False
-                transcript, metrics = self._documents()
-                try:
-                    await asyncio.to_thread(self._write_documents, transcript, metrics)
-                except OSError as error:
-                    logger.error(f"Transcript and metrics cannot be written: {error}.")
+                await asyncio.to_thread(self._write_documents, *self._documents())
 
     def _save(self) -> None:
         self._write_documents(*self._documents())
 
     def _documents(self) -> tuple[str, str]:
-        metrics = {"session": self._title, **self.metrics.as_dict(), "transport": dict(self._transport_stats())}
-        return render(self.transcript, self._title), json.dumps(metrics, ensure_ascii=False, indent=1, default=str)
+        metrics = self._metrics_document.text(self._title, dict(self._transport_stats()))
+        return self._transcript_document.text(self._title), metrics
 
     def _write_documents(self, transcript: str, metrics: str) -> None:
         for name, text in ((TRANSCRIPT, transcript), (METRICS, metrics)):
             # Replaced at once, so that a reader or a crash never meets half a file.
             new = self.folder / f".{name}.new"
-            new.write_text(text + "\n", encoding="utf-8")
-            new.replace(self.folder / name)
+            try:
+                new.write_text(text, encoding="utf-8", errors="replace")
+                new.replace(self.folder / name)
+            except OSError as error:
+                self._cannot_write(name, error)
+                with suppress(OSError):
+                    new.unlink()
 
 
 def _begin(wanted: Path) -> tuple[Path, EventLog]:
     """Take the wanted folder or, as long as it holds an earlier session, the next one; the event log marks it taken."""
     for folder in _candidates(wanted):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # what somebody says at home is nobody else's business
+            folder.mkdir(mode=0o700)
         if any((folder / name).exists() for name in (RECORDING, EVENTS, TRANSCRIPT, METRICS)):
             continue
         with suppress(FileExistsError):  # another process was quicker

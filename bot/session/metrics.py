@@ -1,6 +1,5 @@
 """How long each stage of each turn took and what was used: a reducer of events without I/O."""
 
-import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,7 +67,7 @@ class Turn:
 
 
 @dataclass
-class _Interruption:
+class Interruption:
     """The user spoke over the bot: when the speech began, when the bot was told, when it fell silent."""
 
     speech_at: float
@@ -76,6 +75,7 @@ class _Interruption:
     silent: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
+        """The interruption as JSON."""
         silent_ms = None if self.silent is None else round(1000 * (self.silent - self.speech_at))
         return {"speech_at": self.speech_at, "interrupted": self.interrupted, "silent": self.silent, "ms": silent_ms}
 
@@ -84,6 +84,7 @@ class Metrics:
     """The measurements of a session as it grows, fed with events.
 
     Attributes:
+        interruptions: When the user spoke over the bot.
         tariff: What things cost; to be set before the first event.
         spent_before: What the talks of this month cost before this one, in US dollars; None as long as nobody knows.
         emulated: Whether the servers were not Google's, so that nothing is billed.
@@ -95,7 +96,7 @@ class Metrics:
         self.spent_before: float | None = None
         self.turns: list[Turn] = []
         self.errors = 0
-        self._interruptions: list[_Interruption] = []
+        self.interruptions: list[Interruption] = []
         self._usage: Counter[str] = Counter()
         # Stages of the turn that is being spoken and has not been sent.
         self._pending: dict[str, float] = {}
@@ -127,19 +128,28 @@ class Metrics:
         """What all of it has cost so far."""
         return self.tariff.bill(self._usage)
 
-    def as_dict(self) -> dict[str, Any]:
-        """All measurements as JSON."""
-        latencies = [turn.latency_ms for turn in self.turns if turn.latency_ms is not None]
+    def as_dict(
+        self, turns: Sequence[Turn] | None = None, interruptions: Sequence[Interruption] | None = None
+    ) -> dict[str, Any]:
+        """All measurements as JSON.
+
+        Args:
+            turns: Only these, or None for all.
+            interruptions: Only these, or None for all.
+        """
+        turns = self.turns if turns is None else turns
+        interruptions = self.interruptions if interruptions is None else interruptions
+        latencies = [turn.latency_ms for turn in turns if turn.latency_ms is not None]
         return {
             "duration_secs": round(self._duration, 3),
-            "turns": [turn.as_dict(self.tariff) for turn in self.turns],
+            "turns": [turn.as_dict(self.tariff) for turn in turns],
             "latency_ms": summary(latencies),
             "stages_ms": {
-                stage: summary([ms for turn in self.turns if (ms := turn.stages_ms().get(stage)) is not None])
+                stage: summary([ms for turn in turns if (ms := turn.stages_ms().get(stage)) is not None])
                 for stage in STAGES[1:]
             },
             "asked_early": {"asked": self._asked_early, "withdrawn": self._asked_too_early},
-            "interruptions": [interruption.as_dict() for interruption in self._interruptions],
+            "interruptions": [interruption.as_dict() for interruption in interruptions],
             "usage": _rounded(self._usage),
             "money": {
                 "currency": "USD",
@@ -217,14 +227,14 @@ class Metrics:
 
     def _on_sound_ended(self, t: float, fields: dict[str, Any]) -> None:
         self._audible = False
-        if self._interruptions and self._interruptions[-1].silent is None:
-            self._interruptions[-1].silent = t
+        if self.interruptions and self.interruptions[-1].silent is None:
+            self.interruptions[-1].silent = t
 
     def _on_interrupted(self, t: float, fields: dict[str, Any]) -> None:
         if self.turns and not self._revoked:
             self.turns[-1].interrupted = True
         if self._audible:
-            self._interruptions.append(_Interruption(self._speech_began, t))
+            self.interruptions.append(Interruption(self._speech_began, t))
 
     def _on_tool_call(self, t: float, fields: dict[str, Any]) -> None:
         if self.turns:
@@ -266,9 +276,10 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     if not values:
         return {"n": 0}
     ordered = sorted(values)
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
     return {
         "n": len(ordered),
-        "median": statistics.median(ordered),
+        "median": low if low == high else (low + high) / 2,
         "p90": ordered[min(len(ordered) - 1, round(0.9 * (len(ordered) - 1)))],
         "max": ordered[-1],
     }

@@ -11,6 +11,9 @@ from halfcascade.bot.harmless import harmless
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.processors.written import find_block
 
+ALIVE = 32
+"""Only so many of the last entries can still change: an event looks no further back, however long the talk is."""
+
 # A document keeps what was said; only what nobody can have said is cut.
 _LONGEST = 1_000_000
 
@@ -200,7 +203,8 @@ class Transcript:
         self._words_came = False
 
     def _on_turn_reopened(self, t: float, fields: Mapping[str, Any]) -> None:
-        said = [(place, entry) for place, entry in enumerate(self.entries) if isinstance(entry, UserSaid)]
+        first = max(0, len(self.entries) - ALIVE)
+        said = [(place, entry) for place, entry in enumerate(self._alive, first) if isinstance(entry, UserSaid)]
         if not said:
             return
         place, user = said[-1]
@@ -264,7 +268,7 @@ class Transcript:
         self.entries.append(ToolUsed(t, fields["name"], fields["id"], fields["arguments"]))
 
     def _on_tool_result(self, t: float, fields: Mapping[str, Any]) -> None:
-        for entry in self.entries:
+        for entry in self._alive:
             if isinstance(entry, ToolUsed) and entry.id == fields["id"]:
                 entry.result = fields["result"]
 
@@ -272,14 +276,18 @@ class Transcript:
         self.entries.append(Problem(t, fields["message"], fields.get("permanent", False)))
 
     def _replies(self) -> Iterator[BotSaid]:
-        return (entry for entry in self.entries if isinstance(entry, BotSaid))
+        return (entry for entry in self._alive if isinstance(entry, BotSaid))
 
     def _end_text(self) -> None:
         for reply in self._replies():
             reply.ended = True
 
     def _open_user(self) -> UserSaid | None:
-        return next((e for e in reversed(self.entries) if isinstance(e, UserSaid) and e.open), None)
+        return next((e for e in reversed(self._alive) if isinstance(e, UserSaid) and e.open), None)
+
+    @property
+    def _alive(self) -> list[Entry]:
+        return self.entries[-ALIVE:]
 
     def _new_user(self, t: float) -> UserSaid:
         user = UserSaid(t if self._speech_began is None else self._speech_began)
@@ -356,14 +364,28 @@ def render(transcript: Transcript, title: Mapping[str, Any]) -> str:
     Returns:
         The document.
     """
-    lines = ["# Conversation", "", ", ".join(f"{key} {value}" for key, value in title.items() if value), ""]
-    for entry in transcript.entries:
-        if line := _line(entry):
-            lines += [line, ""]
-    return "\n".join(lines)
+    lines = (line_of(entry) for entry in transcript.entries)
+    return head(title) + "".join(f"{line}\n\n" for line in lines if line)
 
 
-def _line(entry: Entry) -> str:
+def head(title: Mapping[str, Any]) -> str:
+    """Write the head of a transcript.
+
+    Args:
+        title: Facts such as backend, model and voice.
+    """
+    return f"# Conversation\n\n{', '.join(f'{key} {value}' for key, value in title.items() if value)}\n\n"
+
+
+def line_of(entry: Entry) -> str:
+    """Write one entry as Markdown.
+
+    Args:
+        entry: The entry.
+
+    Returns:
+        One line; empty if there is nothing to say.
+    """
     if isinstance(entry, UserSaid):
         aside = " *(in passing)*" if entry.backchannel else ""
         return f"**User** ({_time(entry.t)}): {_flat(entry.text)}{aside}"

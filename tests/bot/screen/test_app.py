@@ -174,4 +174,4 @@ async def test_resizing_and_many_lines_cost_nothing_but_room():
             await pilot.resize_terminal(*size)
             await pilot.pause(0.2)
         assert len(app._lines) <= 200
-        assert "sentence 299" in app._view.lines()[-1][1].plain
+        assert "sentence 299" in app._view.lines()[-1][1].text

@@ -1,6 +1,7 @@
 import asyncio
 import concurrent.futures
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,43 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
     file.write_text("")
     with pytest.raises(ConfigurationError, match="--session"):
         Session(file / "s", Redactor())
+
+
+async def test_a_full_disk_costs_one_warning_a_file_and_what_comes_later_is_written(tmp_path, monkeypatch):
+    session = Session(tmp_path / "s", Redactor())
+    session.start({})
+    write = session._log._file.write
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    class Full:
+        write = staticmethod(full)
+        close = session._log._file.close
+
+    kept, session._log._file = session._log._file, Full
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    for number in range(5):
+        session.emit("interim", text=f"word {number}")
+    session._save()
+    session._save()
+    await asyncio.sleep(0.05)
+    messages = [entry.message for entry in session.transcript.entries]
+    assert len(messages) == 3
+    assert all("No space left" in message and "\n" not in message for message in messages)
+    monkeypatch.undo()
+    session._log._file = kept
+    assert write
+    session.emit("final", text="later")
+    await session.close("finished")
+    lines = [json.loads(line) for line in (tmp_path / "s" / "events.jsonl").read_text().splitlines()]
+    assert [line["type"] for line in lines][-2:] == ["final", "session_ended"]
+    assert "later" in (tmp_path / "s" / "transcript.md").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_the_folder_is_its_owners_alone(tmp_path):
+    session = Session(tmp_path / "new" / "s", Redactor())
+    assert (tmp_path / "new" / "s").stat().st_mode & 0o777 == 0o700
+    session._recorder.close()
+    session._log.close()
