@@ -73,10 +73,10 @@ class MetricsDocument:
         # The last turn may be taken back, and the one before it may still be heard.
         for turn in turns[self._turns.count : max(0, len(turns) - 2)]:
             self._turns.add(_compact(turn.as_dict(tariff)))
-            for stage, ms in turn.stages_ms().items():
-                insort(self._stages[stage], ms)
-        for interruption in interruptions[self._interruptions.count : max(0, len(interruptions) - 1)]:
-            self._interruptions.add(_compact(interruption.as_dict()))
+            for stage, passed in turn.stages_ms().items():
+                insort(self._stages[stage], passed)
+        for spoken_over in interruptions[self._interruptions.count : max(0, len(interruptions) - 1)]:
+            self._interruptions.add(_compact(spoken_over.as_dict()))
         recent = turns[self._turns.count :]
         stages = {
             stage: [*known, *(ms for turn in recent if (ms := turn.stages_ms().get(stage)) is not None)]

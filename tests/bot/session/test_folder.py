@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,16 +149,16 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
 async def test_a_full_disk_costs_one_warning_a_file_and_what_comes_later_is_written(tmp_path, monkeypatch):
     session = Session(tmp_path / "s", Redactor())
     session.start({})
-    write = session._log._file.write
+    log: Any = session._log
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     class Full:
         write = staticmethod(full)
-        close = session._log._file.close
+        close = log._file.close
 
-    kept, session._log._file = session._log._file, Full
+    kept, log._file = log._file, Full
     monkeypatch.setattr("pathlib.Path.write_text", full)
     for number in range(5):
         session.emit("interim", text=f"word {number}")
@@ -168,8 +169,7 @@ async def test_a_full_disk_costs_one_warning_a_file_and_what_comes_later_is_writ
     assert len(messages) == 3
     assert all("No space left" in message and "\n" not in message for message in messages)
     monkeypatch.undo()
-    session._log._file = kept
-    assert write
+    log._file = kept
     session.emit("final", text="later")
     await session.close("finished")
     lines = [json.loads(line) for line in (tmp_path / "s" / "events.jsonl").read_text().splitlines()]
