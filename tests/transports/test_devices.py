@@ -8,7 +8,7 @@ import pyaudio
 import pytest
 
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.transports import devices
+from halfcascade.transports import library_noise
 from halfcascade.transports.devices import (
     Device,
     Direction,
@@ -186,4 +186,4 @@ def test_what_libraries_print_is_kept_off_the_terminal_by_overlapping_threads(ca
     thread.join()
     os.write(2, b"a real error\n")
     assert capfd.readouterr().err == "a real error\n"
-    assert devices._stderr._saved == -1
+    assert library_noise._stderr._saved == -1

@@ -1,0 +1,135 @@
+"""What an audio device is to a person: its name, which one was meant, a list to read. No audio library is needed."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from halfcascade.processors.errors import ConfigurationError
+
+
+class Direction(StrEnum):
+    """Which way audio flows."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+    @property
+    def noun(self) -> str:
+        """What a person calls such a device."""
+        return "microphone" if self is Direction.INPUT else "loudspeaker"
+
+    @property
+    def option(self) -> str:
+        """Command line option that chooses one."""
+        return f"--{self}-device"
+
+
+@dataclass(frozen=True)
+class Device:
+    """One way to capture or to play.
+
+    Parameters:
+        name: What a person calls it.
+        host_api: Which system it belongs to, such as ``Core Audio`` or ``PulseAudio``.
+        direction: Whether it captures or plays.
+        channels: Most channels it offers.
+        sample_rate: Its own rate in Hz.
+        default: Whether the system would choose it.
+        index: PortAudio's number for it, valid until the next listing.
+        server_name: Its name on the sound server where PortAudio cannot tell devices apart, else None.
+        identity: What changes when a device of the same name is plugged in again, where the system tells.
+    """
+
+    name: str
+    host_api: str
+    direction: Direction
+    channels: int
+    sample_rate: int
+    default: bool
+    index: int
+    server_name: str | None = None
+    identity: str = ""
+
+
+@dataclass(frozen=True)
+class StreamFormat:
+    """How a device is opened.
+
+    Parameters:
+        sample_rate: Samples per second.
+        channels: Interleaved channels.
+    """
+
+    sample_rate: int
+    channels: int
+
+
+_NONE_REMEDY = {
+    Direction.INPUT: "plug one in, or let a recording speak with `--user-audio FILE`.",
+    Direction.OUTPUT: "plug one in (or start the sound server), or use `--user-audio FILE`, which needs none.",
+}
+
+
+def choose(devices: Sequence[Device], direction: Direction, wanted: str | None) -> Device:
+    """Find the device that a person named.
+
+    Args:
+        devices: What there is.
+        direction: Whether to capture or to play.
+        wanted: A device's name or part of it in any case, or None for the system's default.
+
+    Returns:
+        The one device meant.
+
+    Raises:
+        ConfigurationError: If there is none, the name fits none or several.
+    """
+    candidates = [device for device in devices if device.direction is direction]
+    if not candidates:
+        raise ConfigurationError(f"There is no {direction.noun}: {_NONE_REMEDY[direction]}")
+    if not wanted:
+        return next((device for device in candidates if device.default), candidates[0])
+    folded = wanted.casefold()
+    for fits in (lambda name: name.casefold() == folded, lambda name: folded in name.casefold()):
+        found = [
+            device for device in candidates if fits(device.name) or (device.server_name and fits(device.server_name))
+        ]
+        if len(found) > 1 and len({device.name for device in found}) == 1:
+            found = [
+                next((device for device in found if device.default), found[0])
+            ]  # one device under several host APIs
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ConfigurationError(
+                f"“{wanted}” fits several {direction.noun}s ({_quoted(found)}): give more of the name to "
+                f"{direction.option}."
+            )
+    words = {word: device for device in candidates for word in _words(device.name)}
+    close = difflib.get_close_matches(folded, words, n=1, cutoff=0.5)
+    hint = f"did you mean “{words[close[0]].name}”?" if close else f"choose from {_quoted(candidates)}."
+    raise ConfigurationError(f"There is no {direction.noun} called “{wanted}”: {hint}")
+
+
+def describe(devices: Sequence[Device]) -> str:
+    """Write a list of devices for a person, the default of each direction marked with a star."""
+    lines = []
+    for direction in Direction:
+        lines.append(f"{direction.noun.capitalize()}s ({direction.option} NAME, or part of it):")
+        chosen = [device for device in devices if device.direction is direction]
+        lines += [
+            f"  {'*' if device.default else ' '} {device.name}  ({device.host_api}, {device.sample_rate} Hz, "
+            f"{device.channels} channel{'s' if device.channels != 1 else ''})"
+            for device in chosen
+        ] or ["    none"]
+    return "\n".join(lines)
+
+
+def _words(name: str) -> list[str]:
+    folded = name.casefold()
+    return [*folded.split(), folded]
+
+
+def _quoted(devices: Sequence[Device]) -> str:
+    return ", ".join(f"“{device.name}”" for device in devices)
