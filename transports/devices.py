@@ -199,7 +199,7 @@ def open_failure(device: Device, error: Exception | None) -> ConfigurationError:
         return ConfigurationError(f"The microphone “{name}” may not be used: {_MAC_PERMISSION}")
     detail = f" ({error.args[0]})" if error and error.args else ""
     return ConfigurationError(
-        f"The {noun} “{name}” does not open{detail}: see `python -m bot devices`, and choose one with "
+        f"The {noun} “{name}” does not open{detail}: see `halfcascade devices`, and choose one with "
         f"{device.direction.option}."
     )
 
