@@ -14,6 +14,7 @@ from halfcascade.emulator.actions import Abort, Action, Begin, End, Feed, Finish
 from halfcascade.emulator.faults import Api, Fault, Faults
 from halfcascade.emulator.log import UsageLog
 from halfcascade.emulator.minds.base import MindError
+from halfcascade.emulator.profiles import drawn
 from halfcascade.emulator.rpc import UNDECODABLE_TEXT, Undecodable
 
 # What Google's front end says for statuses that it answers itself.
@@ -198,7 +199,7 @@ class StreamCall(ABC):
                     event, data = self.describe_response(message)
                     self._bytes += data.get("bytes", 0)
                     self._note(event, **data)
-                    self._outbox.put_nowait((self._loop.time() + self._one_way, action))
+                    self._outbox.put_nowait((self._loop.time() + drawn(self._one_way), action))
                     if outcome := await self._carry_out(self._due_faults()):
                         return outcome
                 case Begin(request):
@@ -264,7 +265,7 @@ class StreamCall(ABC):
         if not self._one_way:
             self._inbox.put_nowait((kind, value))
             return
-        self._last_arrival = max(self._loop.time() + self._one_way, self._last_arrival + _TICK)
+        self._last_arrival = max(self._loop.time() + drawn(self._one_way), self._last_arrival + _TICK)
         self._loop.call_at(self._last_arrival, self._inbox.put_nowait, (kind, value))
 
     async def _write(self, context: grpc.aio.ServicerContext) -> None:

@@ -5,8 +5,17 @@ fields of the classes below; what is left out keeps its default. ``emulator/data
 
 - ``reference``: the profile on which this project's latency goals are measured.
 - ``instant``: no waiting at all, for tests that are not about time.
+- ``observed``: medians and spread of published measurements, slow tails included.
+- ``far``: as ``reference``, from the other side of the world.
+- ``bad``: as ``reference``, over a line that jitters and stalls.
+
+A time may vary: ``first_token = { median = 1.1, p95 = 2.6, most = 5.1 }`` is drawn anew each time, from a log-normal
+distribution; ``stall_share`` and ``stall_secs`` make that share of them so much longer. The draws of a profile follow
+from its ``seed``, one sequence for each key, so that the same conversation meets the same times again.
 """
 
+import math
+import random
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,6 +24,71 @@ from typing import Any
 from halfcascade.emulator.errors import EmulatorError
 
 PROFILES = Path(__file__).parent / "data" / "profiles"
+
+
+_NORMAL_P95 = 1.645
+
+
+class Spread(float):
+    """A time in seconds that varies; as a number it is its median."""
+
+    def __new__(
+        cls, median: float, p95: float = 0.0, most: float = math.inf, stall_share: float = 0.0, stall_secs: float = 0.0
+    ) -> "Spread":
+        """Make it.
+
+        Args:
+            median: Half of the draws are longer.
+            p95: One in twenty is longer; 0.0 = no spread.
+            most: None is longer, stalls apart.
+            stall_share: Share of draws that stall.
+            stall_secs: How much longer those are.
+
+        Returns:
+            The spread, not seeded yet.
+
+        Raises:
+            ValueError: If the figures contradict each other.
+        """
+        figures = (median, p95, most, stall_share, stall_secs)
+        if any(figure < 0 for figure in figures) or stall_share > 1 or median > most or (p95 and p95 < median):
+            raise ValueError("figures must not be negative, and median <= p95, median <= most, stall_share <= 1")
+        return super().__new__(cls, median)
+
+    def __init__(
+        self, median: float, p95: float = 0.0, most: float = math.inf, stall_share: float = 0.0, stall_secs: float = 0.0
+    ) -> None:
+        self._sigma = math.log(p95 / median) / _NORMAL_P95 if p95 and median else 0.0
+        self._most = most
+        self._stall_share = stall_share
+        self._stall_secs = stall_secs
+        self.seed("")
+
+    def seed(self, seed: str) -> None:
+        """Begin its sequence of draws.
+
+        Args:
+            seed: The same seed gives the same sequence.
+        """
+        self._random = random.Random(seed)  # noqa: S311  # times of a test, no secrets
+
+    def draw(self) -> float:
+        """Draw the next time, in seconds."""
+        stalled = self._random.random() < self._stall_share
+        drawn = float(self) * math.exp(self._sigma * self._random.gauss(0.0, 1.0))
+        return min(drawn, self._most) + (self._stall_secs if stalled else 0.0)
+
+
+def drawn(secs: float) -> float:
+    """Tell how long something takes this time.
+
+    Args:
+        secs: A time of a profile.
+
+    Returns:
+        The time itself, or the next draw if it varies.
+    """
+    return secs.draw() if isinstance(secs, Spread) else secs
 
 
 @dataclass(frozen=True)
@@ -148,7 +222,7 @@ def load_profile(name: str | Path) -> Profile:
         path = Path(name)
     if not path.is_file():
         raise EmulatorError(
-            f"There is no latency profile {str(name)!r}: use {' or '.join(profile_names())}, or a TOML file's path."
+            f"There is no latency profile {str(name)!r}: use {', '.join(profile_names())}, or a TOML file's path."
         )
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -170,12 +244,13 @@ def parse_profile(name: str, tables: dict[str, Any]) -> Profile:
     Raises:
         EmulatorError: If a table or key is unknown, or a value is no number of its kind.
     """
-    if unknown := sorted(set(tables) - set(_TABLES)):
+    if unknown := sorted(set(tables) - set(_TABLES) - {"seed"}):
         raise EmulatorError(f"Profile {name}: unknown table [{unknown[0]}]; there are {', '.join(_TABLES)}.")
-    return Profile(name, **{table: _parse_table(name, table, tables.get(table, {})) for table in _TABLES})
+    seed = str(tables.get("seed", 0))
+    return Profile(name, **{table: _parse_table(name, table, tables.get(table, {}), seed) for table in _TABLES})
 
 
-def _parse_table(name: str, table: str, values: Any) -> Any:
+def _parse_table(name: str, table: str, values: Any, seed: str) -> Any:
     kind = _TABLES[table]
     known: dict[str, type] = {item.name: type(item.default) for item in fields(kind)}
     if not isinstance(values, dict):
@@ -184,6 +259,9 @@ def _parse_table(name: str, table: str, values: Any) -> Any:
     for key, value in values.items():
         if key not in known:
             raise EmulatorError(f"Profile {name}: [{table}] has no key {key!r}; there are {', '.join(known)}.")
+        if isinstance(value, dict) and known[key] is float:
+            checked[key] = _parse_spread(f"Profile {name}: [{table}] {key}", value, f"{seed}/{table}.{key}")
+            continue
         if known[key] is bool:
             valid = isinstance(value, bool)
         else:
@@ -193,3 +271,12 @@ def _parse_table(name: str, table: str, values: Any) -> Any:
             raise EmulatorError(f"Profile {name}: [{table}] {key} = {value!r} is not valid.")
         checked[key] = known[key](value)
     return kind(**checked)
+
+
+def _parse_spread(label: str, figures: dict[str, Any], seed: str) -> Spread:
+    try:
+        spread = Spread(**{key: float(value) for key, value in figures.items()})
+    except (TypeError, ValueError) as error:
+        raise EmulatorError(f"{label} = {figures!r} is not valid: {error}.") from error
+    spread.seed(seed)
+    return spread

@@ -24,6 +24,7 @@ from halfcascade.emulator.minds.base import (
     Synthesis,
     SynthesisRequest,
 )
+from halfcascade.emulator.profiles import drawn
 from halfcascade.emulator.web.socket import Gone, WebSocket
 
 _DEFAULT_VOICE, _DEFAULT_LANGUAGE = "Puck", "en-US"
@@ -122,7 +123,7 @@ class LiveConnection:
     async def _read(self) -> None:
         try:
             async for message in self._websocket.messages():
-                self._arrived.append((self._loop.time() + self._one_way, message))
+                self._arrived.append((self._loop.time() + drawn(self._one_way), message))
                 self._wake.set()
         finally:
             self._arrived.append((self._loop.time(), None))
@@ -181,7 +182,7 @@ class LiveConnection:
             self._note("sent", message=action.message)
         else:
             self._note("close", code=action.code, reason=action.reason)
-        self._leaving.put_nowait((self._loop.time() + self._one_way, action))
+        self._leaving.put_nowait((self._loop.time() + drawn(self._one_way), action))
 
     # What the mind does
 

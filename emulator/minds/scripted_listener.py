@@ -18,7 +18,7 @@ from halfcascade.emulator.minds.word_sources import (
     WordSource,
 )
 from halfcascade.emulator.minds.words import WordTiming
-from halfcascade.emulator.profiles import ListenerProfile
+from halfcascade.emulator.profiles import ListenerProfile, drawn
 
 _SLICE = 0.1  # seconds of audio between two looks when the profile wants no interims
 _STABLE_AFTER = 0.4  # seconds after which a word of an interim belongs to its stable head (facts/stt#results)
@@ -171,7 +171,7 @@ class Progress:
             The last final, if any words are left.
         """
         self.source.finish()
-        return self._close_portion(self.profile.flush)
+        return self._close_portion(drawn(self.profile.flush))
 
     def _look(self) -> list[Report]:
         reports: list[Report] = []
@@ -185,7 +185,7 @@ class Progress:
                 self._speaking = False
                 reports.append(Report(SpeechActivity("end", end)))
             # Looking comes at intervals, the final does not: it is as late after the endpoint as the profile says.
-            return reports + self._close_portion(max(self.profile.final_latency - late, 0.0))
+            return reports + self._close_portion(max(drawn(self.profile.final_latency) - late, 0.0))
         if self.request.interim_results:
             reports += self._interim()
         return reports

@@ -13,7 +13,7 @@ import numpy as np
 
 from halfcascade.emulator.minds.base import SPEAKER_RATE, SynthesisRequest
 from halfcascade.emulator.minds.words import WordTiming, count_syllables
-from halfcascade.emulator.profiles import SpeakerProfile
+from halfcascade.emulator.profiles import SpeakerProfile, drawn
 
 # Seconds at speaking rate 1: together about 3 English words, or 5 Korean syllables, per second.
 _ONSET = 0.05
@@ -137,7 +137,7 @@ class ScriptedSynthesis:
         loop, profile, free = asyncio.get_running_loop(), self._speaker.profile, 0.0
         while (item := await self._inputs.get()) is not None:
             arrived, text = item
-            due = max(free, arrived + profile.first_audio)
+            due = max(free, arrived + drawn(profile.first_audio))
             for chunk in _rechunk(self._speaker.render(text, self._request), profile.chunk):
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 yield chunk

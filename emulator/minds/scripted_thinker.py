@@ -10,7 +10,7 @@ from typing import Any
 
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult
-from halfcascade.emulator.profiles import ThinkerProfile
+from halfcascade.emulator.profiles import ThinkerProfile, drawn
 
 Text = str | Sequence[str]
 Answer = Text | Callable[[Conversation], Text]
@@ -68,7 +68,7 @@ class ScriptedThinker:
         self.conversations.append(conversation)
         reply, groups = self._choose(conversation)
         pieces = self._pieces(reply, conversation, groups)
-        first = self.profile.first_token if reply.first_token is None else reply.first_token
+        first = drawn(self.profile.first_token) if reply.first_token is None else reply.first_token
         pace = self.profile.chars_per_second if reply.chars_per_second is None else reply.chars_per_second
         # Against a clock, so that the pace does not depend on how exact sleeps are.
         due = time.monotonic() + first
