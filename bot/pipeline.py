@@ -26,6 +26,8 @@ from halfcascade.processors.gate import MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.outages import OutageAnnouncer
+from halfcascade.processors.openers import OpenerMachine, OpenerMode, OpenerParams
+from halfcascade.processors.openers.processor import OpenerProcessor
 from halfcascade.processors.playout import Playout
 from halfcascade.processors.turns import (
     BotSpeech,
@@ -114,6 +116,7 @@ def build_pipeline(
             user,
             brain,
             *(load_processor(path) for path in settings.processors),
+            *([openers(settings, voice)] if settings.openers is not OpenerMode.OFF else []),
             BotSpeechTap(bot_speech, audible=False),
             OutageAnnouncer(settings.language),
             voice,
@@ -182,6 +185,20 @@ def make_voice(settings: Settings, environ: Mapping[str, str] | None = None) -> 
         ),
         environ=environ,
     )
+
+
+def openers(settings: Settings, voice: ChirpTTSService) -> OpenerProcessor:
+    """Make what says a short word while an answer is slow.
+
+    Args:
+        settings: The language, and when openers are said.
+        voice: Says them.
+
+    Returns:
+        The processor, to stand between brain and voice.
+    """
+    machine = OpenerMachine(settings.language, OpenerParams(mode=settings.openers))
+    return OpenerProcessor(machine, voice.prepare_phrase)
 
 
 def load_processor(path: str) -> FrameProcessor:

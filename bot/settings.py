@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from halfcascade.processors.openers import OpenerMode
+
 # The default instruction asks for what a voice can speak: lists, markup and emoji cannot be heard.
 DEFAULT_INSTRUCTION = (
     "You are a friendly voice assistant. Everything you say is spoken aloud, so answer in one to three short, "
@@ -46,6 +48,8 @@ class Settings(BaseSettings):
         mcp_servers: MCP servers whose tools are offered too: commands or URLs.
         speculate: Ask the brain while it is still open whether the turn is over. Gains only where a turn sounds
             unfinished and is over; wrong guesses cost a generated answer each (docs/architecture.md, "Asking early").
+        openers: Say a short word when the answer is slow: ``off``, ``auto`` (never in two turns in a row) or
+            ``always``.
         understand_barge_in: Duck first and stop only for real words, rather than stop at any sound.
         input_device: Microphone, by name or part of it.
         output_device: Loudspeaker, by name or part of it.
@@ -81,6 +85,7 @@ class Settings(BaseSettings):
     tools: bool = True
     mcp_servers: Annotated[list[str], NoDecode] = Field(default_factory=list)
     speculate: bool = False
+    openers: OpenerMode = OpenerMode.OFF
     understand_barge_in: bool = True
     input_device: str | None = None
     output_device: str | None = None

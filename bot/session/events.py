@@ -44,7 +44,7 @@ class EventType(StrEnum):
     TURN_SENT = "turn_sent"
     """``text`` of the user, or the ``prompt`` of the program, ``turn``, ``attempt`` as written to the brain."""
     REPLY_STARTED = "reply_started"
-    """The voice will be given something to say."""
+    """The voice will be given something to say; ``opener``, if it is one."""
     REPLY_TEXT = "reply_text"
     """``text``, a piece of what the voice is given to say."""
     REPLY_ENDED = "reply_ended"

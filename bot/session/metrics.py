@@ -9,8 +9,11 @@ from halfcascade.bot.money import Bill, Tariff
 from halfcascade.bot.session.events import Event, EventType
 
 # The stages of a turn in the order in which they are passed. Each is reported in milliseconds since the last sound of
-# the user's speech, so that the last one is the latency a person notices.
-STAGES = ("end_of_speech", "final", "turn_ended", "turn_sent", "first_text", "first_audio", "speaking_started", "heard")
+# the user's speech, so that "heard" is the latency a person notices: an opener or, without one, the answer.
+STAGES = (
+    "end_of_speech", "final", "turn_ended", "turn_sent", "first_text", "first_audio", "speaking_started", "heard",
+    "answer_heard",
+)  # fmt: skip
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Turn:
         text: What was sent to the brain.
         at: When each stage was passed, in seconds on the recording's clock.
         interrupted: Whether the reply was cut short.
+        opener: Whether something was said before the answer, because that was slow.
         tools: Names of the tools called.
         usage: What was used: tokens, characters, seconds.
     """
@@ -30,6 +34,7 @@ class Turn:
     text: str = ""
     at: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
+    opener: bool = False
     tools: list[str] = field(default_factory=list)
     usage: Counter[str] = field(default_factory=Counter)
 
@@ -55,6 +60,7 @@ class Turn:
             "stages_ms": self.stages_ms(),
             "at": {stage: self.at[stage] for stage in STAGES if stage in self.at},
             "interrupted": self.interrupted,
+            "opener": self.opener,
             "tools": self.tools,
             "usage": _rounded(self.usage),
             "money": tariff.bill(self.usage).as_dict(),
@@ -225,6 +231,16 @@ class Metrics:
         if self.turns and t >= self.turns[-1].at["turn_sent"]:
             self._mark_reply("heard", t)
 
+    def _on_heard(self, t: float, fields: dict[str, Any]) -> None:
+        turn = self.turns[-1] if self.turns else None
+        if turn is None or "answer_heard" in turn.at:
+            return
+        if fields.get("opener"):
+            turn.opener = True
+        else:
+            # Without an opener the first sound is the answer's; word times are estimates.
+            turn.at["answer_heard"] = t if turn.opener else turn.at.get("heard", t)
+
     def _on_sound_ended(self, t: float, fields: dict[str, Any]) -> None:
         self._audible = False
         if self.interruptions and self.interruptions[-1].silent is None:
@@ -303,6 +319,7 @@ _HANDLERS: Mapping[EventType, Callable[[Metrics, float, dict[str, Any]], None]] 
     EventType.REPLY_TEXT: Metrics._on_reply_text,
     EventType.FIRST_AUDIO: Metrics._on_first_audio,
     EventType.SPEAKING_STARTED: Metrics._on_speaking_started,
+    EventType.HEARD: Metrics._on_heard,
     EventType.SOUND_BEGAN: Metrics._on_sound_began,
     EventType.SOUND_ENDED: Metrics._on_sound_ended,
     EventType.INTERRUPTED: Metrics._on_interrupted,

@@ -48,6 +48,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 
 from halfcascade.bot.session.events import EventType
 from halfcascade.processors.frames import DuckFrame, TurnReopenedFrame, TurnSentFrame
+from halfcascade.processors.openers import OPENER
 
 _Fields = dict[str, Any]
 Emit = Callable[[EventType, float | None, _Fields], None]
@@ -72,6 +73,8 @@ class SessionObserver(BaseObserver):
         self._first_audio_told = False
         self._heard = ""
         self._asked_early = False
+        # Audio contexts of openers.
+        self._openers: set[str] = set()
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Turn a pushed frame into an event, if it is one.
@@ -112,7 +115,8 @@ class SessionObserver(BaseObserver):
         elif isinstance(frame, TTSSpeakFrame):
             self._unspoken = not self._speaking
             self._first_audio_told = False
-            self._emit(EventType.REPLY_STARTED, at, {})
+            opener = {"opener": True} if str(frame.text_type) == OPENER else {}
+            self._emit(EventType.REPLY_STARTED, at, opener)
             self._emit(EventType.REPLY_TEXT, at, {"text": frame.text})
             self._emit(EventType.REPLY_ENDED, at, {})
 
@@ -121,9 +125,12 @@ class SessionObserver(BaseObserver):
         text = frame.text if joined else f" {frame.text}"
         self._heard += text
         stands_for = (frame.raw_text or frame.text) if frame.append_to_context else ""
-        self._emit(EventType.HEARD, at, {"text": text, "written": stands_for})
+        opener = {"opener": True} if frame.context_id in self._openers else {}
+        self._emit(EventType.HEARD, at, {"text": text, "written": stands_for or (text if opener else ""), **opener})
 
     def _on_shown(self, frame: AggregatedTextFrame, at: float) -> None:
+        if str(frame.text_type) == OPENER and frame.context_id:
+            self._openers.add(frame.context_id)
         if frame.skip_tts and frame.append_to_context:
             self._emit(EventType.SHOWN, at, {"text": frame.text, "kind": str(frame.text_type)})
 

@@ -43,6 +43,7 @@ class BotSaid:
         t: When its text began to come, in seconds.
         text: All of it, as given to the voice.
         heard: What of it was heard, as the voice reported it.
+        opener: Whether it was only said because the answer was slow.
         reached: What of the text was heard or shown, as it is written.
         ended: Whether the text is complete.
         spoken: Whether its speech ended by itself.
@@ -52,6 +53,7 @@ class BotSaid:
     t: float
     text: str = ""
     heard: str = ""
+    opener: bool = False
     reached: str = ""
     ended: bool = False
     spoken: bool = False
@@ -226,7 +228,7 @@ class Transcript:
 
     def _on_reply_started(self, t: float, fields: Mapping[str, Any]) -> None:
         self._end_text()
-        self.entries.append(BotSaid(t))
+        self.entries.append(BotSaid(t, opener=fields.get("opener", False)))
 
     def _on_reply_text(self, t: float, fields: Mapping[str, Any]) -> None:
         reply = next((r for r in self._replies() if not r.ended and not r.interrupted), None)
@@ -395,6 +397,8 @@ def line_of(entry: Entry) -> str:
         heard, rest = entry.split()
         parts = list(_prose_and_blocks(heard))
         parts += [f"~~{_flat(part)}~~" for part in _prose_and_blocks(rest)]
+        if entry.opener:
+            parts.append("*(while the answer was on its way)*")
         if entry.interrupted and rest:
             parts.append("*(interrupted)*")
         return f"**Bot** ({_time(entry.t)}): {' '.join(parts)}".rstrip()

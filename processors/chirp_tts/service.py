@@ -370,6 +370,18 @@ class ChirpTTSService(TTSService):
             utterance.say(part, segment, markup=markup if len(parts) == 1 else "", phrase=self._phrase)
         yield None
 
+    async def prepare_phrase(self, text: str) -> bool:
+        """Have a phrase at hand, so that a ``TTSSpeakFrame`` with it is heard at once and cannot fail.
+
+        Args:
+            text: The phrase as it will be given.
+
+        Returns:
+            Whether it is at hand.
+        """
+        said = speakable(text, self._settings.locale)
+        return bool(said) and self.is_usable and await self._synthesizer.prepare(said)
+
     async def flush_audio(self, context_id: str | None = None) -> None:
         """The utterance is complete as far as its text goes.
 

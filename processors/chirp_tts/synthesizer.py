@@ -7,8 +7,8 @@ from google.cloud import texttospeech_v1 as tts
 from loguru import logger
 
 from halfcascade.processors.chirp_tts.batch import cannot_stream, synthesize_batch
-from halfcascade.processors.chirp_tts.errors import synthesis_error
-from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
+from halfcascade.processors.chirp_tts.errors import SynthesisError, synthesis_error
+from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache, PhraseKey
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, phrase_key, streaming_config, synthesis_input
 from halfcascade.processors.chirp_tts.stream import StandBy, SynthesisStream, TaskFactory
 
@@ -47,6 +47,8 @@ class ChirpSynthesizer:
         self.first_audio_secs = _FIRST_AUDIO_PRIOR_SECS
         # Once a voice or location has said that it does not stream, it is not asked again.
         self._batch_only = False
+        # Phrases whose sound must not be waited for, or fail.
+        self._at_hand: dict[PhraseKey, bytes] = {}
         self._stand_by = StandBy(self._open_stream, create_task)
 
     def connect(self) -> None:
@@ -84,6 +86,10 @@ class ChirpSynthesizer:
         """
         cache = self._phrase_cache if phrase else None
         key = phrase_key(self._settings, text)
+        if phrase and (pcm := self._at_hand.get(key)):
+            await self._on_sent(text, "cache")
+            yield pcm
+            return
         if cache and (pcm := await cache.get(key)):
             await self._on_sent(text, "cache")
             yield pcm
@@ -95,6 +101,25 @@ class ChirpSynthesizer:
             yield chunk
         if cache:
             await cache.put(key, bytes(audio))
+
+    async def prepare(self, text: str) -> bool:
+        """Have the audio of a phrase at hand from now on.
+
+        Args:
+            text: The phrase.
+
+        Returns:
+            Whether it is; a failure is only told.
+        """
+        key, audio = phrase_key(self._settings, text), bytearray()
+        try:
+            async for chunk in self.synthesize(text, phrase=True):
+                audio += chunk
+        except SynthesisError as error:
+            logger.warning(f"A phrase could not be made ready: {error.reason}")
+        else:
+            self._at_hand[key] = bytes(audio)
+        return bool(self._at_hand.get(key))
 
     async def _once(self, text: str, reason: str) -> AsyncIterator[bytes]:
         """Make one call; a second one only where the first says nothing about the text."""

@@ -45,7 +45,18 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "signs": _SIGNS,
         "phrases": frozenset(
-            {"fillers", "apology", "budget_spent", "deaf", "offline", "recovered", "listening", "openers", "shown"}
+            {
+                "fillers",
+                "apology",
+                "budget_spent",
+                "deaf",
+                "offline",
+                "recovered",
+                "listening",
+                "openers",
+                "request_words",
+                "shown",
+            }
         ),
     }
 )
@@ -93,6 +104,7 @@ class Phrases:
         fillers: While a function runs.
         apology: When a turn gets no answer.
         listening: A listener's sounds.
+        request_words: A turn that begins with one of these, or ends with one, asks for something to be done.
         openers: While an answer is on its way.
         shown: In place of what can only be looked at.
         budget_spent: When a talk ends because it may cost no more.
@@ -104,6 +116,7 @@ class Phrases:
     fillers: tuple[str, ...] = ()
     apology: str = ""
     listening: tuple[str, ...] = ()
+    request_words: tuple[str, ...] = ()
     openers: Openers = field(default_factory=Openers)
     shown: Shown = field(default_factory=Shown)
     budget_spent: str = ""
@@ -216,6 +229,7 @@ def phrases(locale: str) -> Phrases:
         own.fillers or default.fillers,
         own.apology or default.apology,
         own.listening,
+        own.request_words,
         own.openers,
         own.shown if own.shown.nothing else replace(own.shown, nothing=default.shown.nothing),
         own.budget_spent or default.budget_spent,
@@ -294,6 +308,7 @@ def _parse_phrases(table: dict[str, Any]) -> Phrases:
         _strings(table, "fillers"),
         str(table.get("apology", "")),
         _strings(table, "listening"),
+        _strings(table, "request_words"),
         Openers(**{key: _strings(openers, key) for key in openers}),
         Shown(**{key: str(text) for key, text in shown.items()}),
         *(str(table.get(key, "")) for key in ("budget_spent", "deaf", "offline", "recovered")),
