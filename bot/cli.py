@@ -35,7 +35,18 @@ class _TalkByDefault(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in _GROUP_OPTIONS):
             args = [_DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, _with_values(args))
+
+
+def _with_values(args: list[str]) -> list[str]:
+    """Let ``--continue`` stand alone: the newest talk is meant then."""
+    result: list[str] = []
+    for place, arg in enumerate(args):
+        result.append(arg)
+        following = args[place + 1] if place + 1 < len(args) else "-"
+        if arg == "--continue" and following.startswith("-"):
+            result.append("last")
+    return result
 
 
 app = typer.Typer(
@@ -72,6 +83,11 @@ _EchoCancel = Annotated[
 ]
 _Budget = Annotated[float | None, _option("US dollars the talk may cost; it ends politely when they are spent.")]
 _Prices = Annotated[Path | None, _option("A table of prices of your own (TOML), before the one that comes with it.")]
+_Continue = Annotated[
+    str | None,
+    typer.Option("--continue", help="Go on with an earlier talk: its session folder; without one, the newest."),
+]
+_Notes = Annotated[Path | None, _option("A Markdown file of what the bot shall remember across talks.")]
 _Plain = Annotated[bool | None, typer.Option("--plain", help="Tell the talk in lines, not on the whole screen.")]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines too.")]
 
@@ -112,6 +128,8 @@ def talk(  # noqa: PLR0917 a command's options
     prices: Annotated[
         Path | None, _option("A table of prices of your own (TOML), over the one that comes with it.")
     ] = None,
+    continue_from: _Continue = None,
+    notes: _Notes = None,
     plain: _Plain = None,
     verbose: _Verbose = False,
 ) -> None:
@@ -130,6 +148,8 @@ def talk(  # noqa: PLR0917 a command's options
         "budget": budget,
         "prices": prices,
         "plain": plain,
+        "continue_from": continue_from,
+        "notes": notes,
     }
     raise typer.Exit(_converse(chosen, verbose=verbose))
 

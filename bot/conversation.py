@@ -22,6 +22,8 @@ from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pipecat.processors.aggregators.llm_context import LLMContextMessage
+
     from halfcascade.bot.mirror import Mirror
     from halfcascade.bot.session.folder import Session
     from halfcascade.bot.talk import Talk
@@ -99,14 +101,39 @@ class Conversation:
         environ = await self._find_servers(choice)
         from halfcascade.bot.talk import Talk
 
-        tools = await self._open_toolbox()
+        history = await self._take_up_earlier()
+        tools = [*await self._open_toolbox(), *self._open_notes()]
+        settings = self._settings
         transport = self._transport = await self._open_transport()
         self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
-        talk = Talk(settings, transport, self._session, self._outcome, tools=tools, environ=environ)
+        talk = Talk(settings, transport, self._session, self._outcome, tools=tools, environ=environ, history=history)
         talk.started = self._on_started
         talk.failing = self._on_failing
         self._session.listen(self._on_event)
         return talk
+
+    async def _take_up_earlier(self) -> "Sequence[LLMContextMessage]":
+        if not self._settings.continue_from:
+            return ()
+        from halfcascade.bot.earlier import EarlierTalk
+
+        folder = self._session.folder.resolve()
+        earlier = await asyncio.to_thread(EarlierTalk, self._settings.continue_from, folder.parent)
+        self._session.emit(EventType.CONTINUED, folder=str(earlier.folder), messages=len(earlier.messages))
+        self._terminal.say(f"Continuing {earlier.folder}: {len(earlier.messages)} messages.", "dim")
+        if warning := earlier.warning(self._settings.language):
+            self._terminal.say(warning, "yellow")
+        return earlier.messages
+
+    def _open_notes(self) -> "Sequence[Tool]":
+        if not self._settings.notes:
+            return ()
+        from halfcascade.bot.notes import Notes
+
+        notes = Notes(self._settings.notes)
+        instruction = f"{self._settings.instruction}\n\n{notes.instruction()}"
+        self._settings = self._settings.model_copy(update={"instruction": instruction})
+        return notes.tools()
 
     async def _open_toolbox(self) -> "Sequence[Tool]":
         from halfcascade.bot.toolbox import Toolbox

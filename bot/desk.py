@@ -121,4 +121,5 @@ def _title(settings: Settings) -> dict[str, Any]:
         "model": settings.model,
         "voice": settings.voice_name,
         "user audio": str(settings.user_audio or ""),
+        "continues": settings.continue_from or "",
     }

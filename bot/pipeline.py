@@ -9,7 +9,7 @@ from typing import cast
 
 from loguru import logger
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregator,
     LLMUserAggregatorParams,
@@ -72,6 +72,7 @@ def build_pipeline(
     *,
     environ: Mapping[str, str] | None = None,
     playout: Playout | None = None,
+    history: Sequence[LLMContextMessage] = (),
 ) -> BotPipeline:
     """Chain transport, ears, turns, brain and voice.
 
@@ -80,6 +81,7 @@ def build_pipeline(
         settings: What to listen for, who answers, and how it sounds.
         tools: Functions for the model besides the built-in ones.
         environ: Variables that say which servers the services talk to; None means this process's.
+        history: What was said and heard before, if the talk continues an earlier one.
         playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
 
     Returns:
@@ -91,7 +93,7 @@ def build_pipeline(
     """
     offered = [*(builtin_tools() if settings.tools else []), *tools]
     check_names(offered)
-    context = LLMContext(tools=offered)
+    context = LLMContext(list(history), tools=offered)
     ears = make_ears(settings, environ)
     gate = MicrophoneGate()
     bot_speech = BotSpeech()

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
             None makes one below ``sessions``.
         processors: Factories of the user's own processors, ``package.module:function``.
         report: Write a page that shows and plays the talk (``report.html``) into the session folder when it ends.
+        continue_from: Session folder of an earlier talk to go on with, or ``last`` for the newest.
+        notes: Markdown file of facts that the user asked to remember across talks.
         latency_budget: Seconds from the user's last word to the bot's first sound, above which a turn is shown in red.
         plain: Tell the talk in lines, even on a terminal that could show it on its whole screen.
         prices: A table of prices of your own, whose rows go before those of ``assets/prices.toml``.
@@ -94,6 +96,8 @@ class Settings(BaseSettings):
     user_audio: Path | None = None
     session: Path | None = None
     processors: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    continue_from: str | None = None
+    notes: Path | None = None
     latency_budget: float = Field(default=1.5, gt=0)
     plain: bool = False
     report: bool = True

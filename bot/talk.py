@@ -29,6 +29,7 @@ from halfcascade.processors.playout import Playout
 
 if TYPE_CHECKING:
     from pipecat.observers.base_observer import BaseObserver
+    from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 # A reply that is being spoken when the budget is spent may be finished for so long.
 _FAREWELL_SECS = 30.0
@@ -50,6 +51,7 @@ class Talk:
         outcome: Learns how it ends, and ends it.
         tools: Functions for the model besides the built-in ones.
         environ: Variables that say which servers are talked to; None means this process's.
+        history: What was said and heard before, if the talk continues an earlier one.
         playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
         rtvi: Tells a client what happens and takes its messages, by Pipecat's RTVI protocol; None for no client.
         idle_secs: After how much silence on both sides the talk ends, in seconds, or None for never.
@@ -69,6 +71,7 @@ class Talk:
         tools: Sequence[Tool] = (),
         environ: Mapping[str, str] | None = None,
         playout: Playout | None = None,
+        history: "Sequence[LLMContextMessage]" = (),
         rtvi: RTVIProcessor | None = None,
         idle_secs: float | None = None,
         observers: "Sequence[BaseObserver]" = (),
@@ -81,7 +84,9 @@ class Talk:
         """Called once everything runs, if set."""
         self.failing: Callable[[str], Coroutine[Any, Any, None]] | None = None
         """Called with the message of an error that cannot be recovered from, in place of ending the talk at once."""
-        self.bot: BotPipeline = build_pipeline(transport, settings, tools, environ=environ, playout=playout)
+        self.bot: BotPipeline = build_pipeline(
+            transport, settings, tools, environ=environ, playout=playout, history=history
+        )
         clock = SystemClock()
         self.worker = PipelineWorker(
             self.bot.pipeline,

@@ -15,6 +15,8 @@ class EventType(StrEnum):
     """``started`` (ISO 8601), what the session was set up with in short, and all ``settings``."""
     SESSION_ENDED = "session_ended"
     """``reason``."""
+    CONTINUED = "continued"
+    """``folder`` of the earlier talk that this one goes on with, ``messages`` taken over."""
     BACKEND = "backend"
     """``backend`` and ``reason`` for it."""
     DEVICE = "device"
