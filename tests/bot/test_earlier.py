@@ -1,5 +1,7 @@
 """A talk that goes on with an earlier one."""
 
+from typing import Any
+
 import pytest
 
 from halfcascade.bot.cli import _with_values
@@ -25,7 +27,8 @@ def test_only_what_was_heard_is_taken_over(tmp_path):
 
 def test_a_long_talk_is_taken_over_from_its_end(tmp_path):
     earlier = EarlierTalk(str(long_talk(tmp_path / "s", 24_000.0)), tmp_path)
-    assert 10_000 < sum(len(message["content"]) for message in earlier.messages) <= LONGEST_CONTEXT
+    messages: list[Any] = list(earlier.messages)
+    assert 10_000 < sum(len(message["content"]) for message in messages) <= LONGEST_CONTEXT
 
 
 @pytest.mark.parametrize("wanted", ["last", "missing", "empty"])
