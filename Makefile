@@ -43,6 +43,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	scripts/typing-links.sh
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin -p halfcascade
+	$(BIN)/mypy --platform win32 -p halfcascade
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -27,7 +27,8 @@ def server_devices(index: int) -> list[Device] | None:
     Returns:
         The devices, or None where no server answers.
     """
-    if sys.platform != "linux" or (pactl := shutil.which("pactl")) is None:
+    pactl = shutil.which("pactl") if sys.platform == "linux" else None
+    if pactl is None:
         return None
 
     def ask(*question: str) -> Any:
