@@ -81,6 +81,8 @@ class TurnFault:
         no_transcript: Audio only (facts/live#transcripts: very short replies).
         no_audio: Transcription only (facts/live#transcripts: seen on 3.1).
         phantom: Transcript without audio that follows a tool call (facts/live#transcripts), "" = none.
+        thought: Whether a thought comes first, on models that send thoughts; None = before what a user said is answered
+            in words (facts/live#recorded: sometimes before a call, sometimes not at all).
         stops_after: After so many pieces of text nothing more comes, not even an end, and no error tells.
         turn_complete_delay: Seconds that turnComplete comes later than it should.
         refusal: The client's message is answered by this close (facts/live#closes: 1007 in mid-session).
@@ -93,6 +95,7 @@ class TurnFault:
     no_transcript: bool = False
     no_audio: bool = False
     phantom: str = ""
+    thought: bool | None = None
     stops_after: int | None = None
     turn_complete_delay: float = 0.0
     refusal: Refusal | None = None
@@ -120,6 +123,8 @@ class LiveFaults:
         interrupted_after_turn_complete: An interrupted turn sends turnComplete before interrupted.
         silent_share: Share of all turns that get no answer, 0.0 to 1.0; which ones, the seed decides.
         silent_results: Function results get no answer until the user says something more.
+        unasked_update: Function results are followed by a sessionResumptionUpdate that nobody asked for
+            (facts/live#recorded: seen once on 3.1).
         freeze_after_interruption: Once interrupted, a connection never answers again.
     """
 
@@ -138,6 +143,7 @@ class LiveFaults:
     interrupted_after_turn_complete: bool = False
     silent_share: float = 0.0
     silent_results: bool = False
+    unasked_update: bool = False
     freeze_after_interruption: bool = False
 
 

@@ -14,8 +14,8 @@ from halfcascade.emulator.live.context import LiveContext
 from halfcascade.emulator.live.errors import internal
 from halfcascade.emulator.live.faults import DropPhase, TurnPlan
 from halfcascade.emulator.live.reply import Pace, Part, Reply
-from halfcascade.emulator.live.usage import usage_metadata
-from halfcascade.emulator.minds.base import Conversation, FunctionCall
+from halfcascade.emulator.live.usage import text_tokens, usage_metadata
+from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult
 
 # Seconds by which a transcript that was told to come too late follows turnComplete.
 _LATE = 0.05
@@ -36,6 +36,8 @@ class Turn:
         held: A transcript kept back until after turnComplete.
         response: Tokens of the replies before this one.
         spoken: Whether everything that was generated is spoken too.
+        thoughts: Tokens that were thought.
+        after_results: Whether it answers function results.
     """
 
     plan: TurnPlan
@@ -47,6 +49,8 @@ class Turn:
     held: Part | None = None
     response: dict[str, int] = field(default_factory=dict)
     spoken: bool = True
+    thoughts: int = 0
+    after_results: bool = False
 
 
 class Generation:
@@ -145,26 +149,45 @@ class Generation:
             self._turn = None
             return True
         turn.blocked_by.difference_update(answered)
-        if not turn.blocked_by:
+        if turn.blocked_by:
+            return True
+        if self._context.config.model.marked_transcript:
+            self._end_calling_turn(turn, now)
+            self._think(self._start(self._context.script.begin_other_turn(), now))
+        else:
+            turn.after_results = True
             turn.response = _sum(turn.response, self._response_tokens(turn.reply))
             turn.reply = self._new_reply(turn.plan)
             self._announce(turn.reply, now)
             self._think(turn)
         return True
 
+    def _end_calling_turn(self, turn: Turn, now: float) -> None:
+        """End the turn that called functions: their results are answered in another."""
+        if turn.reply.pace.transcribe:
+            self._output.content({"outputTranscription": {"finished": True}})
+        self._output.content({"generationComplete": True})
+        self._send_turn_complete(turn, now)
+
     def _start(self, plan: TurnPlan, now: float) -> Turn:
+        model, messages = self._context.config.model, self._context.session.messages
         prompt = self._context.session.tokens(self._context.config)
         turn = self._turn = Turn(plan, self._new_reply(plan), prompt)
+        turn.thoughts = 0 if model.thought_parts else model.thoughts
+        turn.after_results = bool(messages) and any(isinstance(part, FunctionResult) for part in messages[-1].parts)
         self._context.touched = True
         self._announce(turn.reply, now)
         return turn
 
     def _announce(self, reply: Reply, now: float) -> None:
-        """Send the empty frames that come before a reply of 3.x (facts/live#server-messages)."""
-        if self._output.packs:
-            at = max(now, reply.not_before)
-            self._agenda.add(at, lambda _: self._output.send({}), reply.number)
+        """Send the empty frames that come before a reply (facts/live#server-messages, facts/live#recorded)."""
+        model, at = self._context.config.model, max(now, reply.not_before)
+        if model.packs_fields:
+            if model.bare_frames:
+                self._agenda.add(at, lambda _: self._output.send({}), reply.number)
             self._agenda.add(at, lambda _: self._output.content({}), reply.number)
+        if model.marked_transcript and reply.pace.transcribe:
+            self._agenda.add(at, lambda _: self._output.content({"outputTranscription": {}}), reply.number)
 
     def _new_reply(self, plan: TurnPlan) -> Reply:
         config, fault, profile = self._context.config, plan.fault, self._context.profile
@@ -173,11 +196,13 @@ class Generation:
             transcribe=transcribe,
             voice=config.audio and not fault.no_audio,
             transcript_delay=profile.transcript_lag,
-            audio_delay=profile.audio_lag,
+            audio_delay=0.0 if config.model.transcript_with_audio else profile.audio_lag,
             transcript_lag=fault.transcript_lag,
             audio_speed=profile.audio_speed,
             chars_per_second=profile.speech_chars_per_second,
             playback_paced=profile.playback_paced,
+            vertex=self._context.surface == "vertex",
+            audio_last=config.model.marked_transcript,
         )
         say = functools.partial(self._context.voice.say, voice=config.voice, chars_per_second=pace.chars_per_second)
         return Reply(next(self._replies), pace, self._not_before, None if self._context.voice.remote else say)
@@ -197,14 +222,21 @@ class Generation:
         turn = self._turn_of(reply)
         if turn is None or not piece:
             return
+        is_call = isinstance(piece, FunctionCall)
+        if not turn.reply.text and not turn.reply.calls and self._thinks_first(turn, is_call=is_call):
+            turn.thoughts = self._context.config.model.thoughts
+            thought = {"modelTurn": {"parts": [{"text": _THOUGHT, "thought": True}]}}
+            self._plan_parts(turn, [Part(max(now, turn.reply.not_before), "thought", thought)])
         if isinstance(piece, FunctionCall):
             turn.reply.calls.append(piece)
             return
-        config = self._context.config
-        if not turn.reply.text and config.model.thought_parts and config.audio:
-            thought = {"modelTurn": {"parts": [{"text": _THOUGHT, "thought": True}]}}
-            self._plan_parts(turn, [Part(max(now, turn.reply.not_before), "thought", thought)])
         self._say(turn, piece, now)
+
+    def _thinks_first(self, turn: Turn, *, is_call: bool) -> bool:
+        config, told = self._context.config, turn.plan.fault.thought
+        if not config.model.thought_parts or not config.audio or turn.after_results:
+            return False
+        return not is_call if told is None else told
 
     def _say(self, turn: Turn, text: str, now: float) -> None:
         self._plan_parts(turn, turn.reply.feed(text, now))
@@ -259,6 +291,7 @@ class Generation:
             self._agenda.add(part.at, functools.partial(self._send_part, turn, part), turn.reply.number)
 
     def _plan_end(self, turn: Turn, now: float) -> None:
+        self._plan_parts(turn, turn.reply.rest(now))
         complete_at, end_at = turn.reply.end(now)
         action = self._send_calls if turn.reply.calls else self._complete
         self._agenda.add(complete_at, functools.partial(action, turn, end_at), turn.reply.number)
@@ -276,7 +309,7 @@ class Generation:
                 return
             part = earlier
         self._output.content(part.content)
-        if part.kind == "thought":
+        if part.kind in ("thought", "mark"):
             return
         reply.sent(part)
         self._remember(reply)
@@ -305,7 +338,7 @@ class Generation:
         self._remember(reply)
         reply.anything_sent = True
         self._output.send(
-            {"toolCall": {"functionCalls": [{"id": call.id, "name": call.name, "args": call.args} for call in calls]}}
+            {"toolCall": {"functionCalls": [{"name": call.name, "args": call.args, "id": call.id} for call in calls]}}
         )
         self._context.touched = True
         if turn.plan.fault.phantom:
@@ -352,17 +385,21 @@ class Generation:
         fields: dict[str, Any] = {"turnComplete": True}
         if self._context.config.model.interaction_status:
             fields["interactionStatus"] = "IN_PROGRESS" if self._calls else "IDLE"
+        if self._context.config.model.marked_transcript:
+            fields["groundingMetadata"] = {}
         usage = usage_metadata(
             turn.prompt,
             _sum(turn.response, self._response_tokens(turn.reply)),
-            self._context.config.model.thoughts,
+            turn.thoughts,
             vertex=self._context.surface == "vertex",
         )
         self._output.content(fields, usageMetadata=usage)
 
     def _response_tokens(self, reply: Reply) -> dict[str, int]:
         tokens = reply.tokens()
-        if self._output.packs and reply.pace.voice:
+        if self._context.config.model.marked_transcript and reply.calls:
+            tokens["TEXT"] = tokens.get("TEXT", 0) + sum(text_tokens(f"{call.name}{call.args}") for call in reply.calls)
+        if self._output.packs and self._context.config.audio:
             # 3.x counts a spoken reply's audio alone, 2.5 its transcript too (CASS).
             del tokens["TEXT"]
         return tokens

@@ -31,10 +31,17 @@ class LiveModel:
             order (facts/live#interruption, 2.5).
         packs_fields: Whether transcript and audio that are due together share a message, and empty frames come between
             (facts/live#server-messages).
+        bare_frames: Whether some of those empty frames are ``{}``; the others are an empty serverContent
+            (facts/live#recorded: 3.1 sends no bare ones).
+        transcript_with_audio: Whether a piece's transcript and the beginning of its audio share a message, whatever the
+            profile says (facts/live#recorded).
+        marked_transcript: Whether a reply's transcript begins with an empty one and ends with a finished one, its audio
+            comes after that, and function results are answered in a turn of their own (facts/live#recorded: Vertex).
         media_chunks: Whether the old ``mediaChunks`` are heard; newer models ignore them (facts/live#models).
         interim_input: Whether ``interimInputTranscription`` is sent while the user speaks.
         transcribes_only: Whether it never answers, only writes down what is said.
         thoughts: Tokens it thinks before a reply, billed apart (facts/live#server-messages).
+            Those that send thought parts count them only where one came (facts/live#recorded).
         input_tokens: Context window.
         output_tokens: Longest reply.
     """
@@ -55,6 +62,9 @@ class LiveModel:
     role_required: bool = True
     client_content_interrupts: bool = True
     packs_fields: bool = False
+    bare_frames: bool = False
+    transcript_with_audio: bool = False
+    marked_transcript: bool = False
     media_chunks: bool = True
     interim_input: bool = False
     transcribes_only: bool = False
@@ -67,6 +77,7 @@ _NATIVE_25: dict[str, Any] = {
     "role_required": False,
     "client_content_interrupts": False,
     "thought_parts": True,
+    "thoughts": 41,
     "output_tokens": 8_192,
 }
 
@@ -81,6 +92,7 @@ MODELS: dict[str, LiveModel] = {
             unasked_transcription=True,
             affective_dialog="close",
             packs_fields=True,
+            bare_frames=True,
             media_chunks=False,
             interim_input=True,
             thoughts=48,
@@ -96,6 +108,7 @@ MODELS: dict[str, LiveModel] = {
             unasked_transcription=True,
             affective_dialog="close",
             packs_fields=True,
+            bare_frames=True,
             media_chunks=False,
             interim_input=True,
             thoughts=192,
@@ -106,7 +119,7 @@ MODELS: dict[str, LiveModel] = {
             switchable_tools=False,
             affective_dialog="refuse",
             packs_fields=True,
-            thoughts=8,
+            transcript_with_audio=True,
         ),
         LiveModel(
             "gemini-3.5-transcribe-live",
@@ -124,6 +137,7 @@ MODELS: dict[str, LiveModel] = {
             "gemini-live-2.5-flash",
             surfaces=("vertex",),
             modalities=("AUDIO", "TEXT"),
+            marked_transcript=True,
             role_required=False,
             client_content_interrupts=False,
             output_tokens=8_192,

@@ -12,7 +12,7 @@ _BYTES_PER_SECOND = 2 * SPEAKER_RATE
 _CHUNK_BYTES = _BYTES_PER_SECOND // 5
 _AUDIO_MIME = f"audio/pcm;rate={SPEAKER_RATE}"
 
-PartKind = Literal["thought", "text", "transcript", "audio"]
+PartKind = Literal["thought", "text", "transcript", "audio", "mark"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Pace:
         audio_speed: How much faster than real time audio is sent; 0 = at once.
         chars_per_second: How fast the model's voice speaks.
         playback_paced: Whether the end of the turn waits for the imagined playback.
+        vertex: Whether parts are written as Vertex writes them (facts/live#recorded).
+        audio_last: Whether all audio comes after the finished transcript.
     """
 
     transcribe: bool = True
@@ -38,6 +40,8 @@ class Pace:
     audio_speed: float = 0.0
     chars_per_second: float = 15.0
     playback_paced: bool = False
+    vertex: bool = False
+    audio_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Reply:
     _playback_start: float | None = None
     _spoken_seconds: float = 0.0
     _audio_from: float = 0.0
+    _kept_back: bytes = b""
 
     def feed(self, piece: str, now: float) -> list[Part]:
         """Take a piece of text from the model.
@@ -111,7 +116,7 @@ class Reply:
         if not pace.voice:
             at = self._in_order(now + pace.transcript_delay)
             if not pace.transcribe:
-                return [Part(at, "text", {"modelTurn": _turn({"text": piece})}, len(self.text))]
+                return [Part(at, "text", {"modelTurn": self._turn({"text": piece})}, len(self.text))]
             return [self._transcript(at, piece)]
         transcript_at = now + pace.transcript_delay
         audio_at = max(self._audio_end, transcript_at + pace.audio_delay)
@@ -119,11 +124,31 @@ class Reply:
             audio_at = max(self._audio_end, now + max(0.0, -pace.transcript_lag))
             transcript_at = audio_at + pace.transcript_lag
         parts = [self._transcript(max(transcript_at, now), piece)] if pace.transcribe else []
-        if self.say is None:
+        if self.say is not None and pace.audio_last:
+            self._kept_back += self.say(piece)
+        elif self.say is None:
             self._audio_from = audio_at
         else:
             parts += self._audio(audio_at, self.say(piece), len(self.text))
         return sorted(parts, key=lambda part: part.at)
+
+    def rest(self, now: float) -> list[Part]:
+        """Give what comes once everything was generated.
+
+        Args:
+            now: When that was.
+
+        Returns:
+            The end of a transcript that is marked, and the audio that was kept back for after it.
+        """
+        if not self.pace.audio_last or not self.text:
+            return []
+        at = self._in_order(max(now, self.not_before))
+        parts = []
+        if self.pace.transcribe and not self.calls:
+            parts.append(Part(at, "mark", {"outputTranscription": {"finished": True}}))
+        kept, self._kept_back = self._kept_back, b""
+        return parts + self._audio(max(self._audio_end, at + self.pace.audio_delay), kept, len(self.text))
 
     def spoken(self, pcm: bytes, now: float) -> list[Part]:
         """Take audio of a speaker.
@@ -190,17 +215,17 @@ class Reply:
             chunk = pcm[start : start + _CHUNK_BYTES]
             seconds = len(chunk) / _BYTES_PER_SECOND
             data = base64.b64encode(chunk).decode()
-            content = {"modelTurn": _turn({"inlineData": {"mimeType": _AUDIO_MIME, "data": data}})}
+            mime = "audio/pcm" if self.pace.vertex else _AUDIO_MIME
+            content = {"modelTurn": self._turn({"inlineData": {"mimeType": mime, "data": data}})}
             last = start + _CHUNK_BYTES >= len(pcm)
             parts.append(Part(at, "audio", content, covers if last else 0, seconds))
             at += seconds / self.pace.audio_speed if self.pace.audio_speed else 0.0
         self._audio_end = at
         return parts
 
+    def _turn(self, *parts: dict[str, Any]) -> dict[str, Any]:
+        return {"parts": list(parts), "role": "model"} if self.pace.vertex else {"parts": list(parts)}
+
     def _in_order(self, at: float) -> float:
         self._last_part = max(self._last_part, at)
         return self._last_part
-
-
-def _turn(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"parts": list(parts), "role": "model"}

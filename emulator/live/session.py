@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 from dataclasses import dataclass, field
 
 from halfcascade.emulator.live.errors import Refusal, invalid
@@ -56,7 +57,8 @@ class Session:
     def new_call_id(self) -> str:
         """Name a function call, unlike any other of the session."""
         self.calls += 1
-        return f"function-call-{self.id}-{self.calls}"
+        digits = random.Random(f"{self.id}/{self.calls}").randrange(10**18, 10**19)  # noqa: S311 - a name, no secret
+        return f"function-call-{digits}"
 
     def tokens(self, config: SessionConfig) -> dict[str, int]:
         """Count the context's tokens by modality."""

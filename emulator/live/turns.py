@@ -4,6 +4,7 @@ See facts/live#client-messages, #interruption, #tools.
 """
 
 import functools
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -198,6 +199,9 @@ class Turns:
             return
         self._context.session.messages.append(Message("user", list(results)))
         self._context.touched = True
+        if self._context.script.faults.unasked_update:
+            update = {"newHandle": str(uuid.uuid4()), "resumable": True}
+            self._context.output.send({"sessionResumptionUpdate": update})
         if generation.unblock([result.id for result in results], now) or scheduling == {"SILENT"}:
             return
         # Results of functions that ran beside the conversation are spoken when it is idle, unless said otherwise

@@ -1,13 +1,15 @@
 """A machine on a hand-moved clock, with what it sent and asked for."""
 
+import base64
 import json
 from typing import Any
 
-from halfcascade.emulator.live.actions import Close, Send, StopThinking, Think
+from halfcascade.emulator.live.actions import Close, Hush, Listen, Send, StopThinking, Think
 from halfcascade.emulator.live.faults import FaultScript, LiveFaults
 from halfcascade.emulator.live.machine import Limits, LiveMachine
 from halfcascade.emulator.live.session import SessionStore
-from halfcascade.emulator.minds.base import FunctionCall
+from halfcascade.emulator.live.voice import Voice
+from halfcascade.emulator.minds.base import FunctionCall, Hypothesis
 from halfcascade.emulator.profiles import ThinkerProfile
 
 MODEL = "gemini-3.8-live"
@@ -24,6 +26,7 @@ class Bench:
         self.store = SessionStore()
         self.limits = limits
         self.now = 0.0
+        self.voice: Voice | None = None
 
     def connect(self, **options: Any) -> "Client":
         return Client(self, **options)
@@ -43,10 +46,18 @@ class Client:
     def __init__(self, bench: Bench, surface: Any = "developer", version: str = "v1beta") -> None:
         self.bench = bench
         self.machine = LiveMachine(
-            bench.store, bench.profile, bench.script, surface=surface, version=version, limits=bench.limits
+            bench.store,
+            bench.profile,
+            bench.script,
+            surface=surface,
+            version=version,
+            limits=bench.limits,
+            voice=bench.voice,
         )
         self.sent: list[tuple[float, dict[str, Any]]] = []
         self.thinks: list[Think] = []
+        self.listens: list[Listen] = []
+        self.hushed: list[int] = []
         self.stopped: list[int] = []
         self.close: Close | None = None
         # What the history was when a handle was given out.
@@ -64,6 +75,17 @@ class Client:
 
     def say(self, text: str, *, complete: bool = True, role: str = "user") -> None:
         self.send(client_content={"turns": [{"role": role, "parts": [{"text": text}]}], "turn_complete": complete})
+
+    def microphone(self, pcm: bytes, words: str, *, end: bool = True) -> None:
+        """Speak into the microphone, and be understood."""
+        data = base64.b64encode(pcm).decode()
+        self.send(realtimeInput={"audio": {"data": data, "mimeType": "audio/pcm;rate=16000"}})
+        if not end:
+            return
+        stream = self.hushed[-1]
+        self.machine.heard(stream, Hypothesis(words, is_final=True, start=0.0, end=1.0), self.bench.now)
+        self.machine.heard_all(stream, self.bench.now)
+        self._take()
 
     def think(self, *pieces: str | FunctionCall, end: bool = True) -> None:
         """Let the newest generation say something."""
@@ -147,6 +169,10 @@ class Client:
                     self.sent.append((self.bench.now, action.message))
                     if handle := action.message.get("sessionResumptionUpdate", {}).get("newHandle"):
                         self.known[handle] = self.history()
+                case Listen():
+                    self.listens.append(action)
+                case Hush():
+                    self.hushed.append(action.stream)
                 case Think():
                     self.thinks.append(action)
                 case StopThinking():
