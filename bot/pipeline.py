@@ -25,9 +25,9 @@ from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gate import MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
-from halfcascade.processors.outages import OutageAnnouncer
 from halfcascade.processors.openers import OpenerMachine, OpenerMode, OpenerParams
 from halfcascade.processors.openers.processor import OpenerProcessor
+from halfcascade.processors.outages import OutageAnnouncer
 from halfcascade.processors.playout import Playout
 from halfcascade.processors.turns import (
     BotSpeech,

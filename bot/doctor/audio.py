@@ -147,7 +147,7 @@ async def listen(input_device: str | None, output_device: str | None, *, make_no
     listener = _Listener()
     await asyncio.to_thread(listener.device.open, input_device, output_device)
     try:
-        # Both devices settle first.
+        # Microphone and loudspeaker settle first.
         await asyncio.sleep(0.3)
         began = time.monotonic()
         await asyncio.sleep(_QUIET_SECS)

@@ -23,7 +23,7 @@ SERVICE_SECS = {Backend.GOOGLE: 15.0, Backend.EMULATOR: 60.0}
 _PROCESSOR_SECS = 20.0
 _SERVER_SECS = 30.0
 _CREDENTIALS_SECS = 15.0
-# Its own limit comes first and says more.
+# The emulator's own limit comes first and says more.
 _EMULATOR_SECS = 150.0
 _MARGIN_SECS = 3.0
 

@@ -209,7 +209,7 @@ class Metrics:
 
     def _on_asked_too_early(self, t: float, fields: dict[str, Any]) -> None:
         self._asked_too_early += 1
-        # It may have been withdrawn before it was sent.
+        # The question may have been withdrawn before it was sent.
         if self.turns and "turn_ended" not in self.turns[-1].at and "heard" not in self.turns[-1].at:
             self._revoked = self.turns.pop()
 

@@ -560,7 +560,7 @@ class ChirpTTSService(TTSService):
             case OutageOver():
                 await self.broadcast_frame(ServiceRecoveredFrame, service=Service.VOICE)
             case Done():
-                # Its last audio may still be playing.
+                # The utterance's last audio may still be playing.
                 stopped = TTSStoppedFrame(context_id=utterance.context_id)
                 await self.append_to_audio_context(utterance.context_id, stopped)
                 await self.remove_audio_context(utterance.context_id)

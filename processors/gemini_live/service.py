@@ -453,7 +453,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         await super()._run_function_call(runner_item)
         if runner_item.settled:
             return
-        # It has returned without a result. One may still come from a task of its own, but is not waited for for ever.
+        # The function has returned without a result, which may still come from a task of its own; it is waited for
+        # a while, not for ever.
         await asyncio.sleep(runner_item.registry_item.timeout_secs or self._function_call_timeout_secs or FUNCTION_SECS)
         if runner_item.settled:
             return

@@ -246,7 +246,7 @@ class EchoCanceller:
         near_power, rest_power = _mean_square(plain), _mean_square(rest)
         somebody = self._judge.somebody(near_power, rest_power, _mean_square(plain - rest), self._monitor.noise)
         alone_power = power_of(alone)
-        # Both let something of the bot pass while they learn its first words, but never both at once.
+        # The two ways let something of the bot pass while they learn its first words, but never both at once.
         out = self._mix(alone, behind, float(somebody or power_of(behind) < alone_power))
         self._monitor.observe(near, far, out)
         if self._monitor.echo_audible:

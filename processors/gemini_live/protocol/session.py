@@ -281,7 +281,7 @@ class SessionMachine:
         self._listening_until = 0.0
         if self._roll_back_at is not None:
             # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
-            # It also stops the answer, unless the model insists on finishing it.
+            # The note also stops the answer, unless the model insists on finishing it.
             self._roll_back_at = None
             if self.turns.generating and not self.model.empty_turn_cancels:
                 self._exchange.undo(now)
