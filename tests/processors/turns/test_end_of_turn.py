@@ -1,6 +1,7 @@
 """The judge of a turn's end, alone: what it makes of evidence, in any order, and what it never does."""
 
 import itertools
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -24,8 +25,11 @@ TEXTS = [
 shares = st.floats(0.0, 1.0)
 
 
+words_of = cache(turn_words)
+
+
 def judge(language: str = "en-US") -> EndOfTurnJudge:
-    made = EndOfTurnJudge(turn_words(language), PARAMS)
+    made = EndOfTurnJudge(words_of(language), PARAMS)
     made.begin()
     made.speech(10.0)
     made.silence(12.0)
@@ -61,7 +65,7 @@ evidence = st.lists(
 @settings(deadline=None)
 @given(evidence, st.sampled_from(["en-US", "ko-KR", "ja-JP", "sv-SE", "auto"]))
 def test_every_silence_ends_the_turn_within_the_limit(steps, language):
-    made = EndOfTurnJudge(turn_words(language), PARAMS)
+    made = EndOfTurnJudge(words_of(language), PARAMS)
     for name, *arguments in steps:
         getattr(made, name)(*arguments)
         assert 0.0 <= made.wait_secs <= LIMIT
@@ -71,7 +75,7 @@ def test_every_silence_ends_the_turn_within_the_limit(steps, language):
     assert 30.0 <= made.ends_at <= 30.0 + LIMIT
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(st.sampled_from(TEXTS), shares, shares)
 def test_the_order_in_which_evidence_comes_changes_nothing(text, sound, ends):
     ways = []
