@@ -1,5 +1,11 @@
 // Shows what was said. The server sends whole entries; each replaces the earlier one of its number.
 
+// A long text is shown as far as one reads ahead.
+function beginning(text, most) {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most).replace(/\s+\S*$/, "")} …`;
+}
+
 export class Transcript {
   #list;
   #items = new Map();
@@ -63,7 +69,7 @@ export class Transcript {
     said.className = "heard";
     said.textContent = heard;
     unsaid.className = "rest";
-    unsaid.textContent = rest;
+    unsaid.textContent = beginning(rest, interrupted ? 70 : 240);
     item.replaceChildren(said, unsaid);
     item.hidden = !heard && interrupted;
     if (closed) this.#once(item, this.#words().bot(heard));
