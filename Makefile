@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 export PYTHON
 
-.PHONY: demo talk serve test test-slow lint format bench clients pins clean help
+.PHONY: demo talk serve test test-slow lint format bench evals clients pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -15,6 +15,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make test-slow   run the tests that take minutes"
 	@echo "make lint   check style and types"
+	@echo "make evals  run Pipecat's evals on the embedded emulator, without any key"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 	@echo "make clients   run other people's clients, at their newest release, against the emulator"
 
@@ -49,6 +50,9 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+evals: $(VENV)/.dev
+	$(BIN)/python -m evals.run
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
