@@ -154,6 +154,11 @@ class ServiceRecoveredFrame(SystemFrame):
 
 
 @dataclass
+class TroubleToneFrame(SystemFrame):
+    """Something is wrong and the voice cannot say so: a sound shall tell it, ahead of speech that is held up."""
+
+
+@dataclass
 class SpeechSkippedFrame(SystemFrame):
     """Text of a reply that the voice could not speak and gave up. Pushed both ways.
 

@@ -8,7 +8,7 @@ import numpy as np
 from pipecat.frames.frames import Frame, OutputAudioRawFrame, TTSSpeakFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from halfcascade.processors.frames import Service, ServiceOutageFrame, ServiceRecoveredFrame
+from halfcascade.processors.frames import Service, ServiceOutageFrame, ServiceRecoveredFrame, TroubleToneFrame
 from halfcascade.processors.language import phrases
 
 REPEAT_SECS = 12.0
@@ -98,7 +98,7 @@ class OutageNotices:
 
 
 class OutageAnnouncer(FrameProcessor):
-    """Tells the user of outages, by the voice where it works, else by two falling tones that need no network.
+    """Tells the user of outages, by the voice where it works, else by ``TroubleTone``, which needs no network.
 
     It belongs between the brain and the voice.
     """
@@ -133,9 +133,25 @@ class OutageAnnouncer(FrameProcessor):
         began = isinstance(frame, ServiceOutageFrame)
         notice = (self._notices.outage if began else self._notices.recovered)(frame.service, now)
         if notice is Notice.TONE:
-            await self.push_frame(OutputAudioRawFrame(trouble_tone(_TONE_RATE), _TONE_RATE, 1))
+            await self.push_frame(TroubleToneFrame())
         elif notice is not None:
             await self.push_frame(TTSSpeakFrame(str(getattr(self._phrases, notice.value)), append_to_context=False))
+
+
+class TroubleTone(FrameProcessor):
+    """Sounds two falling tones. It belongs behind the voice, which holds up what comes behind speech that it awaits."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass a frame on, and sound if it asks for that.
+
+        Args:
+            frame: Any frame.
+            direction: Where it goes.
+        """
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+        if isinstance(frame, TroubleToneFrame):
+            await self.push_frame(OutputAudioRawFrame(trouble_tone(_TONE_RATE), _TONE_RATE, 1))
 
 
 def trouble_tone(sample_rate: int) -> bytes:

@@ -41,6 +41,7 @@ class SynthesisStream:
         self._input: asyncio.Future[tts.StreamingSynthesisInput] = asyncio.get_running_loop().create_future()
         self._config = config
         self._call: Any = None
+        self._error: Exception | None = None
         # The call is opened by a task, so that the config travels while the text is still being written.
         self._opening = create_task(self._open(client))
 
@@ -48,7 +49,7 @@ class SynthesisStream:
     def failed(self) -> bool:
         """Whether the server has ended the call before it was given anything to say."""
         if self._opening.done():
-            return self._opening.cancelled() or self._opening.exception() is not None or _is_done(self._call)
+            return self._opening.cancelled() or self._error is not None or _is_done(self._call)
         return False
 
     def speak(self, segment: tts.StreamingSynthesisInput) -> None:
@@ -70,8 +71,10 @@ class SynthesisStream:
             GoogleAPICallError: If the server refuses or aborts the call.
         """
         try:
-            call = await asyncio.shield(self._opening)
-            async for response in call:
+            await asyncio.shield(self._opening)
+            if self._error is not None:
+                raise self._error
+            async for response in self._call:
                 if response.audio_content:
                     yield response.audio_content
         except asyncio.CancelledError:
@@ -87,13 +90,12 @@ class SynthesisStream:
             self._call.cancel()
         self._input.cancel()
 
-    async def _open(self, client: tts.TextToSpeechAsyncClient) -> Any:
+    async def _open(self, client: tts.TextToSpeechAsyncClient) -> None:
         try:
             self._call = await client.streaming_synthesize(requests=self._requests())
-        finally:
-            # An exception nobody asked for (a stand-by that died) must not be reported by the event loop.
-            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return self._call
+        except Exception as error:
+            # For whoever wants its audio; a stand-by that died is nobody's error.
+            self._error = error
 
     async def _requests(self) -> AsyncIterator[tts.StreamingSynthesizeRequest]:
         yield tts.StreamingSynthesizeRequest(streaming_config=self._config)

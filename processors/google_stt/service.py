@@ -12,6 +12,8 @@ from google.cloud import speech_v2
 from google.cloud.speech_v2.types import cloud_speech
 from loguru import logger
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     CancelFrame,
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
@@ -37,6 +39,7 @@ from halfcascade.processors.frames import (
     ServiceOutageFrame,
     ServiceRecoveredFrame,
     SpeechCoveredFrame,
+    SpeechOnsetFrame,
     SpeechPausedFrame,
     SpeechResumedFrame,
 )
@@ -168,6 +171,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
             self._params = replace(self._params, silent_secs=math.inf)
         self._eager = eager
         self._eager_pending = False
+        self._bot_speaking = False
         self._own_client = client is None
         self._environ = environ
         self._speech_client = client
@@ -280,12 +284,17 @@ class GoogleStreamingSTTService(GoogleSTTService):
             direction: Where it goes.
         """
         await super().process_frame(frame, direction)
+        if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
+            self._bot_speaking = isinstance(frame, BotStartedSpeakingFrame)
         if self._machine is None:
             return
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._machine.speech_started(frame.start_secs or _USUAL_START_SECS, time.monotonic())
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self._machine.speech_stopped(frame.stop_secs, time.monotonic())
+        elif isinstance(frame, SpeechOnsetFrame) and not self._bot_speaking:
+            # Over the bot's voice a short sound may be what is left of it.
+            self._machine.speech_onset(frame.secs, time.monotonic())
         elif isinstance(frame, SpeechPausedFrame):
             self._machine.speech_paused(frame.secs, time.monotonic())
         elif isinstance(frame, SpeechResumedFrame):

@@ -81,6 +81,7 @@ class SpeechStreams:
         self._told_for: float | None = None
         self._speaking = False
         self._paused = False
+        self._onset = False
         self._words = WordQueue(sample_rate)
         # The segment that a silence has cut which may turn out to be a mere pause.
         self._tentative: Segment | None = None
@@ -124,6 +125,19 @@ class SpeechStreams:
         if self._open is not None:
             self._roll_over_if_old(self._open, now)
 
+    def speech_onset(self, noticed_after_secs: float, now: float) -> None:
+        """Take note of a sound that may be speech, too short to be sure: a brisk word shall be recognized, too.
+
+        Nothing is expected of it: if no words come, nobody is told.
+
+        Args:
+            noticed_after_secs: For how long it has been heard already.
+            now: Clock.
+        """
+        if not self._speaking:
+            self._onset = True
+            self._ensure_segment(noticed_after_secs, now)
+
     def speech_started(self, noticed_after_secs: float, now: float) -> None:
         """Take note that the user speaks.
 
@@ -131,7 +145,7 @@ class SpeechStreams:
             noticed_after_secs: For how long speech has been heard already.
             now: Clock.
         """
-        self._speaking, self._paused = True, False
+        self._speaking, self._paused, self._onset = True, False, False
         self._stopped_at = None
         self._words.expect()
         self._ensure_segment(noticed_after_secs, now)
@@ -145,6 +159,10 @@ class SpeechStreams:
             now: Clock.
         """
         if not self._speaking:
+            if self._onset:
+                self._onset = False
+                self._endpoint(silence_secs, now)
+                self._deliver()
             return
         self._paused = True
         segment = self._open

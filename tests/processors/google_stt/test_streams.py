@@ -490,3 +490,31 @@ def test_speech_that_nothing_answers_gets_one_more_stream_while_it_goes_on():
         machine.tick(now)
         opened += [(now, event.stream) for event in iter(machine.next_event, None) if isinstance(event, OpenStream)]
     assert [stream for _, stream in opened] == [0, 1] and opened[1][0] == pytest.approx(5.0, abs=0.2)
+
+
+def test_a_sound_too_short_to_be_sure_of_is_recognized_and_costs_nothing_else():
+    for words in ([Result("Go.", True, 0.3)], []):
+        machine = SpeechStreams(RATE)
+        machine.audio(silence(0.3).tobytes(), 0.0)
+        machine.speech_onset(0.06, 0.0)
+        machine.audio(silence(0.2).tobytes(), 0.2)
+        machine.speech_paused(0.12, 0.2)
+        while machine.take(0, 15_000):
+            pass
+        assert machine.exhausted(0, 0.2)
+        if words:
+            machine.received(0, words, 0.5)
+        machine.ended(0, False, 0.6)
+        told = [event for event in iter(machine.next_event, None) if not isinstance(event, OpenStream)]
+        assert told == ([FinalText("Go.", "", True)] if words else [])
+
+
+def test_a_sound_that_turns_out_to_be_speech_is_one_segment_with_it():
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(0.3).tobytes(), 0.0)
+    machine.speech_onset(0.06, 0.0)
+    machine.audio(silence(0.2).tobytes(), 0.2)
+    machine.speech_started(0.2, 0.2)
+    machine.audio(silence(0.5).tobytes(), 0.7)
+    machine.speech_stopped(0.2, 0.9)
+    assert [event for event in iter(machine.next_event, None) if isinstance(event, OpenStream)] == [OpenStream(0)]
