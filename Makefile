@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 export PYTHON
 
-.PHONY: demo talk serve test test-slow lint format bench evals clients pins clean help
+.PHONY: demo talk serve test test-slow lint format bench evals faults clients pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -53,6 +53,9 @@ format: $(VENV)/.dev
 
 evals: $(VENV)/.dev
 	$(BIN)/python -m evals.run
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m bench.faults
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench

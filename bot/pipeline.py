@@ -27,7 +27,7 @@ from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.openers import OpenerMachine, OpenerMode, OpenerParams
 from halfcascade.processors.openers.processor import OpenerProcessor
-from halfcascade.processors.outages import OutageAnnouncer
+from halfcascade.processors.outages import OutageAnnouncer, TroubleTone
 from halfcascade.processors.playout import Playout
 from halfcascade.processors.turns import (
     BotSpeech,
@@ -122,6 +122,7 @@ def build_pipeline(
             BotSpeechTap(bot_speech, audible=False),
             OutageAnnouncer(settings.language),
             voice,
+            TroubleTone(),
             *([playout.processor] if playout else []),
             transport.output(),
             BotSpeechTap(bot_speech, audible=True),

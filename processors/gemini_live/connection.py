@@ -28,8 +28,8 @@ from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 CLOSE_SECS = 1.0
 """How long a closing handshake may take; the server must have let go before a resume (facts/live#lifetime)."""
 
-OPEN_SECS = 15.0
-"""How long connecting and setup may take together."""
+OPEN_SECS = 5.0
+"""How long connecting and setup may take together; a network that swallows packets is tried again sooner than not."""
 
 _SHORTEST_AUDIO = 512
 _SOUND_EVERY_SECS = 0.25

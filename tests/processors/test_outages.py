@@ -1,11 +1,20 @@
 import numpy as np
 import pytest
 from pipecat.frames.frames import OutputAudioRawFrame, TTSSpeakFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import run_test
 
 from halfcascade.processors.frames import Service, ServiceOutageFrame, ServiceRecoveredFrame
 from halfcascade.processors.language import phrases
-from halfcascade.processors.outages import REPEAT_SECS, Notice, OutageAnnouncer, OutageNotices, trouble_tone
+from halfcascade.processors.outages import (
+    REPEAT_SECS,
+    Notice,
+    OutageAnnouncer,
+    OutageNotices,
+    TroubleTone,
+    trouble_tone,
+)
 
 
 def test_an_outage_is_told_once_and_again_to_somebody_who_goes_on_trying():
@@ -44,10 +53,8 @@ async def test_it_is_said_in_the_language_of_the_conversation(language):
 
 
 async def test_the_voices_outage_is_a_sound_that_needs_no_network():
-    from pipecat.processors.frame_processor import FrameDirection
-
     down, _ = await run_test(
-        OutageAnnouncer(),
+        Pipeline([OutageAnnouncer(), TroubleTone()]),
         frames_to_send=[ServiceOutageFrame(service=Service.VOICE)],
         frames_to_send_direction=FrameDirection.UPSTREAM,
     )
