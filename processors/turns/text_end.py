@@ -9,8 +9,10 @@ import asyncio
 import importlib.util
 import math
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,11 +76,14 @@ def english_text_end(languages: Sequence[str]) -> "LlamaTextEnd | None":
             "(the demo's packages have one)."
         )
         return None
-    return LlamaTextEnd(path)
+    return _shared(path)
 
 
 class LlamaTextEnd:
-    """A GGUF model in llama.cpp, on one thread."""
+    """A GGUF model in llama.cpp, on one thread of computing; any number of conversations may share it.
+
+    Each ``load`` is to be followed by a ``close``; the last one frees the model.
+    """
 
     def __init__(self, path: Path):
         """Name the file; nothing is loaded yet.
@@ -88,6 +93,8 @@ class LlamaTextEnd:
         """
         self._path = path
         self._server: Any = None
+        self._users = 0
+        self._lock = threading.Lock()
 
     def load(self) -> None:
         """Load the model and ask it once.
@@ -96,6 +103,12 @@ class LlamaTextEnd:
             FileNotFoundError: There is no such file.
             RuntimeError: It cannot be loaded.
         """
+        with self._lock:
+            if self._server is None:
+                self._open()
+            self._users += 1
+
+    def _open(self) -> None:
         if not self._path.is_file():
             raise FileNotFoundError(f"there is no model file {self._path}")
         import xllamacpp
@@ -110,7 +123,6 @@ class LlamaTextEnd:
         params.hostnames = ["127.0.0.1"]
         params.port = 0
         self._server = xllamacpp.Server(params)
-        self.probability("Hello")
 
     def probability(self, text: str, before: str = "") -> float:
         """How likely it is that the text ends here.
@@ -138,7 +150,10 @@ class LlamaTextEnd:
             answers.append(data)
             return False
 
-        self._server.handle_completions(request, take)
+        with self._lock:
+            if self._server is None:
+                raise RuntimeError(f"the language model {self._path.name} is not loaded")
+            self._server.handle_completions(request, take)
         answer = answers[0] if answers else {}
         answer = answer[0] if isinstance(answer, list) else answer
         if "choices" not in answer:
@@ -147,8 +162,15 @@ class LlamaTextEnd:
         return min(1.0, sum(math.exp(one["logprob"]) for one in likeliest if _is_end(one["token"])))
 
     def close(self) -> None:
-        """Free the model."""
-        self._server = None
+        """Free the model, if nobody else uses it."""
+        with self._lock:
+            self._users = max(0, self._users - 1)
+            if not self._users:
+                self._server = None
+
+
+# One for all conversations of a process: it takes 200 MB.
+_shared = cache(LlamaTextEnd)
 
 
 def _is_end(token: str) -> bool:
@@ -179,12 +201,13 @@ class TextEndAsker:
         self._worker: ThreadPoolExecutor | None = None
         self._next: tuple[str, str] | None = None
         self._usable = True
+        self._loaded = False
 
     def start(self) -> None:
         """Load the model in the background. Must be called with the event loop running."""
         self._loop = asyncio.get_running_loop()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
-        self._run(self._model.load)
+        self._run(self._load)
 
     def ask(self, text: str, before: str) -> bool:
         """Ask about a text.
@@ -203,11 +226,20 @@ class TextEndAsker:
         return True
 
     def stop(self) -> None:
-        """Free the model, in the worker thread: that may take a moment."""
+        """Let go of the model, in the worker thread: that may take a moment."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.submit(self._model.close)
+            worker.submit(self._close)
             worker.shutdown(wait=False)
+
+    def _load(self) -> None:
+        self._model.load()
+        self._loaded = True
+
+    def _close(self) -> None:
+        if self._loaded:
+            self._loaded = False
+            self._model.close()
 
     def _run(self, work: Callable[[], tuple[str, float] | None]) -> None:
         if self._loop is not None and self._worker is not None:

@@ -341,3 +341,17 @@ def test_wrong_guesses_are_bounded_and_never_rule_out_others_for_ever(steps):
     for _ in range(10):
         speculations.turn_ended()
     assert speculations.allowed
+
+
+@pytest.mark.skipif(text_end_module.model_file() is None, reason="no language model is installed")
+def test_conversations_share_one_model_and_the_last_one_frees_it():
+    one, other = english_text_end(["en-US"]), english_text_end(["en-GB"])
+    assert one is other
+    one.load()
+    one.load()
+    one.close()
+    over = one.probability("Which one is cheaper")
+    assert over > 5 * one.probability("If it rains tomorrow")
+    one.close()
+    with pytest.raises(RuntimeError):
+        one.probability("Hello")
