@@ -53,7 +53,7 @@ class FirstSegment:
     phrase: float = 8.0
     forced: float = 2.0
     settle: float = 0.12
-    wait: float = 0.25
+    wait: float = 0.2
 
     @classmethod
     def fast(cls) -> "FirstSegment":

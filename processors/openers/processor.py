@@ -70,15 +70,16 @@ class OpenerProcessor(FrameProcessor):
             direction: Where it travels.
         """
         await super().process_frame(frame, direction)
-        self._note(frame)
-        self._changed.set()
+        if self._note(frame):
+            self._changed.set()
         await self.push_frame(frame, direction)
         if isinstance(frame, StartFrame) and self._machine.openers:
             self._tasks = [self.create_task(self._make_ready()), self.create_task(self._wait())]
         elif isinstance(frame, EndFrame | CancelFrame):
             await self._stop()
 
-    def _note(self, frame: Frame) -> None:
+    def _note(self, frame: Frame) -> bool:
+        """Tell the machine what a frame means to it; False if that is nothing, as with every frame of audio."""
         machine, now = self._machine, self._now()
         match frame:
             case TurnSentFrame():
@@ -104,7 +105,8 @@ class OpenerProcessor(FrameProcessor):
                 self._answering = True
                 machine.answer_came(now)
             case _:
-                pass
+                return False
+        return True
 
     async def _wait(self) -> None:
         while True:
@@ -115,7 +117,6 @@ class OpenerProcessor(FrameProcessor):
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
-                    continue
             if (text := self._machine.tick(self._now())) is not None:
                 await self.push_frame(TTSSpeakFrame(text, append_to_context=False, text_type=OPENER))
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from pipecat.frames.frames import (
+    InputAudioRawFrame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -66,3 +67,8 @@ async def test_an_interruption_ends_the_wait():
 
 async def test_phrases_that_cannot_be_made_are_not_said():
     assert not await said(processor(not_made), [*turn(), SleepFrame(0.6), *ANSWER])
+
+
+async def test_audio_that_goes_by_does_not_keep_it_waiting():
+    audio = [frame for _ in range(50) for frame in (InputAudioRawFrame(bytes(640), 16_000, 1), SleepFrame(0.02))]
+    assert len(await said(processor(), [*turn(), *audio, *ANSWER])) == 1
