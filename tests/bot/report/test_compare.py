@@ -20,7 +20,7 @@ QUESTIONS = ["What time is it in Lisbon now?", "How far is it to the moon from h
 
 def turn(number: int, text: str) -> list[dict]:
     at = 20.0 * number
-    events = [
+    events: list[tuple[float, str, dict]] = [
         (0.2, "user_started", {"speech_at": at}), (0.2, "turn_started", {}),
         (1.2, "user_stopped", {"speech_at": at + 1.0}), (1.3, "final", {"text": text}), (1.31, "turn_ended", {}),
         (1.32, "turn_sent", {"text": text, "turn": number, "attempt": 1}),
