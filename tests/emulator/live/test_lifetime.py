@@ -200,3 +200,35 @@ def test_a_hang_up_ends_everything() -> None:
     client.hang_up()
     assert client.machine.next_at is None
     assert client.machine.closed
+
+
+def test_thousands_of_sessions_leave_little_behind() -> None:
+    """A week of use must not fill memory: what nobody can come back to goes, and the oldest of the rest."""
+    bench = Bench()
+    open_all_along = bench.open(**ASKED)
+    for _ in range(2_200):
+        bench.open(**ASKED).hang_up()
+        bench.open().hang_up()
+    store = bench.store
+    assert len(store.sessions) <= 2_002
+    assert len(store._snapshots) <= 2_002
+    assert open_all_along.machine.session in store.sessions
+    bench.now += 3 * 3600.0
+    bench.open().hang_up()
+    assert store.sessions == [open_all_along.machine.session]
+
+
+def test_a_long_session_keeps_its_newest_handles_only() -> None:
+    bench = Bench()
+    client = bench.open(**ASKED)
+    oldest = client.handle()
+    for number in range(150):
+        client.say(str(number))
+        client.think("yes")
+    newest = client.handle()
+    client.hang_up()
+    assert len(bench.store._snapshots) == 100
+    assert resume(bench, newest).close is None
+    refused = resume(bench, oldest).close
+    assert refused is not None
+    assert refused.code == 1007
