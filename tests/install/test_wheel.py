@@ -54,6 +54,14 @@ def test_the_metadata_names_extras_that_every_pip_can_take(distributions):
     assert "halfcascade = halfcascade.__main__:run" in entry
 
 
+def test_the_page_of_an_index_has_no_dead_picture_or_link(distributions):
+    with zipfile.ZipFile(distributions["wheel"]) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+        page = email.message_from_bytes(wheel.read(name)).get_payload()
+    assert page.lstrip().startswith("# halfcascade") and "pip install" in page
+    assert not re.findall(r"\]\((?!https?:|#)[^)]*\)", page)
+
+
 @pytest.fixture
 def empty(tmp_path) -> Path:
     """An empty folder, which is home too."""
