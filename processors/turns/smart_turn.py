@@ -86,7 +86,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self.speculations = speculations
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Load the language model in the background.
+        """Get ready to ask the language model.
 
         Args:
             setup: Configuration object containing setup parameters.
@@ -179,6 +179,8 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
     async def _handle_speech(self, frame: VADUserStartedSpeakingFrame | SpeechResumedFrame) -> None:
         secs = frame.start_secs if isinstance(frame, VADUserStartedSpeakingFrame) else frame.secs
         self._judge.speech(time.monotonic() - secs)
+        if self._asker:
+            self._asker.warm_up()
         self._maybe_speaking = False
         self._dismiss_foreseen()
         await self._stop_waiting()

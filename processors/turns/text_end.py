@@ -201,13 +201,19 @@ class TextEndAsker:
         self._worker: ThreadPoolExecutor | None = None
         self._next: tuple[str, str] | None = None
         self._usable = True
-        self._loaded = False
+        self._asked_to_load = self._loaded = False
 
     def start(self) -> None:
-        """Load the model in the background. Must be called with the event loop running."""
+        """Get ready to ask. Must be called with the event loop running."""
         self._loop = asyncio.get_running_loop()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
-        self._run(self._load)
+        self._asked_to_load = False
+
+    def warm_up(self) -> None:
+        """Load the model in the background, once somebody begins to speak: whom nobody talks to needs none."""
+        if not self._asked_to_load:
+            self._asked_to_load = True
+            self._run(self._load)
 
     def ask(self, text: str, before: str) -> bool:
         """Ask about a text.
@@ -221,6 +227,7 @@ class TextEndAsker:
         """
         if self._worker is None or not self._usable:
             return False
+        self.warm_up()
         self._next = (text, before)
         self._run(self._answer)
         return True
