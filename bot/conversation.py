@@ -243,6 +243,10 @@ class Conversation:
         while not self._finish.over(time.monotonic()):  # noqa: ASYNC110 silence is no event
             await asyncio.sleep(0.1)
         deaf = self._finish.spoken and not self._finish.understood
+        if not deaf and self._finish.lost_secs and not self._finish.unanswered:
+            lost = f"{self._finish.lost_secs:.1f} s of what the user said could not be recognized"
+            self._outcome.fail(f"{lost}: {self._last_trouble or 'see the log'}")
+            return
         if not deaf and not self._finish.unanswered:
             if not self._finish.spoken:
                 self._terminal.say("No speech was found in the user audio.", "yellow")

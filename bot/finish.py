@@ -11,6 +11,11 @@ TIMEOUT_SECS = 25.0
 class EndOfConversation:
     """Tells when the user audio is over and the bot has finished.
 
+    Parameters:
+        spoken: Whether the user spoke.
+        understood: Whether any words came of it.
+        lost_secs: How much of their speech was given up.
+
     Args:
         settle_secs: How long nothing may be under way before the conversation is over.
         timeout_secs: How long something may be under way without anything happening.
@@ -24,6 +29,7 @@ class EndOfConversation:
         self._last_change = 0.0
         self.understood = False
         self.spoken = False
+        self.lost_secs = 0.0
 
     def apply(self, event: Event, now: float) -> None:
         """Take an event.
@@ -32,6 +38,8 @@ class EndOfConversation:
             event: Any event.
             now: Reading of a monotonic clock, in seconds.
         """
+        if event.type == EventType.SPEECH_LOST:
+            self.lost_secs += event.fields["secs"]
         begun, ended = self._changes(event)
         if not (begun or ended or event.type in _MOVES):
             return
@@ -94,4 +102,4 @@ _ENDS = {
     EventType.SPEAKING_STARTED: {"voice"},
     EventType.SPEAKING_STOPPED: {"speaking"},
 }
-_MOVES = {EventType.HEARD, EventType.INTERIM, EventType.USER_AUDIO_FINISHED}
+_MOVES = {EventType.SPEECH_LOST, EventType.OUTAGE, EventType.HEARD, EventType.INTERIM, EventType.USER_AUDIO_FINISHED}

@@ -159,6 +159,17 @@ class TroubleToneFrame(SystemFrame):
 
 
 @dataclass
+class SpeechLostFrame(SystemFrame):
+    """Speech of the user that could not be recognized and was given up. Pushed both ways.
+
+    Parameters:
+        secs: How much, in seconds.
+    """
+
+    secs: float = 0.0
+
+
+@dataclass
 class SpeechSkippedFrame(SystemFrame):
     """Text of a reply that the voice could not speak and gave up. Pushed both ways.
 

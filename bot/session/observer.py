@@ -47,7 +47,15 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
 from halfcascade.bot.session.events import EventType
-from halfcascade.processors.frames import DuckFrame, TurnReopenedFrame, TurnSentFrame
+from halfcascade.processors.frames import (
+    DuckFrame,
+    ServiceOutageFrame,
+    ServiceRecoveredFrame,
+    SpeechLostFrame,
+    SpeechSkippedFrame,
+    TurnReopenedFrame,
+    TurnSentFrame,
+)
 from halfcascade.processors.openers import OPENER
 
 _Fields = dict[str, Any]
@@ -231,6 +239,10 @@ _DESCRIBED: dict[type[Frame], tuple[EventType, Callable[[Any], _Fields]]] = {
         EventType.USER_STOPPED,
         lambda f: {"speech_at": _speech_at(f.timestamp - f.stop_secs)},
     ),
+    ServiceOutageFrame: (EventType.OUTAGE, lambda f: {"service": f.service.value, "message": f.line}),
+    ServiceRecoveredFrame: (EventType.RECOVERED, lambda f: {"service": f.service.value}),
+    SpeechLostFrame: (EventType.SPEECH_LOST, lambda f: {"secs": round(f.secs, 2)}),
+    SpeechSkippedFrame: (EventType.UNSPOKEN, lambda f: {"text": f.text}),
     UserStartedSpeakingFrame: (EventType.TURN_STARTED, lambda f: {}),
     UserStoppedSpeakingFrame: (EventType.TURN_ENDED, lambda f: {}),
     InterimTranscriptionFrame: (EventType.INTERIM, lambda f: {"text": f.text.strip()}),

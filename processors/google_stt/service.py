@@ -39,6 +39,7 @@ from halfcascade.processors.frames import (
     ServiceOutageFrame,
     ServiceRecoveredFrame,
     SpeechCoveredFrame,
+    SpeechLostFrame,
     SpeechOnsetFrame,
     SpeechPausedFrame,
     SpeechResumedFrame,
@@ -389,6 +390,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 self._eager_pending = False
                 await self.push_frame(SpeechCoveredFrame())
             case WordsLost(secs):
+                await self.broadcast_frame(SpeechLostFrame, secs=secs)
                 await self.push_error(
                     f"Speech-to-Text was away for too long: {secs:.1f} s of speech could not be recognized."
                 )

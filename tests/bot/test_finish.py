@@ -1,7 +1,7 @@
 import pytest
 
 from halfcascade.bot.finish import SETTLE_SECS, TIMEOUT_SECS, EndOfConversation
-from halfcascade.bot.session.events import Event
+from halfcascade.bot.session.events import Event, EventType
 
 
 def after(*types, fields=None):
@@ -78,3 +78,10 @@ def test_each_sign_of_life_renews_its_timeout():
     finish = after(*TURN, "turn_sent", "reply_started", "reply_text", "speaking_started", OVER)
     finish.apply(Event(0.0, "heard", {"text": "on"}), now=120.0)
     assert not finish.over(120.0 + TIMEOUT_SECS - 1)
+
+
+def test_speech_that_was_given_up_is_known_at_the_end():
+    end = EndOfConversation()
+    end.apply(Event(1.0, EventType.SPEECH_LOST, {"secs": 2.5}), 1.0)
+    end.apply(Event(2.0, EventType.SPEECH_LOST, {"secs": 1.0}), 2.0)
+    assert end.lost_secs == 3.5
