@@ -36,6 +36,13 @@ class TextEnd(Protocol):
     def load(self) -> None:
         """Get ready; takes a moment. Raises whatever may be wrong."""
 
+    def knows(self, text: str) -> bool:
+        """Whether the text may be in a language of the model. Called on the event loop.
+
+        Args:
+            text: What was said.
+        """
+
     def probability(self, text: str, before: str = "") -> float:
         """How likely it is that the text ends here.
 
@@ -123,6 +130,14 @@ class LlamaTextEnd:
         params.hostnames = ["127.0.0.1"]
         params.port = 0
         self._server = xllamacpp.Server(params)
+
+    def knows(self, text: str) -> bool:
+        """Whether the text is in the letters of English: of several languages, users mix.
+
+        Args:
+            text: What was said.
+        """
+        return all(character.isascii() for character in text if character.isalpha())
 
     def probability(self, text: str, before: str = "") -> float:
         """How likely it is that the text ends here.
@@ -225,7 +240,7 @@ class TextEndAsker:
         Returns:
             Whether there will be an answer, unless the model fails.
         """
-        if self._worker is None or not self._usable:
+        if self._worker is None or not self._usable or not self._model.knows(text):
             return False
         self.warm_up()
         self._next = (text, before)

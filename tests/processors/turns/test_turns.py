@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 from halfcascade.processors.turns.speculation import Speculations
-from halfcascade.processors.turns.text_end import TextEnd, english_text_end
+from halfcascade.processors.turns.text_end import LlamaTextEnd, TextEnd, english_text_end
 from halfcascade.processors.turns.words import normalize, turn_words
 
 RATE = 16_000
@@ -272,6 +273,9 @@ class SlowModel:
     def load(self) -> None:
         pass
 
+    def knows(self, text: str) -> bool:
+        return text.isascii()
+
     def probability(self, text: str, before: str = "") -> float:
         self.asked.append(text)
         time.sleep(self._secs)
@@ -288,6 +292,16 @@ async def test_words_that_end_by_the_language_model_do_not_wait_although_they_so
     _, said, _ = await turns([*say("Which one is cheaper?"), WAIT], 0.2, text_end=model)
     assert said == ["Which one is cheaper?"]
     assert model.asked[-1] == "Which one is cheaper"
+
+
+async def test_a_language_model_is_not_asked_about_what_it_does_not_speak():
+    model = SlowModel()
+    await turns([*say("오늘 날씨 어때?"), PAST_THE_WAIT], 0.95, text_end=model)
+    assert model.asked == []
+    english = LlamaTextEnd(Path("any.gguf"))
+    assert english.knows("It's 10 o’clock, isn't it")
+    assert not english.knows("그건 okay")
+    assert not english.knows("où est la gare à Zürich")
 
 
 async def test_a_turn_ends_whenever_the_language_model_answers():
