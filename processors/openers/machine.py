@@ -32,15 +32,15 @@ class OpenerParams:
         after: Seconds after the turn was sent at which an answer that is not there is slow.
         least_wait: Seconds that the answer must be expected to take yet, by how long answers have taken; a shorter wait
             would let the opener delay it.
-        another_after: Seconds of silence after an opener at which a second one is said.
+        another_after: Seconds of silence after an opener at which another one is said.
         most: Openers in one turn.
     """
 
     mode: OpenerMode = OpenerMode.AUTO
     after: float = 0.5
     least_wait: float = 0.35
-    another_after: float = 0.6
-    most: int = 2
+    another_after: float = 0.25
+    most: int = 3
 
 
 class OpenerMachine:

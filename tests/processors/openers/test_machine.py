@@ -81,8 +81,9 @@ def test_never_the_same_twice_in_a_row():
     assert all(first != second for first, second in itertools.pairwise(said))
 
 
-def test_a_long_silence_after_one_brings_a_second_and_no_third():
-    found = machine()
+def test_a_long_silence_after_one_brings_another_up_to_the_limit():
+    found = OpenerMachine("en-US", OpenerParams(another_after=0.5, most=2))
+    found.ready(frozenset(found.openers))
     sent(found, 10.0)
     assert found.tick(10.5)
     found.bot_sounds(True, 10.6)
