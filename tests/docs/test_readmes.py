@@ -3,6 +3,9 @@
 import re
 from collections import Counter
 
+import typer
+
+from halfcascade.bot import cli
 from tests.docs.blocks import ROOT, commands, fenced
 
 ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
@@ -44,3 +47,9 @@ def test_both_name_the_same_things() -> None:
 def test_both_link_to_the_same_places_and_have_the_same_shape() -> None:
     assert links(ENGLISH.read_text("utf-8")) == links(KOREAN.read_text("utf-8"))
     assert shape(ENGLISH.read_text("utf-8")) == shape(KOREAN.read_text("utf-8"))
+
+
+def test_every_command_is_named() -> None:
+    named = set(re.findall(r"[\w-]+", " ".join(spans(ENGLISH.read_text("utf-8")))))
+    known = set(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+    assert known <= named, f"README.md does not name {known - named}"
