@@ -17,8 +17,8 @@ from tests.install.conftest import ROOT, clean_environment, run
 IMAGE_FILES = {"Dockerfile", "compose.yaml", "start.sh"}
 """What makes the emulator's container image, from a checkout."""
 
-BASE_MEGABYTES = 47
-"""Wheels of a base install on Linux x86-64 with Python 3.11, this one (7) among them."""
+BASE_MEGABYTES = 49
+"""A base install on Linux x86-64 with Python 3.11: 39.2 in 45 wheels and 7.6 of this one on 26 November 2026."""
 
 
 def test_the_wheel_holds_the_package_alone_with_its_data(distributions):
