@@ -14,6 +14,7 @@ from loguru import logger
 from halfcascade.bot.backend import Choice, Emulator, check_google_access, choose_backend
 from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
+from halfcascade.bot.lines import tr
 from halfcascade.bot.logs import LOG_FILE
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.session.events import Event, EventType
@@ -155,13 +156,13 @@ class Conversation:
         loading = _start_imports()
         environ = dict(os.environ)
         if choice.backend is Backend.EMULATOR:
-            with self._terminal.working("Loading the embedded speech and language models"):
+            with self._terminal.working(tr("Loading the embedded speech and language models")):
                 environ |= await self._emulator.start()
             self._watch(self._watch_emulator())
         else:
-            with self._terminal.working("Looking for credentials"):
+            with self._terminal.working(tr("Looking for credentials")):
                 await asyncio.to_thread(check_google_access)
-        with self._terminal.working("Loading"):
+        with self._terminal.working(tr("Loading")):
             await loading
         return environ
 
@@ -189,7 +190,7 @@ class Conversation:
         local.add_event_handler("on_device_problem", self._on_device_news)
         local.add_event_handler("on_device_recovered", self._on_device_news)
         local.add_event_handler("on_half_duplex", self._on_half_duplex)
-        with self._terminal.working("Opening microphone and loudspeaker"):
+        with self._terminal.working(tr("Opening microphone and loudspeaker")):
             await local.open()
         return local
 
@@ -203,7 +204,7 @@ class Conversation:
             await asyncio.to_thread(mirror.open)
         except ConfigurationError as error:
             logger.info(f"Nobody listens: {error}")
-            self._terminal.say("No loudspeaker was found, so the conversation is shown and recorded only.", "dim")
+            self._terminal.say(tr("No loudspeaker was found, so the conversation is shown and recorded only."), "dim")
             return []
         self._opened = mirror
         return [mirror]
@@ -224,7 +225,7 @@ class Conversation:
 
     async def _on_started(self) -> None:
         recorded = self._settings.user_audio
-        self._terminal.say("The recorded user talks." if recorded else "Talk now; Ctrl-C ends.", "dim")
+        self._terminal.say(tr("The recorded user talks.") if recorded else tr("Talk now; Ctrl-C ends."), "dim")
         if recorded:
             await self._watch_finish()
 
@@ -233,8 +234,8 @@ class Conversation:
         self._terminal.say(message, "yellow")
 
     async def _on_half_duplex(self, transport: Any, active: bool) -> None:
-        news = "Echo cancelling does not work here: the microphone is closed while the bot speaks."
-        await self._on_device_news(transport, news if active else "Echo cancelling works again.")
+        news = tr("Echo cancelling does not work here: the microphone is closed while the bot speaks.")
+        await self._on_device_news(transport, news if active else tr("Echo cancelling works again."))
 
     async def _on_user_audio_finished(self, transport: Any) -> None:
         self._session.emit(EventType.USER_AUDIO_FINISHED)
@@ -249,7 +250,7 @@ class Conversation:
             return
         if not deaf and not self._finish.unanswered:
             if not self._finish.spoken:
-                self._terminal.say("No speech was found in the user audio.", "yellow")
+                self._terminal.say(tr("No speech was found in the user audio."), "yellow")
             self._outcome.end("finished")
             return
         logger.error(f"Given up, still under way: {', '.join(self._finish.unanswered) or 'nothing'}.")

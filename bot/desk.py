@@ -8,6 +8,7 @@ from typing import Any
 from loguru import logger
 
 from halfcascade.bot.conversation import Conversation
+from halfcascade.bot.lines import tr
 from halfcascade.bot.logs import LOG_FILE, set_up_logs
 from halfcascade.bot.money import Models, Tariff, in_words, load_tariff
 from halfcascade.bot.outcome import Outcome, ending_on_signals
@@ -50,7 +51,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
     tariff = load_tariff(Models(settings.stt_model, settings.model, settings.voice_name), settings.prices)
     outcome = Outcome()
     with ending_on_signals(outcome):
-        with terminal.working("Starting"):
+        with terminal.working(tr("Starting")):
             from halfcascade.bot.session.folder import Session
 
             session = Session(wanted, redactor)
@@ -81,7 +82,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
         terminal.fail(redactor.text(outcome.failure))
     if cost := in_words(session.metrics.bill(), tariff, emulated=session.metrics.emulated):
         terminal.say(cost, "dim")
-    terminal.say(f"Session folder: {folder}")
+    terminal.say(tr("Session folder: {folder}").format(folder=folder))
     return outcome.exit_code
 
 
@@ -100,7 +101,7 @@ async def _report(folder: Path, tariff: Tariff, budget_ms: int, terminal: Termin
     from halfcascade.bot.report.page import write_report
 
     try:
-        with terminal.working("Writing the report"):
+        with terminal.working(tr("Writing the report")):
             await asyncio.to_thread(write_report, folder, tariff, budget_ms)
     except ConfigurationError as error:
         terminal.say(f"warning: {error}", "yellow")

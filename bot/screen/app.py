@@ -19,8 +19,8 @@ from halfcascade.bot.controls import Choice, Controls
 from halfcascade.bot.lines import tr
 from halfcascade.bot.screen.view import View, line_of, state_of
 
-# Eight pictures a second are smooth enough for a meter, and cost next to nothing.
-_TICK_SECS = 0.125
+# Six pictures a second are smooth enough for a meter, and cost next to nothing.
+_TICK_SECS = 0.16
 # A key that is held repeats about thirty times a second, after a first pause of up to half a second.
 _HELD_FIRST_SECS, _HELD_SECS = 0.7, 0.25
 _MOUNTED = 200
