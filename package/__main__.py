@@ -12,6 +12,8 @@ def run(program: str = "halfcascade") -> None:
         program: How the person called it, for the help.
     """
     try:
+        if sys.argv[1:2] == ["emulator"]:
+            _run_emulator(program)
         # Loading takes a second, in which a person may think better of it.
         from halfcascade.bot.cli import app
 
@@ -19,6 +21,16 @@ def run(program: str = "halfcascade") -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Ended before it began.\n")
         raise SystemExit(_INTERRUPTED) from None
+
+
+def _run_emulator(program: str) -> None:
+    """Run the emulator without the bot, which needs packages that the emulator does not, and exit with its code."""
+    from halfcascade.emulator.lean import leave_out_clients
+
+    leave_out_clients()
+    from halfcascade.emulator.__main__ import app
+
+    app(sys.argv[2:], prog_name=f"{program} emulator")
 
 
 if __name__ == "__main__":
