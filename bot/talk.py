@@ -55,6 +55,7 @@ class Talk:
         playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
         rtvi: Tells a client what happens and takes its messages, by Pipecat's RTVI protocol; None for no client.
         idle_secs: After how much silence on both sides the talk ends, in seconds, or None for never.
+        traced: Whether Pipecat writes OpenTelemetry spans of turns and services; the process has set up where to.
         observers: Who else watches the pipeline.
 
     Raises:
@@ -74,6 +75,7 @@ class Talk:
         history: "Sequence[LLMContextMessage]" = (),
         rtvi: RTVIProcessor | None = None,
         idle_secs: float | None = None,
+        traced: bool = False,
         observers: "Sequence[BaseObserver]" = (),
     ):
         self._settings = settings
@@ -102,7 +104,8 @@ class Talk:
             processor_unusable_policy=ProcessorUnusablePolicy.CONTINUE,
             enable_rtvi=rtvi is not None,
             rtvi_processor=rtvi,
-            enable_turn_tracking=False,
+            enable_turn_tracking=traced,
+            enable_tracing=traced,
             idle_timeout_secs=idle_secs,
             cancel_on_idle_timeout=False,
         )

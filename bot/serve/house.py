@@ -37,6 +37,9 @@ class House:
         serve: What the server is like.
         environ: Variables that say which servers are talked to; None means this process's.
         tools: Functions for the model besides the built-in ones.
+        redactor: Keeps secrets out of logs and session folders.
+        talks: How each talk that is held will have ended, by its name.
+        traced: Whether OpenTelemetry spans of the talks are written.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class House:
     tools: "Sequence[Tool]" = ()
     redactor: Redactor = field(default_factory=Redactor.from_environment)
     talks: dict[str, Outcome] = field(default_factory=dict)
+    traced: bool = False
 
     def __post_init__(self) -> None:
         self.rooms = Rooms(self.serve.most_talks)

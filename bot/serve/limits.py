@@ -12,8 +12,7 @@ class Allowance:
         message_bytes: Longest message.
         messages_per_sec: Messages in the long run; a browser's or a telephone's audio comes as 50 a second.
         bytes_per_sec: Bytes in the long run; 48 kHz stereo as 16-bit samples is 192,000.
-        burst_secs: How much of both may come at once, in seconds of the long run: what a network, or a busy server, held
-            up.
+        burst_secs: How much of both may come at once, in seconds of the long run: what a network or a busy server held.
     """
 
     message_bytes: int = 65_536

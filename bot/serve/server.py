@@ -23,6 +23,7 @@ from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.extras import missing_extra
 
 _HOUR_SECS = 3600.0
 
@@ -76,7 +77,7 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
         socket = _bind(serve)
         with terminal.working("Finding the servers"):
             servers, _ = await asyncio.gather(find_servers(settings), asyncio.to_thread(_load))
-        house = House(settings, serve, servers.environ, redactor=redactor)
+        house = House(settings, serve, servers.environ, redactor=redactor, traced=_set_up_traces())
         try:
             await _hold_open(house, servers, socket, outcome, terminal)
         finally:
@@ -85,6 +86,19 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
     return outcome.exit_code
+
+
+def _set_up_traces() -> bool:
+    """Send traces where OpenTelemetry's own variable says, if it is set."""
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return False
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    except ImportError as error:
+        raise missing_extra("trace", error) from error
+    from pipecat.utils.tracing.setup import setup_tracing
+
+    return setup_tracing("halfcascade", OTLPSpanExporter())
 
 
 def _load() -> None:

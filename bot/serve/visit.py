@@ -119,6 +119,7 @@ class Visit:
             playout=playout,
             rtvi=door.rtvi,
             idle_secs=self._house.serve.idle_secs,
+            traced=self._house.traced,
             observers=[_Listening(hub)],
         )
         arrived = asyncio.Event()

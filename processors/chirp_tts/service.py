@@ -33,6 +33,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
+from pipecat.utils.tracing.service_decorators import traced_tts
 
 from halfcascade.processors.chirp_tts.errors import SynthesisError, synthesis_error
 from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEntry
@@ -342,6 +343,7 @@ class ChirpTTSService(TTSService):
                 utterance.played(at, secs)
         await super().push_frame(frame, direction)
 
+    @traced_tts
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """Hand a segment over to be spoken; its audio follows through the audio context.
 

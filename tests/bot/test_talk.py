@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from typing import Any
 
 import pytest
 import soundfile
@@ -16,13 +17,13 @@ from halfcascade.transports.wav import WavTransport
 from tests.bot.support import DATA, recording, recordings_for
 
 
-async def _hold(name: str, google: GoogleEmulator) -> tuple[EventHub, Outcome]:
+async def _hold(name: str, google: GoogleEmulator, **options: Any) -> tuple[EventHub, Outcome]:
     """One talk of one turn, from the user's recording to the end of the answer."""
     hub, outcome = EventHub(Redactor({})), Outcome()
     hub.begin()
     sound, rate = soundfile.read(DATA / recording(name)["file"], dtype="int16")
     transport = WavTransport(user_audio=sound, user_audio_rate=rate, tap=hub)
-    talk = Talk(Settings(_env_file=None), transport, hub, outcome, environ={**os.environ, **google.env})
+    talk = Talk(Settings(_env_file=None), transport, hub, outcome, environ={**os.environ, **google.env}, **options)
     hub.listen(lambda event: outcome.end("finished") if event.type == "speaking_stopped" else None)
     await asyncio.wait_for(talk.run(), 60)
     return hub, outcome
@@ -65,3 +66,18 @@ async def test_a_talk_that_cannot_go_on_says_why_and_ends(clean_environment):
     await asyncio.wait_for(talk.run(), 60)
     assert outcome.failure
     assert "\n" not in outcome.failure
+
+
+async def test_a_traced_talk_leaves_spans_of_its_turn_and_services(clean_environment):
+    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter").InMemorySpanExporter()
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    trace.set_tracer_provider(provider)
+    scenario = {"recordings": recordings_for("weather"), "replies": [{"text": "It will be sunny all day."}]}
+    async with GoogleEmulator(scenario=scenario) as google:
+        await _hold("weather", google, traced=True)
+    assert {"conversation", "turn", "stt", "tts"} <= {span.name for span in memory.get_finished_spans()}
