@@ -49,8 +49,6 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	scripts/typing-links.sh
 	$(BIN)/mypy
-	$(BIN)/mypy --platform darwin -p halfcascade
-	$(BIN)/mypy --platform win32 -p halfcascade
 
 # What is POSIX only has its guard: the package is checked as the other systems see it, too.
 matrix: $(VENV)/.dev
