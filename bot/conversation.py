@@ -21,6 +21,7 @@ from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.threads import on_daemon_thread
 
 if TYPE_CHECKING:
     from pipecat.processors.aggregators.llm_context import LLMContextMessage
@@ -96,7 +97,7 @@ class Conversation:
             from halfcascade.transports.wav_file import check_wav
 
             check_wav(settings.user_audio)
-        choice = await asyncio.to_thread(choose_backend, settings.backend)
+        choice = await on_daemon_thread(choose_backend, settings.backend)
         self._session.emit(EventType.BACKEND, backend=choice.backend.value, reason=choice.reason)
         self._terminal.say(f"Talking to {_NAMES[choice.backend]}, because {choice.reason}.")
         environ = await self._find_servers(choice)
@@ -161,7 +162,7 @@ class Conversation:
             self._watch(self._watch_emulator())
         else:
             with self._terminal.working(tr("Looking for credentials")):
-                await asyncio.to_thread(check_google_access)
+                await on_daemon_thread(check_google_access)
         with self._terminal.working(tr("Loading")):
             await loading
         return environ

@@ -21,6 +21,7 @@ from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.processors.chirp_tts.voices import LOCALES, VOICE_NAMES
+from halfcascade.processors.threads import on_daemon_thread
 
 if TYPE_CHECKING:
     from halfcascade.bot.toolbox import Tool
@@ -145,10 +146,10 @@ async def find_servers(settings: Settings) -> Servers:
     Raises:
         ConfigurationError: If there are no credentials, or the embedded servers do not start.
     """
-    choice = await asyncio.to_thread(choose_backend, settings.backend)
+    choice = await on_daemon_thread(choose_backend, settings.backend)
     logger.info(f"Talks go to {choice.backend.value}, because {choice.reason}.")
     if choice.backend is Backend.GOOGLE:
-        await asyncio.to_thread(check_google_access)
+        await on_daemon_thread(check_google_access)
         return Servers(dict(os.environ))
     emulator = Emulator(Path(tempfile.mkdtemp(prefix="halfcascade-")), llm_path=settings.llm_path)
     return Servers({**os.environ, **await emulator.start()}, emulator)

@@ -24,6 +24,7 @@ from google.genai.live import AsyncSession
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
+from halfcascade.processors.threads import on_daemon_thread
 
 CLOSE_SECS = 1.0
 """How long a closing handshake may take; the server must have let go before a resume (facts/live#lifetime)."""
@@ -166,7 +167,7 @@ class LiveConnection:
             async with asyncio.timeout(OPEN_SECS):
                 if client.vertexai and not client._api_client.api_key:
                     # google-genai would refresh the token in the event loop, which stalls everybody's audio.
-                    await asyncio.to_thread(client._api_client._access_token)
+                    await on_daemon_thread(client._api_client._access_token)
                 session = await stack.enter_async_context(client.aio.live.connect(model=model, config=config))
         except BaseException as error:
             await stack.aclose()
