@@ -18,8 +18,9 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import BaseTransport
 
-from halfcascade.bot.settings import Settings
+from halfcascade.bot.settings import SHORT_START, Settings
 from halfcascade.bot.toolbox import Tool, check_names
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gate import MicrophoneGate
@@ -162,9 +163,10 @@ def make_brain(
         context: The conversation, with the functions for the model.
         environ: Variables that say which servers are talked to; None means this process's.
     """
+    instruction = f"{settings.instruction} {SHORT_START}" if settings.short_start else settings.instruction
     return GeminiLiveTextProcessor(
         settings=GeminiLiveTextProcessor.Settings(
-            model=settings.model, system_instruction=settings.instruction, language=settings.language
+            model=settings.model, system_instruction=instruction, language=settings.language
         ),
         context=context,
         environ=environ,
@@ -186,6 +188,7 @@ def make_voice(settings: Settings, environ: Mapping[str, str] | None = None) -> 
         settings=ChirpTTSService.Settings(
             voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
         ),
+        first_segment=FirstSegment(settle=min(FirstSegment.settle, settings.first_wait), wait=settings.first_wait),
         environ=environ,
     )
 

@@ -15,6 +15,8 @@ DEFAULT_INSTRUCTION = (
     "natural sentences without lists, markup or emoji, in the language the user speaks. "
     "When a tool can answer, use it."
 )
+SHORT_START = "Where it is natural, begin your answer with a short clause of two to five words."
+"""What ``short_start`` adds to the instruction."""
 
 
 class Backend(StrEnum):
@@ -48,6 +50,9 @@ class Settings(BaseSettings):
         mcp_servers: MCP servers whose tools are offered too: commands or URLs.
         speculate: Ask the brain while it is still open whether the turn is over. Gains only where a turn sounds
             unfinished and is over; wrong guesses cost a generated answer each (docs/architecture.md, "Asking early").
+        first_wait: Seconds that the voice waits at most for the end of a phrase before it begins to speak; 0 speaks
+            at once, wherever the cut falls.
+        short_start: Ask the model to begin with a short clause where that is natural, so that the voice can begin.
         openers: Say a short word when the answer is slow: ``off``, ``auto`` (never in two turns in a row) or
             ``always``.
         understand_barge_in: Duck first and stop only for real words, rather than stop at any sound.
@@ -87,6 +92,8 @@ class Settings(BaseSettings):
     tools: bool = True
     mcp_servers: Annotated[list[str], NoDecode] = Field(default_factory=list)
     speculate: bool = False
+    first_wait: float = Field(default=0.2, ge=0.0, le=5.0)
+    short_start: bool = False
     openers: OpenerMode = OpenerMode.OFF
     understand_barge_in: bool = True
     input_device: str | None = None
