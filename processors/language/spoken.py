@@ -8,8 +8,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from num2words import num2words
-
 from halfcascade.processors.language.languages import language
 from halfcascade.processors.language.marks import ends_clause, ends_sentence
 from halfcascade.processors.language.scripts import SMALL_KANA, has_unspaced
@@ -142,6 +140,8 @@ def _latin_units(run: str, short: frozenset[str]) -> float:
 @cache
 def _number_words(number: str, locale: str) -> str:
     """A number as it is read aloud, or the digits where the language is not known."""
+    from num2words import num2words
+
     digits = number.replace(",", "").rstrip(".")
     try:
         return str(num2words(float(digits) if "." in digits else int(digits), lang=locale.split("-", maxsplit=1)[0]))

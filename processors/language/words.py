@@ -3,8 +3,6 @@
 import re
 from functools import lru_cache
 
-from icu4py.breakers import CharacterBreaker, WordBreaker
-
 from halfcascade.processors.language.marks import OPENERS
 from halfcascade.processors.language.scripts import SMALL_KANA, has_unspaced, is_unspaced, is_word_character
 
@@ -41,6 +39,8 @@ def clusters(text: str) -> list[str]:
         Its grapheme clusters, each with the spaces after it.
     """
     out: list[str] = []
+    from icu4py.breakers import CharacterBreaker
+
     for cluster in CharacterBreaker(text, "en"):
         if out and cluster.isspace():
             out[-1] += cluster
@@ -78,6 +78,8 @@ def _parts_words(head: str, tail: str) -> bool:
 def _code_point_segments(text: str) -> list[tuple[int, int]]:
     spans = []
     start = 0
+    from icu4py.breakers import WordBreaker
+
     for segment in WordBreaker(text, "en"):
         spans.append((start, start + len(segment)))
         start += len(segment)
