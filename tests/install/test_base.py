@@ -1,4 +1,4 @@
-"""What the base install can do, in this environment with the extras' packages hidden: quick, for every run of the tests."""
+"""What the base install can do, in this environment with the extras' packages hidden: quick, so that CI runs it."""
 
 import sys
 
