@@ -98,14 +98,14 @@ async def test_long_audio_goes_to_a_bucket(google_emulator_factory: Any, tmp_pat
     speaking, tts = client(google, "v1", "TextToSpeechLongAudioSynthesize")
     request = tts.SynthesizeLongAudioRequest(
         parent="projects/p/locations/us-central1",
-        input=tts.SynthesisInput(text="Hello there. " * 600),
+        input=tts.SynthesisInput(text="Hello there. " * 30),
         voice=tts.VoiceSelectionParams(language_code="en-US", name="en-US-Standard-A"),
         audio_config=tts.AudioConfig(audio_encoding="LINEAR16"),
         output_gcs_uri="gs://b/long.wav",
     )
     operation = await asyncio.to_thread(speaking.synthesize_long_audio, request)
     await asyncio.to_thread(operation.result, timeout=60)
-    assert (tmp_path / "b" / "long.wav").stat().st_size > 1_000_000
+    assert (tmp_path / "b" / "long.wav").stat().st_size > 500_000
 
 
 @pytest.mark.parametrize("version", VERSIONS)
