@@ -31,6 +31,7 @@ from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.errors import ErrorCategory
+from pipecat.utils.text.base_text_aggregator import Aggregation
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
 from pipecat.utils.tracing.service_decorators import traced_tts
@@ -68,7 +69,7 @@ from halfcascade.processors.chirp_tts.settings import (
 )
 from halfcascade.processors.chirp_tts.stream import SynthesisStream
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
-from halfcascade.processors.chirp_tts.text import SpeechTextAggregator, split_utf8
+from halfcascade.processors.chirp_tts.text import Clause, SpeechTextAggregator, split_utf8
 from halfcascade.processors.chirp_tts.utterance import Utterance
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import (
@@ -81,7 +82,7 @@ from halfcascade.processors.frames import (
 )
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import texttospeech_client
-from halfcascade.processors.language import SpokenWord, has_unspaced, phrases
+from halfcascade.processors.language import SpokenWord, has_unspaced, is_unspaced, phrases
 from halfcascade.processors.written.markup import PAUSE_TAGS
 from halfcascade.processors.written.speakable import speakable, speakable_markup, without_pause_tags
 
@@ -97,6 +98,7 @@ _OLD_CHANNEL_SECS = 5.0
 _LONGEST_QUOTE = 80
 _MARKUP = "markup"
 _WORDS = "words"
+_GOES_ON = "goes on"
 
 
 class TTSDiscardedMetricsData(MetricsData):
@@ -434,12 +436,21 @@ class ChirpTTSService(TTSService):
         else:
             if not self._phrase:
                 src_frame.text = src_frame.raw_text = self._reply.silent + src_frame.text
-            src_frame.metadata[_WORDS] = speakable(without_pause_tags(src_frame.text), self._settings.locale)
+            words = speakable(without_pause_tags(src_frame.text), self._settings.locale)
+            if src_frame.metadata.get(_GOES_ON) and words[-1:].isalnum() and not is_unspaced(words):
+                # Without a mark the voice would end a sentence here (bench.joins).
+                words += ","
+            src_frame.metadata[_WORDS] = words
             if not src_frame.metadata[_WORDS] and not self._phrase:
                 # Nothing to say by itself: it goes with what follows.
                 self._reply.silent = f"{src_frame.text} "
                 return
         await self._say_or_show(src_frame, context_id)
+
+    def _aggregated_text_frame(self, aggregation: Aggregation) -> AggregatedTextFrame:
+        frame = super()._aggregated_text_frame(aggregation)
+        frame.metadata[_GOES_ON] = isinstance(aggregation, Clause)
+        return frame
 
     async def _say_or_show(self, frame: AggregatedTextFrame, context_id: str | None = None) -> None:
         """Give a text to the voice, or push it on in order if nothing is said of it."""

@@ -86,9 +86,14 @@ class SpeechTextAggregator(BaseTextAggregator):
         self.segmenter.reset()
 
 
+class Clause(Aggregation):
+    """A part of a sentence that goes on."""
+
+
 def _aggregation(segment: Segment) -> Aggregation:
     spoken = segment.kind in ("clause", "sentence")
-    return Aggregation(segment.text.strip(), TextType.SENTENCE if spoken else segment.kind)
+    kind = Clause if segment.kind == "clause" else Aggregation
+    return kind(segment.text.strip(), TextType.SENTENCE if spoken else segment.kind)
 
 
 def split_utf8(text: str, limit: int) -> list[str]:

@@ -83,7 +83,7 @@ async def test_an_interruption_stops_synthesis_and_drops_the_rest(server):
     assert words(down[:at]) and not words(down[at:])
     assert not any(isinstance(frame, TTSAudioRawFrame) for frame in down[at:])
     assert any(call.record.cancelled for call in server.calls)
-    heard = " ".join(tts.ledger.texts("heard"))
+    heard = " ".join(tts.ledger.texts("heard")).replace(",", "")  # where a first cut had no mark
     cut = " ".join(text.strip() for text in tts.ledger.texts("cut"))
     assert text.startswith(heard)
     assert f"{heard} {cut}" == (text * 3).strip()
@@ -241,7 +241,9 @@ async def test_later_text_is_cut_before_the_voice_falls_silent(server):
     tts = ChirpTTSService(client=server)
     frames = reply("Good morning. ", "Once there was a tiny village without ", "any locks.")
     down, _ = await run_test(tts, frames_to_send=[*frames[:3], SleepFrame(1.2), *frames[3:]])
-    assert server.texts == ["Good morning.", "Once there was a tiny village", "without any locks."]
+    assert server.texts == ["Good morning.", "Once there was a tiny village,", "without any locks."]
+    written = " ".join(str(f.raw_text) for f in down if isinstance(f, TTSTextFrame) and f.append_to_context)
+    assert written == "Good morning. Once there was a tiny village without any locks."
     assert len(words(down)) == 11
 
 
