@@ -83,8 +83,9 @@ async def test_an_interruption_stops_synthesis_and_drops_the_rest(server):
     assert words(down[:at]) and not words(down[at:])
     assert not any(isinstance(frame, TTSAudioRawFrame) for frame in down[at:])
     assert any(call.record.cancelled for call in server.calls)
-    heard = " ".join(tts.ledger.texts("heard")).replace(",", "")  # where a first cut had no mark
-    cut = " ".join(text.strip() for text in tts.ledger.texts("cut"))
+    # A first cut without a mark is said with a comma.
+    heard = " ".join(tts.ledger.texts("heard")).replace(",", "")
+    cut = " ".join(text.strip() for text in tts.ledger.texts("cut")).replace(",", "")
     assert text.startswith(heard)
     assert f"{heard} {cut}" == (text * 3).strip()
 
