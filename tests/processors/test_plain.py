@@ -63,7 +63,7 @@ ITSELF.append(ITSELF)
         (10**30, str(10**30)),
         ("", ""),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_odd_values_become_plain(value, expected):
     assert plain(value) == expected
