@@ -25,6 +25,8 @@ from halfcascade.processors.google_clients import texttospeech_client
 
 # facts/tts#limits: 5,000 bytes a request; some are left for what surrounds the text.
 _REQUEST_BYTES = 4_500
+_ATTEMPTS = 3
+_BACKOFF_SECS = 0.25
 
 
 @dataclass(frozen=True)
@@ -170,10 +172,26 @@ async def _stream(
     synthesizer.client = client
     try:
         for piece in pieces:
-            async for chunk in synthesizer.synthesize(piece, phrase=False):
+            async for chunk in _persistently(synthesizer, piece):
                 yield chunk
     finally:
         synthesizer.close()
+
+
+async def _persistently(synthesizer: ChirpSynthesizer, piece: str) -> AsyncIterator[bytes]:
+    """Ask again for what failed before any of it was heard; a failure that lasts is raised."""
+    for attempt in range(_ATTEMPTS):
+        got_audio = False
+        try:
+            async for chunk in synthesizer.synthesize(piece, phrase=False, again=attempt > 0):
+                got_audio = True
+                yield chunk
+        except SynthesisError as error:
+            if got_audio or not error.retry or attempt == _ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(_BACKOFF_SECS * 2**attempt)
+        else:
+            return
 
 
 async def _batch(

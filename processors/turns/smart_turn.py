@@ -179,8 +179,6 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
     async def _handle_speech(self, frame: VADUserStartedSpeakingFrame | SpeechResumedFrame) -> None:
         secs = frame.start_secs if isinstance(frame, VADUserStartedSpeakingFrame) else frame.secs
         self._judge.speech(time.monotonic() - secs)
-        if self._asker:
-            self._asker.warm_up()
         self._maybe_speaking = False
         self._dismiss_foreseen()
         await self._stop_waiting()

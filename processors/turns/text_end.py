@@ -216,19 +216,17 @@ class TextEndAsker:
         self._worker: ThreadPoolExecutor | None = None
         self._next: tuple[str, str] | None = None
         self._usable = True
-        self._asked_to_load = self._loaded = False
+        self._loaded = False
 
     def start(self) -> None:
-        """Get ready to ask. Must be called with the event loop running."""
+        """Get ready to ask. Must be called with the event loop running.
+
+        The model is loaded at once, before anybody speaks: the library keeps Python's lock for the half second that
+        it takes, so that audio would have to wait.
+        """
         self._loop = asyncio.get_running_loop()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
-        self._asked_to_load = False
-
-    def warm_up(self) -> None:
-        """Load the model in the background, once somebody begins to speak: whom nobody talks to needs none."""
-        if not self._asked_to_load:
-            self._asked_to_load = True
-            self._run(self._load)
+        self._run(self._load)
 
     def ask(self, text: str, before: str) -> bool:
         """Ask about a text.
@@ -242,7 +240,6 @@ class TextEndAsker:
         """
         if self._worker is None or not self._usable or not self._model.knows(text):
             return False
-        self.warm_up()
         self._next = (text, before)
         self._run(self._answer)
         return True

@@ -13,5 +13,5 @@ def test_documented_defaults():
 
 
 def test_scaled_clocks_leave_sizes_alone():
-    assert SpeechLimits().scaled(10) == SpeechLimits(max_duration=30.0, idle=1.0)
+    assert SpeechLimits().scaled(10) == SpeechLimits(max_duration=30.0, max_duration_v1=30.5, idle=1.0)
     assert TtsLimits().scaled(10) == TtsLimits(idle=0.5)

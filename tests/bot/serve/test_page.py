@@ -85,6 +85,7 @@ async def test_without_a_microphone_one_types_and_a_full_server_says_so(google):
         await asyncio.wait_for(served.house.rooms.wait_until_empty(), 15)
 
 
+@pytest.mark.slow
 async def test_a_token_is_asked_for_and_taken(google):
     token = "a token that nobody guesses"
     async with serving(google.env, token=token) as served, browsing(served.http, Microphone.DENIED) as page:

@@ -80,8 +80,10 @@ async def test_v1_takes_a_whole_file_in_one_message(google: GoogleEmulator, vers
 
 async def test_a_single_utterance_of_v1_ends_the_stream(google: GoogleEmulator) -> None:
     responses = await asyncio.to_thread(stream, google, "v1", [*pieces(SPEECH + SILENCE * 2)], single_utterance=True)
-    assert responses[0].speech_event_type.name == "END_OF_SINGLE_UTTERANCE"
-    assert responses[1].results[0].is_final
+    events = [response.speech_event_type.name for response in responses]
+    finals = [number for number, response in enumerate(responses) if response.results and response.results[0].is_final]
+    assert events.count("END_OF_SINGLE_UTTERANCE") == 1
+    assert finals and finals[-1] > events.index("END_OF_SINGLE_UTTERANCE")
 
 
 async def test_the_limits_of_v1_have_their_own_words(google_emulator_factory) -> None:

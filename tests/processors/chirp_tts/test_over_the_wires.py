@@ -152,6 +152,7 @@ async def test_one_failure_is_not_heard_of(google_emulator_factory, faults):
         assert not stage.tts.ledger.texts("skipped")
 
 
+@pytest.mark.slow
 async def test_a_segment_that_fails_for_good_is_skipped_and_known(google_emulator_factory):
     google = await google_emulator_factory(profile=BRISK)
     # The first call, which stands ready, is left alone.
