@@ -154,7 +154,7 @@ class Conversation:
 
     async def _find_servers(self, choice: Choice) -> Mapping[str, str]:
         """Load what is heavy while the servers start, and give the variables that lead to them."""
-        loading = _start_imports()
+        loading = _start_loading(self._settings.listen_for)
         environ = dict(os.environ)
         if choice.backend is Backend.EMULATOR:
             with self._terminal.working(tr("Loading the embedded speech and language models")):
@@ -274,8 +274,8 @@ class Conversation:
 _NAMES = {Backend.GOOGLE: "Google", Backend.EMULATOR: "the embedded emulator"}
 
 
-def _start_imports() -> asyncio.Future[None]:
-    """Import what takes seconds, on a thread that nobody has to wait for after Ctrl-C."""
+def _start_loading(languages: Sequence[str]) -> asyncio.Future[None]:
+    """Import and load what takes seconds, on a thread that nobody has to wait for after Ctrl-C."""
     loop = asyncio.get_running_loop()
     loaded: asyncio.Future[None] = loop.create_future()
 
@@ -291,10 +291,11 @@ def _start_imports() -> asyncio.Future[None]:
         error = None
         try:
             importlib.import_module("halfcascade.bot.talk")
+            importlib.import_module("halfcascade.processors.turns").load_networks(*languages)
         except Exception as caught:  # raised again where it is awaited
             error = caught
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, error)
 
-    threading.Thread(target=load, name="imports", daemon=True).start()
+    threading.Thread(target=load, name="loading", daemon=True).start()
     return loaded

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -76,7 +76,7 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     with ending_on_signals(outcome):
         socket = _bind(serve)
         with terminal.working("Finding the servers"):
-            servers, _ = await asyncio.gather(find_servers(settings), asyncio.to_thread(_load))
+            servers, _ = await asyncio.gather(find_servers(settings), asyncio.to_thread(_load, settings.listen_for))
         house = House(settings, serve, servers.environ, redactor=redactor, traced=_set_up_traces())
         try:
             await _hold_open(house, servers, socket, outcome, terminal)
@@ -101,12 +101,12 @@ def _set_up_traces() -> bool:
     return setup_tracing("halfcascade", OTLPSpanExporter())
 
 
-def _load() -> None:
+def _load(languages: Sequence[str]) -> None:
     """Load what takes seconds before somebody waits for it."""
     import halfcascade.bot.talk  # noqa: F401
     from halfcascade.processors.turns import load_networks
 
-    load_networks()
+    load_networks(*languages)
 
 
 async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outcome, terminal: Terminal) -> None:

@@ -4,6 +4,7 @@ Pipecat loads each of them anew for every pipeline: together 46 MB, and a fifth 
 serves nobody.
 """
 
+from contextlib import suppress
 from copy import copy
 from functools import cache
 
@@ -11,6 +12,7 @@ from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnal
 from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
 
 from halfcascade.processors.turns.barge_in_sound import InterruptionSound
+from halfcascade.processors.turns.text_end import english_text_end
 
 
 @cache
@@ -37,8 +39,18 @@ def interruption_sound() -> InterruptionSound:
     return InterruptionSound()
 
 
-def load_networks() -> None:
-    """Load all of them now rather than with the first talk. Takes a moment: call it off the event loop."""
+def load_networks(*languages: str) -> None:
+    """Load all of them now rather than with the first talk. Takes a moment: call it off the event loop.
+
+    Args:
+        *languages: Locales of the talks to come, for which a small language model is loaded too if it knows one. Its
+            library keeps Python's lock for half a second, in which audio would have to wait.
+    """
     _silero()
     smart_turn()
     interruption_sound()
+    model = english_text_end(languages)
+    if model is not None:
+        # What is wrong with it is told by the talk that asks it first.
+        with suppress(Exception):
+            model.load()
