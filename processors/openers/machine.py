@@ -93,10 +93,9 @@ class OpenerMachine:
         """When ``tick`` must be called, in seconds; None as long as nothing can be due."""
         if not self._may_speak():
             return None
-        sent_at = self._sent_at or 0.0
-        if not self._said:
-            return sent_at + self._params.after
-        return self._silent_since + self._params.another_after
+        first = (self._sent_at or 0.0) + self._params.after
+        # A turn that was sent again, longer, has its own wait, whatever was said while it was shorter.
+        return max(first, self._silent_since + self._params.another_after) if self._said else first
 
     def turn_sent(self, text: str, now: float) -> None:
         """The turn was written to the brain.
