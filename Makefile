@@ -31,12 +31,15 @@ talk: $(VENV)/.demo
 serve: $(VENV)/.serve
 	$(BIN)/python -m bot serve
 
+# What fails beside other tests is asked once more alone: much of it talks in real time.
+ALONE = { echo "Once more, alone, what failed:"; $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+
 # The talk in a room comes first and alone: its acoustics are real time.
 test: $(VENV)/.dev
 	@scripts/system-packages.sh $(SYSTEM)
 	@mkdir -p .cache
 	$(BIN)/python -m pytest tests/bot/test_room.py
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py --cov --cov-report= || $(ALONE)
 	@echo "Of the lines of code, the tests run $$($(BIN)/coverage report --format=total) %; \`.venv/bin/coverage report\` has them by file."
 
 test-slow: $(VENV)/.dev

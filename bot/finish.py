@@ -63,9 +63,10 @@ class EndOfConversation:
     def unanswered(self) -> list[str]:
         """What the bot has begun and not ended, or not begun.
 
-        Words that took no turn are no such thing: a recognizer may add one after the turn was answered.
+        Words that took no turn are no such thing: a recognizer may add one after the turn was answered. Nor is a bot
+        that speaks: who speaks has answered, and the end of it may go untold when a block of sound was in flight.
         """
-        return sorted(self._under_way - {"words not sent"})
+        return sorted(self._under_way - {"words not sent", "speaking"})
 
     def _changes(self, event: Event) -> tuple[set[str], set[str]]:
         """What is under way from this event on, and what no longer is."""

@@ -29,7 +29,6 @@ def test_it_does_not_end_while_the_recording_plays():
         [*TURN, "turn_sent"],
         [*TURN, "turn_sent", "reply_started"],
         [*TURN, "turn_sent", "reply_started", "reply_text", "reply_ended"],
-        [*TURN, "turn_sent", "reply_started", "reply_text", "reply_ended", "speaking_started"],
         [*TURN, "turn_sent", "reply_started", "reply_ended", "tool_call"],
         [*TURN, "turn_sent", "reply_started", "tool_call", "reply_ended", "tool_result"],
     ],
@@ -56,6 +55,13 @@ def test_it_ends_soon_after_everything_is_done(done):
     finish = after(*done, OVER)
     assert not finish.over(100.0 + SETTLE_SECS - 0.1)
     assert finish.over(100.0 + SETTLE_SECS)
+    assert not finish.unanswered
+
+
+def test_a_bot_whose_last_sound_ended_untold_is_waited_for_but_has_answered():
+    finish = after(*TURN, "turn_sent", "reply_started", "reply_text", "reply_ended", "speaking_started", OVER)
+    assert not finish.over(100.0 + SETTLE_SECS + 1)
+    assert finish.over(100.0 + TIMEOUT_SECS)
     assert not finish.unanswered
 
 
