@@ -168,8 +168,7 @@ async def _stream(
     async def sent(text: str, reason: str) -> None:
         pass
 
-    synthesizer = ChirpSynthesizer(settings, sent, asyncio.ensure_future)
-    synthesizer.client = client
+    synthesizer = ChirpSynthesizer(lambda: client, settings, sent, asyncio.ensure_future)
     try:
         for piece in pieces:
             async for chunk in _persistently(synthesizer, piece):

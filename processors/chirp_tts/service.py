@@ -1,7 +1,6 @@
 """The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,12 +35,13 @@ from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
 from pipecat.utils.tracing.service_decorators import traced_tts
 
-from halfcascade.processors.chirp_tts.errors import SynthesisError, synthesis_error
+from halfcascade.processors.chirp_tts.errors import SynthesisError
 from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEntry
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
+from halfcascade.processors.chirp_tts.probing import probe_synthesis
 from halfcascade.processors.chirp_tts.protocol.events import (
     Action,
     Done,
@@ -64,10 +64,7 @@ from halfcascade.processors.chirp_tts.settings import (
     check_settings,
     default_settings,
     prior_rate,
-    streaming_config,
-    synthesis_input,
 )
-from halfcascade.processors.chirp_tts.stream import SynthesisStream
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
 from halfcascade.processors.chirp_tts.text import Clause, SpeechTextAggregator, split_utf8
 from halfcascade.processors.chirp_tts.utterance import Utterance
@@ -81,6 +78,7 @@ from halfcascade.processors.frames import (
     TurnSentFrame,
 )
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
+from halfcascade.processors.google_channel import CloudChannel, close_client
 from halfcascade.processors.google_clients import texttospeech_client
 from halfcascade.processors.language import SpokenWord, has_unspaced, is_unspaced, phrases
 from halfcascade.processors.written.markup import PAUSE_TAGS
@@ -90,11 +88,6 @@ from halfcascade.processors.written.speakable import speakable, speakable_markup
 MAX_SEGMENT_BYTES = 4_500
 # A segment must be handed over before the voice would fall silent, by the time to first audio and this.
 _LEAD_SECS = 0.2
-_PROBE_TEXT = "Hello."
-# A channel is not renewed again before it had time to connect.
-_CHANNEL_SECS = 1.0
-# How long the calls of a channel that was replaced may take to end.
-_OLD_CHANNEL_SECS = 5.0
 _LONGEST_QUOTE = 80
 _MARKUP = "markup"
 _WORDS = "words"
@@ -178,11 +171,11 @@ class ChirpTTSService(TTSService):
         check_settings(self._settings)
         self._location = location
         self._environ = environ
-        self._synthesizer = ChirpSynthesizer(self._settings, self._sent, self.create_task, phrase_cache)
-        self._synthesizer.client = client
-        self._own_client = client is None
+        self._channel = CloudChannel(self._make_client, client)
+        self._synthesizer = ChirpSynthesizer(
+            self._channel.require, self._settings, self._sent, self.create_task, phrase_cache
+        )
         self._health = VoiceHealth(speech)
-        self._renewed_at = 0.0
         self._first_segment = first_segment or FirstSegment()
         self._cutter = SpeechTextAggregator(self._settings.locale, self._first_segment)
         self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
@@ -230,8 +223,7 @@ class ChirpTTSService(TTSService):
             ConfigurationError: If there are no usable credentials.
         """
         await super().setup(setup)
-        if self._synthesizer.client is None:
-            self._synthesizer.client = texttospeech_client(self._location, self._environ)
+        self._channel.open()
 
     async def probe(self, secs: float = PROBE_SECS) -> Probe:
         """Ask Text-to-Speech, before a talk, whether it would speak: one word on a call as talks make it.
@@ -245,24 +237,12 @@ class ChirpTTSService(TTSService):
         Raises:
             ConfigurationError: Why it would not work, and what to do.
         """
-        own = self._synthesizer.client
-        client = own or texttospeech_client(self._location, self._environ)
-        began, took = time.monotonic(), 0.0
-        # Before a talk there is no task manager; the call's task ends with the call.
-        stream = SynthesisStream(client, streaming_config(self._settings), asyncio.create_task)
+        client = self._channel.client or self._make_client()
         try:
-            stream.speak(synthesis_input(self._settings, _PROBE_TEXT))
-            async with asyncio.timeout(secs):
-                async for _ in stream.audio():
-                    took = took or time.monotonic() - began
-            if not took:
-                raise SynthesisError("Text-to-Speech gave no audio: check the voice.", ErrorCategory.APPLICATION)
-        except Exception as error:
-            raise ConfigurationError(synthesis_error(error, str(self._settings.voice)).reason) from error
+            took = await probe_synthesis(client, self._settings, secs)
         finally:
-            stream.cancel()
-            if client is not own:
-                await client.transport.close()
+            if client is not self._channel.client:
+                await close_client(client)
         voice = "a custom voice" if self._settings.voice_cloning_key else self._settings.voice
         return Probe(f"Text-to-Speech speaks: {voice} in {self._location or 'global'}", took)
 
@@ -273,7 +253,7 @@ class ChirpTTSService(TTSService):
             frame: The start frame.
         """
         await super().start(frame)
-        self._synthesizer.connect()
+        self._channel.connect()
 
     async def stop(self, frame: EndFrame) -> None:
         """Finish what is being said, then end.
@@ -299,6 +279,7 @@ class ChirpTTSService(TTSService):
         """Release what is left."""
         self._stop_everything()
         await super().cleanup()
+        await self._channel.close()
 
     #
     # Frames
@@ -601,16 +582,9 @@ class ChirpTTSService(TTSService):
             await self.push_error(f'{failure.reason} Not spoken: "{_shortened(text)}".', category=category)
 
     def _renew_channel(self) -> None:
-        """Let calls that are made from now on have another connection; those under way end on theirs."""
-        now, old = self.now(), self._synthesizer.client
-        if not self._own_client or old is None or now < self._renewed_at + _CHANNEL_SECS:
-            return
-        self._renewed_at = now
-        self._synthesizer.close()
-        self._synthesizer.client = texttospeech_client(self._location, self._environ)
-        self._synthesizer.connect()
-        transport: Any = old.transport
-        self.create_task(transport.grpc_channel.close(_OLD_CHANNEL_SECS))
+        if closing := self._channel.renew():
+            self._synthesizer.close()
+            self.create_task(closing)
 
     async def synthesize(self, text: str, *, phrase: bool, again: bool) -> AsyncIterator[bytes]:
         """Yield the audio of a text from one call.
@@ -640,6 +614,9 @@ class ChirpTTSService(TTSService):
     #
     # Settings
     #
+
+    def _make_client(self) -> tts.TextToSpeechAsyncClient:
+        return texttospeech_client(self._location, self._environ)
 
     async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:  # type: ignore[override]  # as Pipecat's own
         wanted = replace(self._settings)

@@ -20,26 +20,27 @@ class ChirpSynthesizer:
     """Speaks single segments.
 
     Attributes:
-        client: What makes the calls; to be set before the first one.
         first_audio_secs: How long first audio has taken lately.
     """
 
     def __init__(
         self,
+        client: Callable[[], tts.TextToSpeechAsyncClient],
         settings: ChirpTTSSettings,
         on_sent: Callable[[str, str], Awaitable[None]],
         create_task: TaskFactory,
         phrase_cache: PhraseCache | None = None,
     ):
-        """Initialize without a client.
+        """Initialize; nothing is called yet.
 
         Args:
+            client: Gives the client; asked for every call, since a talk may exchange it.
             settings: Complete settings; read for every call, so that changes count from the next one on.
             on_sent: Told each text that is sent, and why if it is not for the first time.
             create_task: The processor's task manager.
             phrase_cache: Where phrases are kept, if they are.
         """
-        self.client: tts.TextToSpeechAsyncClient | None = None
+        self._client = client
         self._settings = settings
         self._on_sent = on_sent
         self._create_task = create_task
@@ -50,11 +51,6 @@ class ChirpSynthesizer:
         # Phrases whose sound must not be waited for, or fail.
         self._at_hand: dict[PhraseKey, bytes] = {}
         self._stand_by = StandBy(self._open_stream, create_task)
-
-    def connect(self) -> None:
-        """Begin to connect, so that the first reply finds the channel warm."""
-        if channel := getattr(getattr(self.client, "transport", None), "grpc_channel", None):
-            channel.get_state(try_to_connect=True)
 
     def expect_text(self) -> None:
         """Text will come soon: have a call opened."""
@@ -144,10 +140,8 @@ class ChirpSynthesizer:
                 reason = "retry"
 
     async def _whole(self, text: str) -> AsyncIterator[bytes]:
-        if self.client is None:
-            raise RuntimeError("the voice was not set up")
         await self._on_sent(text, "batch")
-        yield await synthesize_batch(self.client, self._settings, text)
+        yield await synthesize_batch(self._client(), self._settings, text)
 
     async def _speak(self, stream: SynthesisStream, text: str, reason: str) -> AsyncIterator[bytes]:
         try:
@@ -165,6 +159,4 @@ class ChirpSynthesizer:
             stream.cancel()
 
     def _open_stream(self) -> SynthesisStream:
-        if self.client is None:
-            raise RuntimeError("the voice was not set up")
-        return SynthesisStream(self.client, streaming_config(self._settings), self._create_task)
+        return SynthesisStream(self._client(), streaming_config(self._settings), self._create_task)

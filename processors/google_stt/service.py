@@ -44,10 +44,12 @@ from halfcascade.processors.frames import (
     SpeechPausedFrame,
     SpeechResumedFrame,
 )
-from halfcascade.processors.google_calls import CATEGORIES, PROBE_SECS, Probe, probing
+from halfcascade.processors.google_calls import CATEGORIES, PROBE_SECS, Probe
+from halfcascade.processors.google_channel import CloudChannel, close_client
 from halfcascade.processors.google_clients import speech_client
 from halfcascade.processors.google_errors import SPEECH_TO_TEXT, google_problem, words_of
 from halfcascade.processors.google_stt.models import check_features, check_languages, resolve_location, takes_adaptation
+from halfcascade.processors.google_stt.probing import PROBE_RATE, probe_recognition
 from halfcascade.processors.google_stt.protocol.events import (
     AbortStream,
     Believed,
@@ -59,12 +61,12 @@ from halfcascade.processors.google_stt.protocol.events import (
     OutageBegan,
     OutageOver,
     RenewChannel,
-    Result,
     SpeechCovered,
     StreamParams,
     WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
+from halfcascade.processors.google_stt.requests import FEATURES, duration_secs, results, streaming_config
 from halfcascade.processors.language import has_unspaced
 
 # Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts/stt#requests).
@@ -72,24 +74,8 @@ MAX_AUDIO_BYTES = 15_000
 # With every final flushed by a half-close and marked as such, this bounds only how long a turn waits for a final that
 # never comes. It lies above the slowest figure known for the server's own endpoint, 1.57 s (facts/stt#half-close).
 TTFS_P99_SECS = 2.0
-# A channel is not renewed again before it had time to connect.
-_CHANNEL_SECS = 1.0
-# How long the streams of a channel that was replaced may take to end.
-_OLD_CHANNEL_SECS = 5.0
 # Seconds of speech that Pipecat's own detectors have heard when they report it, if the frame does not say.
 _USUAL_START_SECS = 0.2
-
-_FEATURES = (
-    "enable_automatic_punctuation",
-    "enable_spoken_punctuation",
-    "enable_spoken_emojis",
-    "profanity_filter",
-    "enable_word_time_offsets",
-    "enable_word_confidence",
-)
-# Rate at which a probe sends its moment of silence, where the pipeline's is not known yet.
-_PROBE_RATE = 16_000
-_PROBE_SILENCE_SECS = 0.2
 
 
 class GoogleStreamingSTTService(GoogleSTTService):
@@ -173,10 +159,9 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._eager = eager
         self._eager_pending = False
         self._bot_speaking = False
-        self._own_client = client is None
         self._environ = environ
-        self._speech_client = client
         self._project_id = project or ""
+        self._channel = CloudChannel(self._make_client, client)
         # GoogleSTTService reconnects this one when a setting changes; every stream of ours takes the newest settings.
         self._streaming_task = None
         self._machine: SpeechStreams | None = None
@@ -186,7 +171,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._timer_changed = asyncio.Event()
         self._timer_task: asyncio.Task[None] | None = None
         self._outage_reported = False
-        self._renewed_at = 0.0
         self._last_error: Exception | None = None
 
     @property
@@ -204,9 +188,8 @@ class GoogleStreamingSTTService(GoogleSTTService):
             ConfigurationError: If there are no usable credentials.
         """
         await STTService.setup(self, setup)
-        if self._speech_client is None:
-            self._speech_client, self._project_id = speech_client(self._location, self._environ)
-        self._connect_early()
+        self._channel.open()
+        self._channel.connect()
         self._machine = SpeechStreams(self.sample_rate, self._params)
         self._timer_task = self.create_task(self._run_timer(), "stt_timer")
         await self._call_event_handler("on_connected")
@@ -223,33 +206,15 @@ class GoogleStreamingSTTService(GoogleSTTService):
         Raises:
             ConfigurationError: Why it would not work, and what to do.
         """
-        client, project = self._speech_client, self._project_id
-        if client is None:
-            client, project = speech_client(self._location, self._environ)
-        rate = self.sample_rate or _PROBE_RATE
-
-        async def requests() -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
-            yield self._first_request(project, rate)
-            yield cloud_speech.StreamingRecognizeRequest(audio=bytes(2 * round(_PROBE_SILENCE_SECS * rate)))
-
-        async def ask() -> None:
-            async for _ in await client.streaming_recognize(requests=requests()):
-                pass
-
-        began = time.monotonic()
+        client, rate = self._channel.client or self._make_client(), self.sample_rate or PROBE_RATE
         try:
-            async with probing(SPEECH_TO_TEXT, secs):
-                try:
-                    await ask()
-                except google_errors.InternalServerError:
-                    # So gRPC reports, now and then, a refusal that came while audio was being written.
-                    await ask()
+            took = await probe_recognition(client, self._first_request(rate), rate, secs)
         finally:
-            if client is not self._speech_client:
-                await client.transport.close()
+            if client is not self._channel.client:
+                await close_client(client)
         languages = ", ".join(self._get_language_codes())
         line = f"Speech-to-Text answers: {self._settings.model} in {self._location}, listening for {languages}"
-        return Probe(line, time.monotonic() - began)
+        return Probe(line, took)
 
     async def stop(self, frame: EndFrame) -> None:
         """End all streams.
@@ -273,9 +238,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         """Release the client."""
         await STTService.cleanup(self)
         await self._disconnect()
-        if self._own_client and self._speech_client is not None:
-            await self._speech_client.transport.close()
-            self._speech_client = None
+        await self._channel.close()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Take audio and voice activity.
@@ -347,10 +310,8 @@ class GoogleStreamingSTTService(GoogleSTTService):
             self._settings = before
             await self.push_error(str(e))
             return {}
-        if self._location != location and self._own_client and self._speech_client is not None:
-            # Streams that are open go on with the client they have.
-            self._speech_client, self._project_id = speech_client(self._location, self._environ)
-            self._connect_early()
+        if self._location != location:
+            self._channel.replace()
         return changed
 
     # Events of the machine
@@ -400,7 +361,8 @@ class GoogleStreamingSTTService(GoogleSTTService):
     async def _handle_health(self, event: Event) -> None:
         match event:
             case RenewChannel():
-                self._renew_channel()
+                if closing := self._channel.renew():
+                    self.create_task(closing, "stt_old_channel")
             case OutageBegan():
                 await self._report_outage()
             case OutageOver():
@@ -444,10 +406,11 @@ class GoogleStreamingSTTService(GoogleSTTService):
     # Streams
 
     def _start_stream(self, stream: int) -> None:
-        if self._machine is None or self._speech_client is None:
+        machine, client = self._machine, self._channel.client
+        if machine is None or client is None:
             return
         self._wakeups[stream] = asyncio.Event()
-        running = self._run_stream(stream, self._machine, self._speech_client)
+        running = self._run_stream(stream, machine, client)
         self._stream_tasks[stream] = self.create_task(running, f"stt_stream_{stream}")
 
     async def _run_stream(self, stream: int, machine: SpeechStreams, client: speech_v2.SpeechAsyncClient) -> None:
@@ -457,9 +420,9 @@ class GoogleStreamingSTTService(GoogleSTTService):
         try:
             responses = await client.streaming_recognize(requests=self._requests(stream, machine, usage, wakeup))
             async for response in responses:
-                usage.billed_secs = max(usage.billed_secs, _secs(response.metadata.total_billed_duration))
+                usage.billed_secs = max(usage.billed_secs, duration_secs(response.metadata.total_billed_duration))
                 if response.results:
-                    machine.received(stream, _results(response), time.monotonic())
+                    machine.received(stream, results(response), time.monotonic())
                     await self._pump()
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None and task.cancelling():
@@ -487,7 +450,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self, stream: int, machine: SpeechStreams, usage: "_Usage", wakeup: asyncio.Event
     ) -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
         """Yield the configuration and then audio until the segment ends; returning half-closes the stream."""
-        yield self._first_request(self._project_id, self.sample_rate)
+        yield self._first_request(self.sample_rate)
         while True:
             wakeup.clear()
             while audio := machine.take(stream, MAX_AUDIO_BYTES):
@@ -515,17 +478,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
             found.line, exception=error, category=CATEGORIES[found.kind], force_treat_as_permanent=True
         )
 
-    def _renew_channel(self) -> None:
-        """Let streams that open from now on have another connection; those under way end on theirs."""
-        now = time.monotonic()
-        if not self._own_client or self._speech_client is None or now < self._renewed_at + _CHANNEL_SECS:
-            return
-        self._renewed_at = now
-        old: Any = self._speech_client.transport
-        self._speech_client, self._project_id = speech_client(self._location, self._environ)
-        self._connect_early()
-        self.create_task(old.grpc_channel.close(_OLD_CHANNEL_SECS), "stt_old_channel")
-
     async def _disconnect(self) -> None:
         if self._timer_task is not None:
             await self.cancel_task(self._timer_task)
@@ -538,18 +490,12 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._stream_tasks.clear()
         await self._call_event_handler("on_disconnected")
 
-    def _connect_early(self) -> None:
-        """Have the connection made now, so that the first words do not wait for it."""
-        channel = getattr(self._speech_client.transport, "grpc_channel", None) if self._speech_client else None
-        if channel is not None:
-            channel.get_state(try_to_connect=True)
-
     # Settings
 
     def _checked_location(self) -> str:
         model = str(self._settings.model)
         check_languages(model, self._get_language_codes())
-        check_features(model, [name for name in _FEATURES if getattr(self._settings, name)])
+        check_features(model, [name for name in FEATURES if getattr(self._settings, name)])
         return resolve_location(model, self._wanted_location)
 
     def _get_language_codes(self) -> list[str]:
@@ -572,35 +518,23 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 continue
         return None
 
-    def _first_request(self, project: str, sample_rate: int) -> cloud_speech.StreamingRecognizeRequest:
-        return cloud_speech.StreamingRecognizeRequest(
-            recognizer=f"projects/{project}/locations/{self._location}/recognizers/_",
-            streaming_config=self._streaming_config(sample_rate),
-        )
+    def _make_client(self) -> speech_v2.SpeechAsyncClient:
+        client, self._project_id = speech_client(self._location, self._environ)
+        return client
 
-    def _streaming_config(self, sample_rate: int) -> cloud_speech.StreamingRecognitionConfig:
-        config = cloud_speech.RecognitionConfig(
-            explicit_decoding_config=cloud_speech.ExplicitDecodingConfig(
-                encoding=cloud_speech.ExplicitDecodingConfig.AudioEncoding.LINEAR16,
-                sample_rate_hertz=sample_rate,
-                audio_channel_count=1,
-            ),
-            language_codes=self._get_language_codes(),
-            model=self._settings.model,
-            features=cloud_speech.RecognitionFeatures(**{name: getattr(self._settings, name) for name in _FEATURES}),
-        )
-        if (denoiser := self._get_denoiser_config()) is not None:
-            config.denoiser_config = denoiser
-        if (adaptation := self._get_speech_adaptation()) is not None:
-            if takes_adaptation(str(self._settings.model)):
-                config.adaptation = adaptation
-            else:
-                logger.warning("{}: the model {} takes no phrase hints.", self, self._settings.model)
-        return cloud_speech.StreamingRecognitionConfig(
-            config=config,
-            streaming_features=cloud_speech.StreamingRecognitionFeatures(
-                enable_voice_activity_events=self._settings.enable_voice_activity_events,
-                interim_results=self._settings.enable_interim_results,
+    def _first_request(self, sample_rate: int) -> cloud_speech.StreamingRecognizeRequest:
+        adaptation = self._get_speech_adaptation()
+        if adaptation is not None and not takes_adaptation(str(self._settings.model)):
+            logger.warning("{}: the model {} takes no phrase hints.", self, self._settings.model)
+            adaptation = None
+        return cloud_speech.StreamingRecognizeRequest(
+            recognizer=f"projects/{self._project_id}/locations/{self._location}/recognizers/_",
+            streaming_config=streaming_config(
+                self._settings,
+                self._get_language_codes(),
+                sample_rate,
+                denoiser=self._get_denoiser_config(),
+                adaptation=adaptation,
             ),
         )
 
@@ -616,20 +550,3 @@ class _Usage:
     @property
     def secs(self) -> float:
         return self.billed_secs or self.sent_secs
-
-
-def _results(response: cloud_speech.StreamingRecognizeResponse) -> list[Result]:
-    return [
-        Result(
-            text=result.alternatives[0].transcript if result.alternatives else "",
-            is_final=result.is_final,
-            end=_secs(result.result_end_offset),
-            language=result.language_code,
-        )
-        for result in response.results
-    ]
-
-
-def _secs(duration: Any) -> float:
-    """Seconds of a protobuf duration, which Google's library gives as a ``timedelta`` or None."""
-    return duration.total_seconds() if duration else 0.0

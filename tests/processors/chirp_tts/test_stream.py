@@ -1,6 +1,7 @@
 """Calls, and the one that stands ready."""
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 from google.api_core import exceptions as google
@@ -31,9 +32,7 @@ def synthesizer(server: FakeTextToSpeech, sent: list, cache: PhraseCache | None 
     async def on_sent(text: str, reason: str) -> None:
         sent.append((text, reason))
 
-    made = ChirpSynthesizer(default_settings(), on_sent, asyncio.ensure_future, cache)
-    made.client = server  # type: ignore[assignment]
-    return made
+    return ChirpSynthesizer(lambda: cast(Any, server), default_settings(), on_sent, asyncio.ensure_future, cache)
 
 
 async def test_a_call_gets_its_config_first_and_is_half_closed_after_its_text(server):

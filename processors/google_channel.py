@@ -1,0 +1,101 @@
+"""A service's way to one of Google's Cloud APIs: a client whose connection can be made early, and exchanged."""
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+Client = TypeVar("Client")
+
+# A connection is not renewed again before it had time to be made.
+_CONNECT_SECS = 1.0
+# How long the calls of a connection that was replaced may take to end.
+_OLD_CALLS_SECS = 5.0
+
+
+class CloudChannel(Generic[Client]):
+    """Holds the client of one service for the length of a talk.
+
+    A client that was given is used as it is. One of our own is made on demand, can be replaced while calls are under
+    way, and is closed at the end.
+    """
+
+    def __init__(self, make: Callable[[], Client], given: Client | None = None):
+        """Initialize without connecting.
+
+        Args:
+            make: Makes a client that has a gRPC ``transport``; may raise ``ConfigurationError``.
+            given: Client to use, whose owner closes it.
+        """
+        self._make = make
+        self._given = given
+        self._own: Client | None = None
+        self._renewed_at = -_CONNECT_SECS
+
+    @property
+    def client(self) -> Client | None:
+        """The client that calls go to from now on, or None before ``open``."""
+        return self._given or self._own
+
+    def require(self) -> Client:
+        """The client, where there must be one.
+
+        Raises:
+            RuntimeError: If the service was not set up.
+        """
+        if self.client is None:
+            raise RuntimeError("the service was not set up")
+        return self.client
+
+    def open(self) -> None:
+        """See to it that there is a client. Must be called with the event loop running.
+
+        Raises:
+            ConfigurationError: If there are no usable credentials.
+        """
+        if self.client is None:
+            self._own = self._make()
+
+    def connect(self) -> None:
+        """Begin to connect, so that the first call finds the connection made."""
+        if channel := _grpc_channel(self.client):
+            channel.get_state(try_to_connect=True)
+
+    def replace(self) -> None:
+        """Have a client of our own made anew, because where it leads has changed; open calls go on with the old one."""
+        if self._own is not None:
+            self._own = self._make()
+            self.connect()
+
+    def renew(self) -> Coroutine[Any, Any, None] | None:
+        """Exchange a connection that has gone mute: calls made from now on get another.
+
+        Returns:
+            What ends the old connection once its calls are over, to be run as a task; None if nothing was exchanged,
+            because the client was given or was exchanged just now.
+        """
+        old, now = self._own, time.monotonic()
+        if old is None or now < self._renewed_at + _CONNECT_SECS:
+            return None
+        self._renewed_at = now
+        self._own = self._make()
+        self.connect()
+        return _grpc_channel(old).close(_OLD_CALLS_SECS)
+
+    async def close(self) -> None:
+        """Close a client of our own."""
+        own, self._own = self._own, None
+        if own is not None:
+            await close_client(own)
+
+
+async def close_client(client: Any) -> None:
+    """Close the connection of a Cloud client.
+
+    Args:
+        client: An asynchronous client of one of Google's Cloud libraries.
+    """
+    await client.transport.close()
+
+
+def _grpc_channel(client: Any) -> Any:
+    return getattr(getattr(client, "transport", None), "grpc_channel", None)
