@@ -74,7 +74,12 @@ _Model = Annotated[str | None, _option("Gemini Live model; `models` lists them."
 _InputDevice = Annotated[str | None, _option("Microphone, by name or part of it; the system's default otherwise.")]
 _OutputDevice = Annotated[str | None, _option("Loudspeaker, by name or part of it; the system's default otherwise.")]
 _UserAudio = Annotated[Path | None, _option("A WAV file that plays the user's part.")]
-_Processor = Annotated[list[str] | None, _option("A processor of your own, package.module:factory; repeatable.")]
+_Processors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--processor", help="A processor of your own, package.module:factory; repeatable.", show_default=False
+    ),
+]
 _EchoCancel = Annotated[
     bool | None,
     typer.Option(
@@ -112,6 +117,7 @@ def main(
 
 @app.command()
 def talk(  # noqa: PLR0917 a command's options
+    context: typer.Context,
     backend: _Backend = None,
     user_audio: _UserAudio = None,
     session: _Session = None,
@@ -120,38 +126,17 @@ def talk(  # noqa: PLR0917 a command's options
     model: _Model = None,
     input_device: _InputDevice = None,
     output_device: _OutputDevice = None,
-    processor: _Processor = None,
+    processors: _Processors = None,
     echo_cancel: _EchoCancel = None,
-    budget: Annotated[
-        float | None, _option("US dollars the talk may cost; it ends politely when they are spent.")
-    ] = None,
-    prices: Annotated[
-        Path | None, _option("A table of prices of your own (TOML), over the one that comes with it.")
-    ] = None,
+    budget: _Budget = None,
+    prices: _Prices = None,
     continue_from: _Continue = None,
     notes: _Notes = None,
     plain: _Plain = None,
     verbose: _Verbose = False,
 ) -> None:
     """Talk over the local microphone and loudspeaker."""
-    chosen = {
-        "backend": backend,
-        "user_audio": user_audio,
-        "session": session,
-        "language": language,
-        "voice": voice,
-        "model": model,
-        "input_device": input_device,
-        "output_device": output_device,
-        "processors": processor or None,
-        "echo_cancel": echo_cancel,
-        "budget": budget,
-        "prices": prices,
-        "plain": plain,
-        "continue_from": continue_from,
-        "notes": notes,
-    }
-    raise typer.Exit(_converse(chosen, verbose=verbose))
+    raise typer.Exit(_converse(_given(context), verbose=verbose))
 
 
 @app.command()
@@ -171,6 +156,7 @@ def devices() -> None:
 
 @app.command()
 def doctor(  # noqa: PLR0917 a command's options
+    context: typer.Context,
     backend: _Backend = None,
     user_audio: _UserAudio = None,
     session: _Session = None,
@@ -179,7 +165,7 @@ def doctor(  # noqa: PLR0917 a command's options
     model: _Model = None,
     input_device: _InputDevice = None,
     output_device: _OutputDevice = None,
-    processor: _Processor = None,
+    processors: _Processors = None,
     echo_cancel: _EchoCancel = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Play nothing on the loudspeaker.")] = False,
 ) -> None:
@@ -187,19 +173,7 @@ def doctor(  # noqa: PLR0917 a command's options
     from halfcascade.bot.doctor import run_doctor
 
     terminal = Terminal()
-    chosen = {
-        "backend": backend,
-        "user_audio": user_audio,
-        "session": session,
-        "language": language,
-        "voice": voice,
-        "model": model,
-        "input_device": input_device,
-        "output_device": output_device,
-        "processors": processor or None,
-        "echo_cancel": echo_cancel,
-    }
-    raise typer.Exit(run_doctor(_settings(chosen, terminal), make_noise=not quiet, terminal=terminal))
+    raise typer.Exit(run_doctor(_settings(_given(context), terminal), make_noise=not quiet, terminal=terminal))
 
 
 @app.command()
@@ -241,6 +215,11 @@ def emulator(context: typer.Context) -> None:
     program(context.args, prog_name=f"{context.find_root().info_name} emulator")
 
 
+def _given(context: typer.Context) -> dict[str, Any]:
+    """The options of a command that are settings, by their names."""
+    return {name: value for name, value in context.params.items() if name in Settings.model_fields}
+
+
 def _settings(chosen: dict[str, Any], terminal: Terminal) -> Settings:
     """Put options over environment and settings file; end with one line if that makes no sense."""
     return _checked(chosen, _environment(terminal), terminal)
@@ -256,7 +235,7 @@ def _environment(terminal: Terminal) -> Environment:
 
 
 def _checked(chosen: dict[str, Any], found: Environment, terminal: Terminal) -> Settings:
-    given = {name: value for name, value in chosen.items() if value not in (None, "")}
+    given = {name: value for name, value in chosen.items() if value not in (None, "", [])}
     try:
         return Settings(_env_file=None, **given)
     except ValidationError as error:
