@@ -1,9 +1,10 @@
 """How the voice does, across utterances. No I/O."""
 
 from halfcascade.processors.chirp_tts.protocol.events import SpeechParams
+from halfcascade.processors.health import ServiceHealth
 
 
-class VoiceHealth:
+class VoiceHealth(ServiceHealth):
     """What calls have shown of the service; one for all utterances, because there is one service.
 
     Parameters:
@@ -17,11 +18,9 @@ class VoiceHealth:
             params: Times of the voice.
         """
         self.params = params or SpeechParams()
+        super().__init__(self.params.refusals_believed)
         self.slow = False
-        self._has_worked = False
-        self._refusals = 0
         self._down_since: float | None = None
-        self._told = False
 
     @property
     def first_audio_secs(self) -> float:
@@ -34,31 +33,19 @@ class VoiceHealth:
         Returns:
             Whether that ends an outage that was told.
         """
-        over, self._told = self._told, False
-        self._has_worked = True
-        self._refusals = 0
         self._down_since = None
-        return over
+        return super().progress()
 
-    def failed(self, now: float, *, refused: bool = False) -> None:
-        """A call gave nothing.
+    def gave_nothing(self, now: float, *, refused: bool = False) -> None:
+        """A call gave no audio.
 
         Args:
             now: Clock reading.
             refused: Whether asking again is said to be of no use.
         """
-        self._refusals = self._refusals + 1 if refused else 0
+        self.failed(refused=refused)
         if self._down_since is None:
             self._down_since = now
-
-    def outage(self) -> None:
-        """The user was told that the voice gives no sound."""
-        self._told = True
-
-    @property
-    def believed(self) -> bool:
-        """Whether a refusal is final: nothing has ever worked, or it was repeated often enough."""
-        return not self._has_worked or self._refusals >= self.params.refusals_believed
 
     def budget(self, now: float) -> float:
         """How long a segment that is begun now may be tried.

@@ -293,8 +293,8 @@ class SpeechMachine:
         """A segment could not be had: try again as long as that makes sense and the budget lasts."""
         refused = not failure.retry and not failure.about_text
         if not failure.about_text:
-            self._health.failed(now, refused=refused)
-        if failure.about_text or (refused and self._health.believed):
+            self._health.gave_nothing(now, refused=refused)
+        if failure.about_text or (refused and self._health.refuses):
             segment.error = failure
             return
         segment.failures += 1
@@ -331,13 +331,13 @@ class SpeechMachine:
         if now >= self._give_up_at(segment):
             for call in list(segment.calls):
                 self._cancel(call)
-            self._health.failed(now)
+            self._health.gave_nothing(now)
             segment.error = segment.last or _STOPPED
             return
         beside_at = self._beside_at(segment)
         if beside_at is not None and now >= beside_at:
             # Late or never: another connection may be better, and whichever is first is heard.
-            self._health.failed(now)
+            self._health.gave_nothing(now)
             self._actions.append(RenewChannel())
             self._call(segment, now)
         elif segment.retry_at is not None and now >= segment.retry_at:
@@ -357,7 +357,7 @@ class SpeechMachine:
         if tell_at is not None and now >= tell_at:
             segment = self._segments[self._feeding]
             segment.told = True
-            self._health.outage()
+            self._health.told()
             self._actions.append(OutageBegan((segment.last or _STOPPED).reason))
 
     # Audio.

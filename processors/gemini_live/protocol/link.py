@@ -6,6 +6,7 @@ from enum import Enum
 from halfcascade.processors.gemini_live.protocol.actions import Close, Open
 from halfcascade.processors.gemini_live.protocol.models import LiveModel, Refusal, Remedy
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.health import ServiceHealth
 
 
 class LinkState(Enum):
@@ -68,9 +69,7 @@ class Link:
         self.resumed = False
         self.renewal: Renewal | None = None
         self.retry_at: float | None = None
-        self._failures = 0
-        self._refusals = 0
-        self._has_worked = False
+        self._health = ServiceHealth(options.refusals_believed)
         self._opened_at = 0.0
         self._session_began_at = 0.0
         self._goaway_at: float | None = None
@@ -84,7 +83,7 @@ class Link:
     @property
     def failures(self) -> int:
         """How often in a row a connection could not be opened."""
-        return self._failures
+        return self._health.failures
 
     def concerns(self, serial: int) -> bool:
         """Tell whether news of a connection is news of the present one.
@@ -119,8 +118,7 @@ class Link:
             now: Clock reading.
         """
         self.state = LinkState.OPEN
-        self._failures = self._refusals = 0
-        self._has_worked = True
+        self._health.progress()
         self._opened_at = now
         self._goaway_at = None
         self.renewal = None
@@ -139,14 +137,12 @@ class Link:
             Whether to open again at once by the handle (True), at once afresh (False), or later or never (None).
         """
         self.state = LinkState.CLOSED
-        self._failures += 1
+        self._health.failed(refused=refusal.remedy is Remedy.GIVE_UP)
         match refusal.remedy:
             case Remedy.GIVE_UP:
-                self._refusals += 1
-                if not self._has_worked or self._refusals >= self._options.refusals_believed:
+                if self._health.refuses:
                     self.state = LinkState.STOPPED
                 else:
-                    # A server that has served says such things in passing.
                     self._retry(now)
             case Remedy.USE_AUDIO:
                 self.model = replace(self.model, text_output=False)
@@ -156,13 +152,13 @@ class Link:
             case Remedy.RETRY:
                 # A resume while the server still counts the old socket as open passes by itself (facts/live#lifetime),
                 # but a handle that keeps failing is given up for a fresh session.
-                if self._failures > _RESUME_TRIES:
+                if self._health.failures > _RESUME_TRIES:
                     self.handle = None
                 self._retry(now)
         return None
 
     def _retry(self, now: float) -> None:
-        pause = self._options.backoff_secs * 2 ** min(self._failures - 1, 16)
+        pause = self._options.backoff_secs * 2 ** min(self._health.failures - 1, 16)
         self.retry_at = now + min(pause, self._options.max_backoff_secs)
 
     def lost(self, now: float, *, resumable: bool) -> None:

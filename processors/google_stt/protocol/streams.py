@@ -25,13 +25,9 @@ from halfcascade.processors.google_stt.protocol.events import (
     StreamParams,
     WordsLost,
 )
+from halfcascade.processors.google_stt.protocol.health import EarsHealth
 from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
 from halfcascade.processors.language import join_text
-
-_FIRST_BACKOFF_SECS = 0.1
-_LONGEST_BACKOFF_SECS = 1.0
-# One failure is Google's way to end a stream; from the second in a row on, the connection itself is suspect.
-_FAILURES_TO_RENEW = 2
 
 
 @dataclass
@@ -73,12 +69,7 @@ class SpeechStreams:
         self._last_endpoint = 0
         self._samples_lost = 0
         self._lost_until = 0
-        self._failures = 0
-        self._refusals = 0
-        self._has_worked = False
-        self._outage = False
-        self._stopped_at: float | None = None
-        self._told_for: float | None = None
+        self._health = EarsHealth(self._params)
         self._speaking = False
         self._paused = False
         self._onset = False
@@ -91,14 +82,14 @@ class SpeechStreams:
         """When ``tick`` is due next, or None."""
         times = [segment.retry_at for segment in self._segments if segment.retry_at is not None]
         times += [at for state in self._streams.values() if (at := self._expiry(state)) is not None]
-        if self._stopped_at is not None and self._told_for != self._stopped_at:
-            times.append(self._stopped_at + self._params.tell_secs)
+        if (tell_at := self._health.tell_at) is not None:
+            times.append(tell_at)
         return min(times, default=None)
 
     @property
     def failures(self) -> int:
         """Failures of streams in a row."""
-        return self._failures
+        return self._health.failures
 
     @property
     def speaking(self) -> bool:
@@ -146,7 +137,7 @@ class SpeechStreams:
             now: Clock.
         """
         self._speaking, self._paused, self._onset = True, False, False
-        self._stopped_at = None
+        self._health.settled()
         self._words.expect()
         self._ensure_segment(noticed_after_secs, now)
         self._deliver()
@@ -194,7 +185,7 @@ class SpeechStreams:
             now: Clock.
         """
         self._speaking, self._paused, self._tentative = False, False, None
-        self._stopped_at = now
+        self._health.awaits_words(now)
         self._endpoint(silence_secs, now)
         self._deliver()
 
@@ -248,16 +239,18 @@ class SpeechStreams:
         if complete:
             self._progress()
         else:
-            self._failed(refused=refused)
+            self._health.failed(refused=refused)
+            if self._health.suspect:
+                self._events.append(RenewChannel())
         if complete or (segment.end is not None and segment.confirmed >= segment.end):
             self._finish(segment)
         elif segment.end is not None and self._is_stale(segment, now):
             self._give_up(segment)
-        elif self._refusals and self._is_believed():
+        elif self._health.refuses:
             self._events.append(Believed())
             self.abandon(now)
         else:
-            segment.retry_at = now + self._backoff()
+            segment.retry_at = now + self._health.backoff
             self.tick(now)
         self._deliver()
 
@@ -287,14 +280,15 @@ class SpeechStreams:
                 continue
             self._abort(number)
             # Whoever takes audio and gives nothing does so on every stream of the connection.
-            self._failures = max(self._failures + 1, _FAILURES_TO_RENEW)
+            self._health.mute()
             self._events.append(RenewChannel())
             if self._is_stale(state.segment, now):
                 self._give_up(state.segment)
             else:
                 state.segment.retry_at = now
                 state.segment.renewed = True
-        self._tell_outage(now)
+        if self._health.tell(now):
+            self._events.append(OutageBegan())
         for segment in self._segments:
             if segment.retry_at is not None and now >= segment.retry_at:
                 self._open_stream(segment, now)
@@ -422,32 +416,11 @@ class SpeechStreams:
         if self._open is not None:
             self._open.has_speech = True
 
-    # How the recognizer does.
+    # What becomes of it
 
     def _progress(self) -> None:
-        """What was waited for came."""
-        self._failures = self._refusals = 0
-        self._has_worked = True
-        if self._outage:
-            self._outage = False
+        if self._health.progress():
             self._events.append(OutageOver())
-
-    def _failed(self, *, refused: bool) -> None:
-        self._failures += 1
-        self._refusals = self._refusals + 1 if refused else 0
-        if self._failures >= _FAILURES_TO_RENEW:
-            self._events.append(RenewChannel())
-
-    def _is_believed(self) -> bool:
-        """Whether a refusal is final: nothing has ever worked, or it was repeated often enough."""
-        return not self._has_worked or self._refusals >= self._params.refusals_believed
-
-    def _tell_outage(self, now: float) -> None:
-        due = self._stopped_at is not None and now >= self._stopped_at + self._params.tell_secs
-        if due and self._told_for != self._stopped_at:
-            self._told_for = self._stopped_at
-            self._outage = True
-            self._events.append(OutageBegan())
 
     def _give_up(self, segment: Segment) -> None:
         """Nobody is going to recognize this any more: say how much was lost."""
@@ -522,15 +495,9 @@ class SpeechStreams:
             return None
         return state.opened_at + self._params.silent_secs
 
-    def _backoff(self) -> float:
-        """The first retry is immediate: most failures are a stream's end that came too early."""
-        if self._failures <= 1:
-            return 0.0
-        return min(_LONGEST_BACKOFF_SECS, _FIRST_BACKOFF_SECS * 2 ** min(self._failures - 2, 10))
-
     def _deliver(self) -> None:
         self._segments = self._words.deliver(self._segments, speaking=self._speaking, paused=self._paused)
         if self._words.settled:
-            self._stopped_at = None
+            self._health.settled()
         while (event := self._words.next_event()) is not None:
             self._events.append(event)

@@ -1,0 +1,75 @@
+"""How the recognizer does, across streams. No I/O."""
+
+from halfcascade.processors.google_stt.protocol.events import StreamParams
+from halfcascade.processors.health import ServiceHealth
+
+_FIRST_BACKOFF_SECS = 0.1
+_LONGEST_BACKOFF_SECS = 1.0
+# One failure is Google's way to end a stream; from the second in a row on, the connection itself is suspect.
+_SUSPECT_FAILURES = 2
+
+
+class EarsHealth(ServiceHealth):
+    """What streams have shown of the service, and since when the user waits for words."""
+
+    def __init__(self, params: StreamParams):
+        """Start without knowing anything.
+
+        Args:
+            params: Times of the streams.
+        """
+        super().__init__(params.refusals_believed)
+        self._tell_secs = params.tell_secs
+        self._awaits_since: float | None = None
+        self._told_for: float | None = None
+
+    def awaits_words(self, now: float) -> None:
+        """The user has stopped speaking.
+
+        Args:
+            now: Clock reading.
+        """
+        self._awaits_since = now
+
+    def settled(self) -> None:
+        """Nothing is waited for: all words are there, or more are being said."""
+        self._awaits_since = None
+
+    @property
+    def tell_at(self) -> float | None:
+        """Clock reading at which the user is told that their words do not come, or None."""
+        if self._awaits_since is None or self._told_for == self._awaits_since:
+            return None
+        return self._awaits_since + self._tell_secs
+
+    def tell(self, now: float) -> bool:
+        """Find whether the user is to be told now.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            Whether an outage is to be told; once for what they said last.
+        """
+        if self.tell_at is None or now < self.tell_at:
+            return False
+        self._told_for = self._awaits_since
+        self.told()
+        return True
+
+    def mute(self) -> None:
+        """A stream took audio and gave nothing, as does then every stream of its connection."""
+        self.failed()
+        self.failures = max(self.failures, _SUSPECT_FAILURES)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the connection is to be exchanged."""
+        return self.failures >= _SUSPECT_FAILURES
+
+    @property
+    def backoff(self) -> float:
+        """Seconds until the next try; the first is immediate: most failures are a stream's end that came too early."""
+        if self.failures <= 1:
+            return 0.0
+        return min(_LONGEST_BACKOFF_SECS, _FIRST_BACKOFF_SECS * 2 ** min(self.failures - 2, 10))
