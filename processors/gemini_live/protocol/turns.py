@@ -45,6 +45,8 @@ class TurnMachine:
         self._text = AnswerText(model, modality)
         self._pending: deque[Answer] = deque()
         self._last: Answer | None = None
+        # Number of the newest turn that was interrupted: nothing of it, nor of what came before, is spoken any more.
+        self._silenced = 0
         self._sends = 0
         self._stray_closings = 0
         self._last_message_at = 0.0
@@ -94,9 +96,10 @@ class TurnMachine:
             turn: Number of the turn.
 
         Returns:
-            False once the user interrupted it or a newer turn was sent.
+            False once the user interrupted it. A newer turn that was sent since changes nothing: messages that arrive
+            at once may hold the last words of an answer and its end, upon which the next turn is sent.
         """
-        return self._last is not None and self._last.turn == turn and not self._last.suppressed
+        return turn > self._silenced
 
     def delivered(self, turn: int) -> str:
         """What was delivered of a turn's newest answer.
@@ -200,6 +203,7 @@ class TurnMachine:
         for answer in self._pending:
             answer.suppressed = True
         if self._last is not None:
+            self._silenced = max(self._silenced, self._last.turn)
             self._last.suppressed = True
             self._last.calls.clear()
         self._text.drop()
