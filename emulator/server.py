@@ -2,40 +2,22 @@
 
 import asyncio
 import importlib
-import os
-import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import grpc
-
 from halfcascade.emulator.control import Control, clear_faults
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Fault, Faults
 from halfcascade.emulator.limits import SpeechLimits, TtsLimits
+from halfcascade.emulator.listening import HOST, Ports
 from halfcascade.emulator.log import UsageLog
 from halfcascade.emulator.minds.base import Mind, MindError
 from halfcascade.emulator.minds.scripted import Scenario, create_scripted_mind, load_scenario
 from halfcascade.emulator.profiles import Profile, load_profile, parse_profile
 from halfcascade.emulator.services import Services
-from halfcascade.emulator.tls import LoopbackCertificate
-from halfcascade.emulator.web.front import TlsFront
-from halfcascade.emulator.web.server import WebServer
 from halfcascade.installing import how_to_install
-
-HOST = "127.0.0.1"
-PLACEHOLDER_KEY = "emulator"
-PROJECT = "emulator"
-_ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not listened on
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
-# Without the first a second server on the same port would silently share it.
-_SERVER_OPTIONS = [
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    ("grpc.max_send_message_length", -1),
-]
 
 
 class GoogleEmulator:
@@ -100,26 +82,24 @@ class GoogleEmulator:
         self.profile = profile if isinstance(profile, Profile) else load_profile(profile)
         self.faults = faults if isinstance(faults, Faults) else Faults(list(faults))
         self.log = UsageLog(log_entries)
-        self.env: dict[str, str] = {}
-        self.extra_env: dict[str, str] = {}
-        self.ports: dict[str, int] = {}
+        self._ports = Ports(
+            host=host,
+            advertise=advertise,
+            speech_port=speech_port,
+            tts_port=tts_port,
+            live_port=live_port,
+            http_port=http_port,
+            grpc_tls_port=grpc_tls_port,
+            tls_port=tls_port,
+            tls_folder=tls_folder,
+            api_key=api_key,
+        )
+        self.ports, self.env, self.extra_env = self._ports.ports, self._ports.env, self._ports.extra_env
         self.mind: Mind | None = None
         self.services: Services | None = None
-        self.host = host
-        self.advertised = advertise or (HOST if host in _ANY_ADDRESS else host)
         self._mind = mind
         self._scenario = scenario
-        self._wanted = {
-            "speech": speech_port,
-            "tts": tts_port,
-            "live": live_port,
-            "http": http_port,
-            "grpc_tls": grpc_tls_port,
-        }
-        self._tls_port = tls_port
-        self._tls_folder = tls_folder
         self._llm_path = llm_path
-        self._api_key = api_key
         self._clock_scale = clock_scale
         self._settings: dict[str, Any] = {
             "api_key": api_key,
@@ -128,10 +108,6 @@ class GoogleEmulator:
             "clock_scale": clock_scale,
             "buckets": buckets,
         }
-        self._grpc: grpc.aio.Server | None = None
-        self._web: WebServer | None = None
-        self._front: TlsFront | None = None
-        self._certificate: LoopbackCertificate | None = None
 
     async def __aenter__(self) -> "GoogleEmulator":
         await self.start()
@@ -161,23 +137,14 @@ class GoogleEmulator:
 
     async def stop(self) -> None:
         """End all calls, close the ports, release the mind, delete the certificate."""
-        if self._front is not None:
-            await self._front.stop()
-            self._front = None
-        if self._web is not None:
-            await self._web.stop()
-            self._web = None
+        await self._ports.close_web()
         if self.services is not None:
             await self.services.operations.stop()
-        if self._grpc is not None:
-            await self._grpc.stop(None)
-            self._grpc = None
+        await self._ports.close_grpc()
         if self.mind is not None:
             await self.mind.close()
             self.mind = None
-        if self._certificate is not None:
-            self._certificate.remove()
-            self._certificate = None
+        self._ports.remove_certificate()
 
     # Control
 
@@ -252,74 +219,7 @@ class GoogleEmulator:
 
     async def _serve(self, mind: Mind) -> None:
         self.services = Services(mind, self.profile, faults=self.faults, log=self.log, **self._settings)
-        certificate = self._certificate = await asyncio.to_thread(LoopbackCertificate, [self.advertised])
-        await self._serve_grpc(self.services, certificate)
-        self._web = WebServer(self.services.app(Control(self).routes()))
-        context = certificate.server_context()
-        self.ports["live"] = await self._web.listen(self.host, self._wanted["live"], context, name="Gemini Live")
-        self.ports["http"] = await self._web.listen(self.host, self._wanted["http"], None, name="HTTP")
-        if self._tls_port is not None:
-            self._front = TlsFront(self.ports["grpc_tls"], self.ports["live"])
-            self.ports["tls"] = await self._front.listen(self.host, self._tls_port)
-        self._set_environment(certificate)
-
-    async def _serve_grpc(self, services: Services, certificate: LoopbackCertificate) -> None:
-        server = self._grpc = grpc.aio.server(handlers=[services.interfaces], options=_SERVER_OPTIONS)
-        credentials = grpc.ssl_server_credentials([(certificate.key, certificate.chain)])
-        for key, name in (("speech", "Speech-to-Text"), ("tts", "Text-to-Speech"), ("grpc_tls", "gRPC over TLS")):
-            port = self._wanted[key]
-            address = f"{_bracketed(self.host)}:{port}"
-            try:
-                _probe(self.host, port)
-                if key == "grpc_tls":
-                    self.ports[key] = server.add_secure_port(address, credentials)
-                else:
-                    self.ports[key] = server.add_insecure_port(address)
-            except (OSError, RuntimeError) as error:
-                raise EmulatorError(
-                    f"{name} cannot listen on {address} (is it in use?): choose another port, or 0 for any."
-                ) from error
-        await server.start()
-
-    def _set_environment(self, certificate: LoopbackCertificate) -> None:
-        host = _bracketed(self.advertised)
-        https = f"https://{host}:{self.ports['live']}"
-        bundle = str(certificate.bundle)
-        self.env = {
-            "SPEECH_EMULATOR_HOST": f"{host}:{self.ports['speech']}",
-            "TEXTTOSPEECH_EMULATOR_HOST": f"{host}:{self.ports['tts']}",
-            "GOOGLE_GEMINI_BASE_URL": https,
-            "GOOGLE_API_KEY": self._api_key or PLACEHOLDER_KEY,
-            "GOOGLE_GENAI_USE_VERTEXAI": "false",
-            "SSL_CERT_FILE": bundle,
-            **_proxy_exception(self.advertised),
-        }
-        credentials = certificate.write_credentials(f"{https}/token")
-        self.extra_env = {
-            "GOOGLE_VERTEX_BASE_URL": https,
-            "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "GOOGLE_CLOUD_LOCATION": "us-central1",
-            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
-            "REQUESTS_CA_BUNDLE": bundle,
-            "NODE_EXTRA_CA_CERTS": bundle,
-            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": bundle,
-            "HALFCASCADE_EMULATOR_URL": f"http://{host}:{self.ports['http']}",
-            "HALFCASCADE_EMULATOR_GRPC_TLS": f"{host}:{self.ports['grpc_tls']}",
-        }
-        if self._tls_folder is not None:
-            certificate.share(self._tls_folder)
-
-
-def _probe(host: str, port: int) -> None:
-    """Fail if a port is taken: gRPC would say so in lines of its own on stderr."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+        await self._ports.open(self.services.interfaces, self.services.app(Control(self).routes()))
 
 
 def _create_scripted_mind(scenario: Any, profile: Profile) -> Mind:
@@ -336,12 +236,3 @@ def _create_local_mind(llm_path: Path | None) -> Mind:
         ) from error
     mind: Mind = local.create_local_mind(llm_path=llm_path)
     return mind
-
-
-def _proxy_exception(host: str) -> dict[str, str]:
-    """Keep clients from asking a proxy for the emulator, where one is set."""
-    if not any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES):
-        return {}
-    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    value = ",".join(dict.fromkeys(name for name in (known, host, HOST, "localhost") if name))
-    return {"no_proxy": value, "NO_PROXY": value}
