@@ -143,8 +143,9 @@ async def main() -> None:
     empty = program.memory()
     try:
         cost = await cost_of_a_turn(program)
-        answered, seconds = await at_once(program, options.at_once)
+        # Before the sessions at once: what those leave free would hide what grows.
         memory = await many(program, options.sessions)
+        answered, seconds = await at_once(program, options.at_once)
     finally:
         program.stop()
     load = os.getloadavg()[0]

@@ -19,7 +19,7 @@ from halfcascade.emulator.lean import leave_out_clients
 if __name__ == "__main__":
     leave_out_clients()
 
-from halfcascade.emulator.announce import Reader, lines, ready
+from halfcascade.emulator.announce import Reader, Served, lines, ready
 from halfcascade.emulator.bugs import BUGS, add_bug
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Faults
@@ -70,6 +70,8 @@ def main(
     fault: Annotated[list[str] | None, typer.Option(help=f"Lets go wrong: {', '.join(BUGS)}.")] = None,
     seed: Annotated[int, typer.Option(help="Decides what is random in faults.")] = 0,
     buckets: Annotated[Path | None, typer.Option(help="Folder that stands for Cloud Storage.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Go on to Google, and write every call into this folder.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Answer from the cassettes of this folder.")] = None,
     tls_folder: Annotated[Path | None, typer.Option(help="Write the trust bundle and credentials there too.")] = None,
     show: Annotated[Reader, typer.Option("--print", help="For whom the lines are that it prints.")] = Reader.SHELL,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --print json.")] = False,
@@ -88,30 +90,37 @@ def main(
     }
     usual = dict.fromkeys(_PORTS, 0) if any_port or ready_file is not None else _PORTS
     ports: dict[str, Any] = {f"{name}_port": usual[name] if port is None else port for name, port in wanted.items()}
+    where: dict[str, Any] = {
+        "host": host,
+        "advertise": advertise,
+        "tls_port": port_tls,
+        "api_key": api_key,
+        "tls_folder": tls_folder,
+        **ports,
+    }
     try:
-        if mind == MindName.LOCAL:
-            asyncio.run(_fetch_weights(llm))
-        faults = Faults()
-        faults.live.seed = seed
-        for name in fault or ():
-            add_bug(faults, name)
-        google = GoogleEmulator(
-            mind=mind.value,
-            scenario=scenario,
-            # Scripted without a profile is for trying out clients, so it is as fast as the services are.
-            profile=profile or ("reference" if mind == MindName.SCRIPTED else "instant"),
-            faults=faults,
-            host=host,
-            advertise=advertise,
-            tls_port=port_tls,
-            api_key=api_key,
-            clock_scale=clock_scale,
-            buckets=buckets,
-            tls_folder=tls_folder,
-            llm_path=llm,
-            log_entries=_LOG_ENTRIES,
-            **ports,
-        )
+        google: Served
+        if record is not None or replay is not None:
+            google = _of_cassettes(record, replay, speed=clock_scale, where=where)
+        else:
+            if mind == MindName.LOCAL:
+                asyncio.run(_fetch_weights(llm))
+            faults = Faults()
+            faults.live.seed = seed
+            for name in fault or ():
+                add_bug(faults, name)
+            google = GoogleEmulator(
+                mind=mind.value,
+                scenario=scenario,
+                # Scripted without a profile is for trying out clients, so it is as fast as the services are.
+                profile=profile or ("reference" if mind == MindName.SCRIPTED else "instant"),
+                faults=faults,
+                clock_scale=clock_scale,
+                buckets=buckets,
+                llm_path=llm,
+                log_entries=_LOG_ENTRIES,
+                **where,
+            )
         reader = Reader.JSON if as_json else show
         asyncio.run(_serve(google, reader=reader, ready_file=ready_file, exit_with_parent=exit_with_parent))
     except EmulatorError as error:
@@ -122,6 +131,19 @@ def main(
             ready_file.unlink(missing_ok=True)
 
 
+def _of_cassettes(record: Path | None, replay: Path | None, *, speed: float, where: dict[str, Any]) -> Served:
+    """Make what records, or what plays: most programs need neither."""
+    if record is not None and replay is not None:
+        raise EmulatorError("Either --record or --replay: one run does not do both.")
+    if record is not None:
+        from halfcascade.emulator.cassettes.recorder import Recorder
+
+        return Recorder(record, **where)
+    from halfcascade.emulator.cassettes.player import Player
+
+    return Player(replay or Path(), speed=speed, **where)
+
+
 async def _fetch_weights(llm: Path | None) -> None:
     from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages
     from halfcascade.emulator.minds.local.weights import fetch_weights
@@ -130,7 +152,7 @@ async def _fetch_weights(llm: Path | None) -> None:
         await fetch_weights(lambda line: typer.echo(line, err=True))
 
 
-async def _serve(google: GoogleEmulator, *, reader: Reader, ready_file: Path | None, exit_with_parent: bool) -> None:
+async def _serve(google: Served, *, reader: Reader, ready_file: Path | None, exit_with_parent: bool) -> None:
     ended = asyncio.Event()
     _end_by_signal(ended)
     watch = asyncio.create_task(_watch_parent(ended)) if exit_with_parent else None
@@ -160,7 +182,7 @@ def _end_by_signal(ended: asyncio.Event) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set))
 
 
-def _announce(google: GoogleEmulator, *, reader: Reader, ready_file: Path | None) -> None:
+def _announce(google: Served, *, reader: Reader, ready_file: Path | None) -> None:
     if ready_file is not None:
         # In one step, so that nobody reads half of it.
         unfinished = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")

@@ -5,9 +5,7 @@ import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
-
-from halfcascade.emulator.server import GoogleEmulator
+from typing import Any, Protocol
 
 _REDIRECT = Path(__file__).parent / "redirect"
 _GOOGLE_HOSTS = (
@@ -22,6 +20,20 @@ _GOOGLE_HOSTS = (
 )
 
 
+class Served(Protocol):
+    """What has ports and an environment that leads clients there."""
+
+    ports: dict[str, int]
+    env: dict[str, str]
+    extra_env: dict[str, str]
+
+    async def start(self) -> None:
+        """Listen."""
+
+    async def stop(self) -> None:
+        """End everything."""
+
+
 class Reader(StrEnum):
     """Who reads the lines."""
 
@@ -33,7 +45,7 @@ class Reader(StrEnum):
     JSON = "json"
 
 
-def ready(google: GoogleEmulator) -> dict[str, Any]:
+def ready(google: Served) -> dict[str, Any]:
     """Tell everything as one JSON object."""
     return {
         "pid": os.getpid(),
@@ -43,7 +55,7 @@ def ready(google: GoogleEmulator) -> dict[str, Any]:
     }
 
 
-def lines(google: GoogleEmulator, reader: Reader) -> list[str]:
+def lines(google: Served, reader: Reader) -> list[str]:
     """Write the lines for a reader."""
     match reader:
         case Reader.JSON:
@@ -70,7 +82,7 @@ def _exports(environment: dict[str, str]) -> list[str]:
     return [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
 
 
-def _node(google: GoogleEmulator) -> list[str]:
+def _node(google: Served) -> list[str]:
     speech, tts = google.env["SPEECH_EMULATOR_HOST"], google.env["TEXTTOSPEECH_EMULATOR_HOST"]
 
     def options(address: str) -> str:
@@ -87,7 +99,7 @@ def _node(google: GoogleEmulator) -> list[str]:
     ]
 
 
-def _java(google: GoogleEmulator) -> list[str]:
+def _java(google: Served) -> list[str]:
     return [
         "// Google's Java clients, over plaintext gRPC:",
         "SpeechSettings.newBuilder()",
@@ -104,7 +116,7 @@ def _java(google: GoogleEmulator) -> list[str]:
     ]
 
 
-def _go(google: GoogleEmulator) -> list[str]:
+def _go(google: Served) -> list[str]:
     return [
         "// Google's Go clients, over plaintext gRPC:",
         "speech.NewClient(ctx,",
@@ -116,7 +128,7 @@ def _go(google: GoogleEmulator) -> list[str]:
     ]
 
 
-def _compose(google: GoogleEmulator) -> list[str]:
+def _compose(google: Served) -> list[str]:
     aliases = "\n".join(f"          - {host}" for host in _GOOGLE_HOSTS)
     text = f"""\
 # Programs in other containers reach the emulator under Google's own names, unchanged, if they trust its authority:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from halfcascade.emulator.bugs import BUGS, add_bug
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Fault, Faults
+from halfcascade.emulator.listening import PLACEHOLDER_KEY
 from halfcascade.emulator.live.errors import Refusal
 from halfcascade.emulator.live.faults import Drop, GoAway, LiveFaults, TurnFault
 from halfcascade.emulator.log import UsageLog
@@ -57,7 +58,6 @@ class Control:
     def routes(self) -> list[Route]:
         """List what is answered. No web page from elsewhere may call it."""
         rows = [
-            ("GET", "healthz", self._health),
             ("GET", "emulator/openapi.json", self._document),
             ("GET", "emulator", self._describe),
             ("PATCH", "emulator", self._change),
@@ -67,16 +67,9 @@ class Control:
             ("GET", "emulator/journal", self._journal),
             ("DELETE", "emulator/journal", self._clear_journal),
             ("POST", "emulator/reset", self._reset),
-            ("POST", "token", self._token),
         ]
-        return [Route(method, path, handler, open_to_pages=False) for method, path, handler in rows]
-
-    async def _health(self, call: Call) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def _token(self, call: Call) -> Response:
-        # Stands for oauth2.googleapis.com/token, for clients that fetch one before they call.
-        return JSONResponse({"access_token": "emulator", "token_type": "Bearer", "expires_in": 3600})
+        own = [Route(method, path, handler, open_to_pages=False) for method, path, handler in rows]
+        return [*basic_routes(), *own]
 
     async def _describe(self, call: Call) -> Response:
         return JSONResponse(self._emulator.describe())
@@ -132,6 +125,23 @@ class Control:
 
     async def _document(self, call: Call) -> Response:
         return JSONResponse(openapi())
+
+
+async def _health(call: Call) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _token(call: Call) -> Response:
+    # Stands for oauth2.googleapis.com/token, for clients that fetch one before they call.
+    return JSONResponse({"access_token": PLACEHOLDER_KEY, "token_type": "Bearer", "expires_in": 3600})
+
+
+def basic_routes() -> list[Route]:
+    """List what every server of these ports answers, whatever stands behind them."""
+    return [
+        Route("GET", "healthz", _health, open_to_pages=False),
+        Route("POST", "token", _token, open_to_pages=False),
+    ]
 
 
 def add_faults(faults: Faults, body: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from halfcascade.emulator.cassettes.scenario import scenario_of
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.minds.base import Mind
 from halfcascade.emulator.minds.recordings import Recording, load_index, load_recording
@@ -89,7 +90,8 @@ def load_scenario(source: Path | str | Mapping[str, Any] | None) -> Scenario:
     """Load a scenario.
 
     Args:
-        source: Path of a ``.toml`` or ``.json`` file, its content, or None for an empty one.
+        source: Path of a ``.toml`` or ``.json`` file, or of a folder of cassettes; a file's content; or None for an
+            empty one.
 
     Returns:
         The scenario, recordings loaded: call it in a thread if there are long ones.
@@ -102,6 +104,8 @@ def load_scenario(source: Path | str | Mapping[str, Any] | None) -> Scenario:
     if isinstance(source, Mapping):
         return _parse(source, Path.cwd())
     path = Path(source)
+    if path.is_dir():
+        return _parse(scenario_of(path), path)
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult
 from halfcascade.emulator.profiles import ThinkerProfile, drawn
+
+# A program that serves for weeks must not fill memory.
+_MOST_CONVERSATIONS = 1_000
 
 Text = str | Sequence[str]
 Answer = Text | Callable[[Conversation], Text]
@@ -54,13 +58,13 @@ class ScriptedThinker:
         replies: The script.
         profile: Latency and pace.
         default: What is said when the script has nothing.
-        conversations: Every conversation that was asked, for tests to look at.
+        conversations: The conversations that were asked last, for tests to look at.
     """
 
     replies: Sequence[ScriptedReply] = ()
     profile: ThinkerProfile = field(default_factory=ThinkerProfile)
     default: Answer = "You said: {user}"
-    conversations: list[Conversation] = field(default_factory=list)
+    conversations: deque[Conversation] = field(default_factory=lambda: deque(maxlen=_MOST_CONVERSATIONS))
     _used: set[int] = field(default_factory=set)
 
     async def think(self, conversation: Conversation) -> AsyncIterator[str | FunctionCall]:

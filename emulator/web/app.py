@@ -115,10 +115,7 @@ class App:
             if await serve(websocket):
                 return
         error = not_found()
-        body = json.dumps(error.body()).encode()
-        headers = [(b"content-type", b"application/json; charset=UTF-8")]
-        await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": body})
+        await websocket.refuse(error.status, json.dumps(error.body()).encode())
 
     async def _answer(self, scope: dict[str, Any], receive: Receive) -> Response:
         request = Request(scope, receive)  # type: ignore[arg-type]

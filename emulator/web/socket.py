@@ -34,6 +34,19 @@ class WebSocket:
         await self._receive()
         await self._send({"type": "websocket.accept"})
 
+    async def refuse(self, status: int, body: bytes) -> None:
+        """Answer the opening request as a plain HTTP one, instead of accepting it.
+
+        Args:
+            status: HTTP status.
+            body: JSON, or text.
+        """
+        kind = b"application/json; charset=UTF-8" if body.startswith(b"{") else b"text/plain; charset=UTF-8"
+        await self._send(
+            {"type": "websocket.http.response.start", "status": status, "headers": [(b"content-type", kind)]}
+        )
+        await self._send({"type": "websocket.http.response.body", "body": body})
+
     def delay_pongs(self, seconds: Callable[[], float]) -> None:
         """Let pings be answered late."""
         if self._connection is not None:

@@ -86,6 +86,9 @@ def test_a_port_in_use_is_one_line_and_an_exit_code():
         (["--profile", "none"], "There is no latency profile 'none'"),
         (["--scenario", "none.toml"], "The scenario none.toml cannot be read"),
         (["--mind", "local", "--llm", "none.gguf"], "none.gguf"),
+        (["--replay", "none"], "There are no cassettes (.jsonl) in none"),
+        (["--record", "a", "--replay", "b"], "Either --record or --replay"),
+        (["--record", "/dev/null/folder"], "Cassettes cannot be written to /dev/null/folder"),
     ],
 )
 def test_bad_options_are_one_line(arguments, told):
