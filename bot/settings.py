@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     tools: bool = True
     mcp_servers: Annotated[list[str], NoDecode] = Field(default_factory=list)
     speculate: bool = False
-    first_wait: float = Field(default=0.2, ge=0.0, le=5.0)
+    first_wait: float = Field(default=0.6, ge=0.0, le=5.0)
     short_start: bool = False
     openers: OpenerMode = OpenerMode.OFF
     understand_barge_in: bool = True

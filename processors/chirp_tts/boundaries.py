@@ -9,7 +9,7 @@ from itertools import pairwise
 from pipecat.utils.string import match_endofsentence
 
 from halfcascade.processors.language import has_unspaced, is_unspaced, language, normalize, spoken_words, word_spans
-from halfcascade.processors.language.marks import CLAUSE_END, POSSIBLE_END, SURE_END
+from halfcascade.processors.language.marks import CLAUSE_END, POSSIBLE_END, SURE_END, SURE_ENDS
 
 _BREAK = re.compile(r"[ \t]*\n\s*")
 _HIRAGANA = re.compile(r"[\u3041-\u309f]")
@@ -28,6 +28,9 @@ _CLOSING = {closer: opener for opener, closer in _PAIRS.items()}
 # Who is quoted may be named after the quotation.
 _QUOTED = re.compile(r"[\"“”«»„‘「『]")
 _SYMMETRIC = re.compile(r"\*\*|`|\"")
+
+# Unlike a full stop, they stand in no number, address or abbreviation.
+SURE_AT_END = "!?" + SURE_ENDS
 
 
 class Strength(IntEnum):
@@ -119,21 +122,38 @@ def clause_ends(text: str, locale: str) -> Iterator[Boundary]:
             yield Boundary(end, places[end])
 
 
-def last_word_end(text: str) -> int:
-    """Find the end of the last word that is certainly complete.
+def last_word_end(text: str, locale: str) -> int:
+    """Find the end of the last word that is certainly complete and does not lean on the next one.
 
     Args:
         text: What has come so far.
+        locale: Its locale.
 
     Returns:
-        That place, 0 if there is none.
+        That place; the end of the last complete word if all of them lean; 0 if there is none.
     """
     spans = word_spans(text)
-    if not has_unspaced(text):
+    if has_unspaced(text):
+        final = language(locale).final_words
+        ends = [
+            (span, following[0])
+            for span, following in pairwise(spans)
+            if _parts_phrases(text, following[0]) and not text[slice(*following)].startswith((*final, "\0"))
+        ]
+    else:
         # The last word is complete once a space follows it.
-        complete = spans if text[-1:].isspace() else spans[:-1]
-        return complete[-1][1] if complete else 0
-    return max((start for (_, _), (start, _) in pairwise(spans) if _parts_phrases(text, start)), default=0)
+        ends = [(span, span[1]) for span in (spans if text[-1:].isspace() else spans[:-1])]
+    firm = (end for (start, stop), end in reversed(ends) if not _leans(text[start:stop], locale))
+    return next(firm, ends[-1][1] if ends else 0)
+
+
+def in_aside(text: str) -> bool:
+    """Tell whether a text ends within brackets, quotes or emphasis.
+
+    Args:
+        text: What has come so far.
+    """
+    return any(first < len(text) <= last for first, last in _asides(text))
 
 
 def may_go_on(text: str, locale: str) -> bool:
@@ -227,6 +247,16 @@ def _joints(text: str, locale: str) -> Iterator[tuple[int, Strength]]:
             yield following, Strength.JOINT
         elif known.phrase_after and said.endswith(known.phrase_after) and len(said) > 1:
             yield following, Strength.PHRASE
+        elif unspaced and end < following and is_unspaced(said[-1:]) and is_unspaced(next_word[:1]):
+            # Scripts that write no spaces between words part phrases by them.
+            yield following, Strength.PHRASE
+
+
+def _leans(word: str, locale: str) -> bool:
+    """Whether a word belongs with the next one, as articles and prepositions do."""
+    known = language(locale)
+    said = normalize(word)
+    return said in known.short or said in known.phrase_before or said in known.turns.get("open_words", ())
 
 
 def _parts_phrases(text: str, place: int) -> bool:

@@ -7,12 +7,15 @@ server cuts the text into deltas, the segments are the same, unless the clock fo
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
 from halfcascade.processors.chirp_tts.boundaries import (
+    SURE_AT_END,
     Boundary,
     Strength,
     clause_ends,
+    in_aside,
     last_word_end,
     may_go_on,
     sentence_ends,
@@ -37,28 +40,45 @@ class FirstSegment:
 
     Parameters:
         sentence: Least length of a sentence.
-        clause: Least length before a comma or its like.
-        joint: Least length before a connective.
-        phrase: Length at which the end of a phrase will do.
-        forced: Least length when time is up.
-        settle: Seconds after the reply's last text at which a sentence or a phrase that seems to be over is taken to be
-            so. Half a number or an address would be read wrongly, so it is longer than deltas are apart.
-        wait: Seconds after the reply's first text at which a cut in mid-phrase will do. Longer waits find better places
-            to cut and delay the voice by as much; text that has come already is always taken in.
+        clause: Length at which the end of a clause will do, however much more has come.
+        joint: The same before a connective.
+        phrase: The same at the end of a phrase.
+        early_clause: Least length before a comma or its like, the best of what has come.
+        early: Least length before any other place, the best of what has come.
+        settle: Seconds after the reply's last text at which a sentence that seems to be over is taken to be so. Half a
+            number or an address would be read wrongly, so it is longer than deltas are apart.
+        enough: Length of pending text in which a phrase would have ended, if one were to end soon: nothing more is
+            awaited. Counted in text, because a model that writes slowly needs longer to end a phrase.
+        wait: Seconds after the reply's first text at which a cut in mid-phrase will do, even of less.
+        slack: Seconds of silence between later segments that are better than a cut in mid-phrase.
     """
 
     sentence: float = 0.8
     clause: float = 3.5
     joint: float = 6.0
     phrase: float = 8.0
-    forced: float = 2.0
+    early_clause: float = 1.0
+    early: float = 1.5
     settle: float = 0.12
-    wait: float = 0.2
+    enough: float = 10.0
+    wait: float = 0.6
+    slack: float = 0.25
 
     @classmethod
     def fast(cls) -> "FirstSegment":
         """The earliest voice, wherever the cut falls."""
-        return cls(settle=0.0, wait=0.0)
+        return cls(settle=0.0, enough=0.0, wait=0.0)
+
+
+class Place(IntEnum):
+    """Where text may be cut that ends in no place good enough by itself."""
+
+    PHRASE = 1
+    """Where a phrase surely ends."""
+    SENTENCE = 2
+    """Also where a sentence seems to be over."""
+    ANY = 3
+    """Behind any word."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,18 @@ class SpeechSegmenter:
         last = [boundary for boundary in sentence_ends(prose, self.language, closed=False)][-1:]
         return bool(last) and last[0].end == len(prose.rstrip()) and not may_go_on(prose, self.language)
 
+    @property
+    def is_surely_over(self) -> bool:
+        """Whether what is pending ends with a mark behind which no number, name or quotation goes on."""
+        prose = self._prose()
+        bare = prose.rstrip()
+        return bool(bare) and bare[-1] in SURE_AT_END and self.seems_over and not in_aside(prose)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether so much is pending that waiting for a better place is of no use."""
+        return units(self._prose(), self.language) >= self._first.enough
+
     def feed(self, text: str) -> list[Segment]:
         """Take text.
 
@@ -130,28 +162,32 @@ class SpeechSegmenter:
             segments.append(segment)
         return segments
 
-    def force(self, *, mid_phrase: bool = True) -> Segment | None:
+    def force(self, place: Place = Place.ANY) -> Segment | None:
         """Cut now, because the voice is wanted or about to fall silent: the best place there is will do.
 
         Args:
-            mid_phrase: Whether a place will do that ends no phrase.
+            place: Where a cut will do.
 
         Returns:
             What has come up to that place, or None if that is too short to be worth it.
         """
         prose = self._prose()
         for boundary in sentence_ends(prose, self.language, closed=False):
-            if not boundary.certain and may_go_on(prose[: boundary.end], self.language):
+            sure = boundary.certain or self.is_surely_over
+            if not sure and (place < Place.SENTENCE or may_go_on(prose[: boundary.end], self.language)):
                 break
             if self._units(boundary.end) >= self._first.sentence:
                 return self._take(boundary.end, "sentence")
-        places = [place for place in clause_ends(prose, self.language) if self._units(place.end) >= self._first.forced]
+        # The strongest place; of equal ones the last, which keeps the voice busy longest.
+        places = [(found.strength, found.end) for found in clause_ends(prose, self.language) if self._is_early(found)]
         if places:
-            # The strongest place; of equal ones the last, which keeps the voice busy longest.
-            best = max(places, key=lambda place: (place.strength, place.end))
-            return self._take(best.end, "clause")
-        end = last_word_end(prose) if mid_phrase else 0
-        return self._take(end, "clause") if end and self._units(end) >= self._first.forced else None
+            return self._take(max(places)[1], "clause")
+        end = last_word_end(prose, self.language) if place is Place.ANY else 0
+        return self._take(end, "clause") if end and self._units(end) >= self._first.early else None
+
+    def _is_early(self, found: Boundary) -> bool:
+        least = self._first.early_clause if found.strength == Strength.CLAUSE else self._first.early
+        return self._units(found.end) >= least
 
     def flush(self) -> list[Segment]:
         """End the reply.
@@ -237,4 +273,4 @@ class SpeechSegmenter:
         places = [place for place in clause_ends(text, self.language) if place.end > _MAX_SENTENCE // 3]
         if places:
             return max(places, key=lambda place: (place.strength, place.end)).end
-        return last_word_end(text) or _MAX_SENTENCE
+        return last_word_end(text, self.language) or _MAX_SENTENCE

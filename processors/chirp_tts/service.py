@@ -40,6 +40,7 @@ from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEnt
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
+from halfcascade.processors.chirp_tts.pace import CutClock
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.probing import probe_synthesis
 from halfcascade.processors.chirp_tts.protocol.events import (
@@ -57,7 +58,7 @@ from halfcascade.processors.chirp_tts.protocol.health import VoiceHealth
 from halfcascade.processors.chirp_tts.protocol.segment import Segment
 from halfcascade.processors.chirp_tts.protocol.speech import SpeechMachine
 from halfcascade.processors.chirp_tts.reply import SHOWN_KINDS, SILENT, ReplyAccount
-from halfcascade.processors.chirp_tts.segmenter import FirstSegment
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment, Place
 from halfcascade.processors.chirp_tts.settings import (
     SAMPLE_RATE,
     ChirpTTSSettings,
@@ -109,10 +110,10 @@ class _CutDueFrame(ControlFrame):
     """Sent by the service to itself: text that is pending must be spoken now.
 
     Parameters:
-        mid_phrase: Whether a place will do that ends no phrase.
+        place: Where a cut will do.
     """
 
-    mid_phrase: bool = True
+    place: Place = Place.ANY
 
 
 class ChirpTTSService(TTSService):
@@ -176,8 +177,9 @@ class ChirpTTSService(TTSService):
             self._channel.require, self._settings, self._sent, self.create_task, phrase_cache
         )
         self._health = VoiceHealth(speech)
-        self._first_segment = first_segment or FirstSegment()
-        self._cutter = SpeechTextAggregator(self._settings.locale, self._first_segment)
+        first_segment = first_segment or FirstSegment()
+        self._cutter = SpeechTextAggregator(self._settings.locale, first_segment)
+        self._cut_clock = CutClock(self._cutter.segmenter, first_segment)
         self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
         self._sequencer = SpokenSequencer(name=str(self))
         self._aggregated_frame_sequencer = self._sequencer
@@ -187,8 +189,6 @@ class ChirpTTSService(TTSService):
         self._utterances: dict[str, Utterance] = {}
         self._pending_task: asyncio.Task | None = None
         self._text_came = asyncio.Event()
-        self._first_text_at: float | None = None
-        self._last_text_at = 0.0
         self._reply = ReplyAccount()
         self._phrase = False
         self._words = ""
@@ -293,7 +293,7 @@ class ChirpTTSService(TTSService):
             direction: Where it travels.
         """
         if isinstance(frame, _CutDueFrame):
-            await self._cut_pending_text(mid_phrase=frame.mid_phrase)
+            await self._cut_pending_text(frame.place)
             return
         if isinstance(frame, PlayoutDelayFrame):
             self._playback.latency = frame.secs
@@ -307,7 +307,7 @@ class ChirpTTSService(TTSService):
         if pending:
             self.ledger.add(LedgerEntry(self.now(), "cut", "", pending, "interrupted"))
         if isinstance(frame, InterruptionFrame | LLMFullResponseStartFrame):
-            self._first_text_at = None
+            self._cut_clock.reset()
             self._reply = ReplyAccount()
         if isinstance(frame, LLMTextFrame):
             self._watch_pending_text()
@@ -468,51 +468,35 @@ class ChirpTTSService(TTSService):
 
     def _watch_pending_text(self) -> None:
         """See to it that text which ends in no good place is spoken in time."""
-        segmenter = self._cutter.segmenter
-        if not segmenter.pending.strip():
-            self._first_text_at = None
-            return
-        self._last_text_at = self.now()
-        if self._first_text_at is None:
-            self._first_text_at = self._last_text_at
+        self._cut_clock.text_came(self.now())
         self._text_came.set()
-        if self._pending_task is None or self._pending_task.done():
+        if self._cutter.segmenter.pending.strip() and (self._pending_task is None or self._pending_task.done()):
             self._pending_task = self.create_task(self._wait_to_cut())
 
     async def _wait_to_cut(self) -> None:
         segmenter = self._cutter.segmenter
         while segmenter.awaits_first or segmenter.awaits_more:
             self._text_came.clear()
-            due, mid_phrase = self._cut_due()
-            wait: float | None = due - self.now()
-            if wait is not None and wait <= 0:
-                # Through the service's own queue, so that it cannot overtake or be overtaken by text. If what is there
-                # is too short, the next text decides.
-                await self.queue_frame(_CutDueFrame(mid_phrase=mid_phrase))
-                wait = None if mid_phrase else max(0.01, self._mid_phrase_due() - self.now())
+            due = self._cut_clock.due(self._dry_at())
+            if due is not None and due.at <= self.now():
+                self._cut_clock.tried(due)
+                # Through the service's own queue, so that it cannot overtake or be overtaken by text.
+                await self.queue_frame(_CutDueFrame(place=due.place))
+                continue
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(None if due is None else due.at - self.now()):
                     await self._text_came.wait()
 
-    def _cut_due(self) -> tuple[float, bool]:
-        """Clock time at which pending text must go to synthesis, and whether in mid-phrase if need be."""
-        first = self._first_segment
-        if self._cutter.segmenter.awaits_first:
-            last_chance = self._mid_phrase_due()
-            settled = self._last_text_at + first.settle
-            return (settled, False) if settled < last_chance and self.now() < settled else (last_chance, True)
+    def _dry_at(self) -> float | None:
+        """Clock time at which the next segment must go to synthesis, or None while nothing is said."""
         utterance = self._utterances.get(self._turn_context_id or "")
-        lead = self._synthesizer.first_audio_secs + _LEAD_SECS
-        return (utterance.runs_dry_at() - lead if utterance else self._mid_phrase_due()), True
+        return utterance.runs_dry_at() - self._synthesizer.first_audio_secs - _LEAD_SECS if utterance else None
 
-    def _mid_phrase_due(self) -> float:
-        """Clock time at which the reply's first segment may end anywhere."""
-        return (self.now() if self._first_text_at is None else self._first_text_at) + self._first_segment.wait
-
-    async def _cut_pending_text(self, *, mid_phrase: bool) -> None:
-        if (segment := self._cutter.force(mid_phrase=mid_phrase)) is not None:
+    async def _cut_pending_text(self, place: Place) -> None:
+        if (segment := self._cutter.force(place)) is not None:
             await self.stop_text_aggregation_metrics()
             await self._handle_aggregated_text(self._aggregated_text_frame(segment))
+            self._cut_clock.text_came(self.now())
             self._text_came.set()
 
     #

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from pipecat.utils.text.base_text_aggregator import Aggregation, BaseTextAggregator, TextType
 
-from halfcascade.processors.chirp_tts.segmenter import FirstSegment, Segment, SpeechSegmenter
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment, Place, Segment, SpeechSegmenter
 from halfcascade.processors.language.marks import CLAUSE_END, SURE_END
 
 
@@ -48,16 +48,16 @@ class SpeechTextAggregator(BaseTextAggregator):
         for segment in self.segmenter.feed(text):
             yield _aggregation(segment)
 
-    def force(self, *, mid_phrase: bool = True) -> Aggregation | None:
+    def force(self, place: Place = Place.ANY) -> Aggregation | None:
         """Cut now.
 
         Args:
-            mid_phrase: Whether a place will do that ends no phrase.
+            place: Where a cut will do.
 
         Returns:
             The segment, or None if there is none worth it.
         """
-        segment = self.segmenter.force(mid_phrase=mid_phrase)
+        segment = self.segmenter.force(place)
         return _aggregation(segment) if segment else None
 
     def finish(self) -> list[Aggregation]:

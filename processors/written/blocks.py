@@ -11,7 +11,8 @@ _OPENERS: tuple[tuple[str, BlockKind, str], ...] = (
     (r"```", "code", r"```"),
     (r"(?:(?<=\n)|^)[ \t]*~~~", "code", r"\n[ \t]*~~~[^\n]*"),
     (r"(?:(?<=\n)|^)[ \t]*\|", "table", r"\n(?![ \t]*(?:\||$))"),
-    (r"!\[", "picture", r"\]\([^)\n]*\)|\](?!\()(?=.)|\n"),
+    # Right behind a word the mark ends a sentence.
+    (r"(?<!\w)!\[", "picture", r"\]\([^)\n]*\)|\](?!\()(?=.)|\n"),
     (r"<img\b", "picture", r">"),
     (r"<!--", "silent", r"-->"),
     (r"\$\$", "formula", r"\$\$"),
@@ -20,7 +21,7 @@ _OPENERS: tuple[tuple[str, BlockKind, str], ...] = (
 _ANY_OPENER = re.compile("|".join(f"(?P<o{number}>{opener})" for number, (opener, _, _) in enumerate(_OPENERS)))
 _CLOSERS = tuple(re.compile(closer) for _, _, closer in _OPENERS)
 # What may be the beginning of an opener, at the end of what has come so far.
-_PARTIAL = re.compile(r"(?:`{1,2}|(?:(?<=\n)|^)[ \t]*~{1,2}|(?:(?<=\n)|^)[ \t]+|!|<(?:i|im|img|!|!-)?|\$|\\)$")
+_PARTIAL = re.compile(r"(?:`{1,2}|(?:(?<=\n)|^)[ \t]*~{1,2}|(?:(?<=\n)|^)[ \t]+|(?<!\w)!|<(?:i|im|img|!|!-)?|\$|\\)$")
 
 
 @dataclass(frozen=True)

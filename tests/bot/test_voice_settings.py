@@ -4,12 +4,21 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from halfcascade.bot import pipeline
 from halfcascade.bot.settings import SHORT_START, Settings
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment, Place
 
 
 def test_the_bound_of_the_first_cut_is_a_setting():
-    voice = pipeline.make_voice(Settings(first_wait=0.05))
-    assert (voice._first_segment.wait, voice._first_segment.settle) == (0.05, 0.05)
-    assert pipeline.make_voice(Settings())._first_segment.settle > 0.05
+    """The clock of the voice, asked with a text that ends in mid-phrase, wants a cut when the setting says so."""
+    for wait in (0.05, 0.3, None):
+        settings = Settings() if wait is None else Settings(first_wait=wait)
+        voice = pipeline.make_voice(settings)
+        voice._cutter.segmenter.feed("The ")
+        voice._cut_clock.text_came(10.0)
+        wanted = FirstSegment.wait if wait is None else wait
+        while (due := voice._cut_clock.due()).place is not Place.ANY:
+            assert due.at <= 10.0 + wanted
+            voice._cut_clock.tried(due)
+        assert due.at == 10.0 + wanted
 
 
 def test_the_model_is_asked_for_a_short_start_only_if_wanted():

@@ -125,7 +125,7 @@ class SpeechMachine:
         return [segment.unheard for segment in self._segments if segment.unheard]
 
     def runs_dry_at(self, now: float) -> float:
-        """Clock reading until which there is something to hear, by what is known of its length.
+        """Clock reading until which there is something to hear, or a pause after it, by what is known of its length.
 
         Args:
             now: Clock reading.
@@ -135,7 +135,8 @@ class SpeechMachine:
             for segment in self._segments
             if not segment.estimator.complete
         )
-        return max(self._playback.busy_until, now) + left
+        pause = expected_pause(self._segments[-1].text) if self._segments else 0.0
+        return max(self._playback.busy_until, now) + left + pause
 
     # What calls bring, and what the loudspeaker takes.
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfcascade.processors.chirp_tts.segmenter import CODE, FirstSegment, SpeechSegmenter
+from halfcascade.processors.chirp_tts.segmenter import CODE, FirstSegment, Place, SpeechSegmenter
 from halfcascade.processors.chirp_tts.text import SpeechTextAggregator, split_utf8
 
 # (language, text, segments): the text comes token by token; the end of the reply is not forced.
@@ -124,7 +124,10 @@ def test_where_replies_are_cut(language, text, segments):
         ("en-US", "I found three good pla", "I found three good"),
         ("en-US", "It depends, of cour", "It depends,"),
         ("en-US", "Hm", None),
-        ("en-US", "He saw Dr.", None),
+        ("en-US", "See Dr.", None),
+        ("en-US", "He lives in the ", "He lives"),
+        ("it-IT", "Il sig. Rossi arriva alle ", "Il sig. Rossi arriva"),
+        ("th-TH", "ผมคิดว่าคุณไปได้ครับ", "ผมคิดว่าคุณไป"),
         ("ko-KR", "가까운 역 근처에 지", "가까운 역 근처에"),
         ("ko-KR", "네", None),
         ("ja-JP", "今日の東京の天", "今日の東京の"),
@@ -143,7 +146,8 @@ def test_a_sentence_alone_is_spoken_without_waiting_for_more():
     segmenter = SpeechSegmenter()
     assert not segmenter.feed("Certainly.")
     assert segmenter.seems_over
-    assert segmenter.force(mid_phrase=False).text == "Certainly."
+    assert segmenter.force(Place.PHRASE) is None
+    assert segmenter.force(Place.SENTENCE).text == "Certainly."
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_later_clauses_are_cut_only_on_demand():
     assert not segmenter.feed("When spring finally arrived, they decided to build a lon")
     assert segmenter.force().text == "When spring finally arrived, "
     assert segmenter.force().text.strip() == "they decided"
-    assert segmenter.force().text.strip() == "to build a"
+    assert segmenter.force().text.strip() == "to build"
     assert segmenter.awaits_more
 
 
