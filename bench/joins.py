@@ -28,27 +28,27 @@ from typing import Any
 import numpy as np
 from loguru import logger
 
+from bench.cuts import Pace, cut_reply, is_mid_phrase
 from bench.voice_truth import with_durations
 from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
-from halfcascade.processors.chirp_tts.segmenter import FirstSegment, SpeechSegmenter
-from halfcascade.processors.language import ends_clause, ends_sentence, expected_pause, language, normalize
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment
+from halfcascade.processors.language import ends_clause, ends_sentence, expected_pause
 from halfcascade.processors.written import speakable
 
 LOCALE = "en-US"
-CHARS_PER_SECOND = 120
-DELTA_CHARS = 12
 _FRAME_SECS = 0.01
 _WINDOW_SECS = 0.25
 _LOWEST_HZ, _HIGHEST_HZ = 60.0, 300.0
 _VOICED = 0.5
 
-POLICIES: dict[str, FirstSegment | None] = {
-    "fast: at any word, at once": FirstSegment.fast(),
-    **{
-        f"natural, at most {wait:.2f} s": FirstSegment(settle=min(0.12, wait), wait=wait)
-        for wait in (0.1, 0.15, 0.2, 0.25, 0.35, 0.5)
-    },
-    "whole sentences": FirstSegment(clause=99, joint=99, phrase=99, wait=99),
+POLICIES: dict[str, FirstSegment] = {
+    "at any word": FirstSegment.fast(),
+    "enough 6": FirstSegment(enough=6.0),
+    "default": FirstSegment(),
+    "from 2 units": FirstSegment(early_clause=2.0, early=2.0),
+    "from 4 units": FirstSegment(early_clause=3.0, early=4.0),
+    "from 8 units": FirstSegment(early_clause=3.5, early=8.0, enough=16.0, wait=1.0),
+    "whole sentences": FirstSegment(clause=99, joint=99, phrase=99, early_clause=99, early=99, enough=99, wait=99),
 }
 
 
@@ -212,25 +212,14 @@ def first_cut(text: str, first: FirstSegment) -> tuple[str, str, float]:
     Returns:
         First segment, the rest, and milliseconds from the first text to the cut.
     """
-    segmenter = SpeechSegmenter(LOCALE, first)
-    for at, delta in enumerate(text[i : i + DELTA_CHARS] for i in range(0, len(text), DELTA_CHARS)):
-        now, later = (DELTA_CHARS / CHARS_PER_SECOND * count for count in (at, at + 1))
-        cut = segmenter.feed(delta)
-        # The clock of the service: settled text may be cut before the next delta, and any text when time is up.
-        for due, mid_phrase in ((now + first.settle, False), (max(now, first.wait), True)):
-            if not cut and due < later and (segment := segmenter.force(mid_phrase=mid_phrase)):
-                cut, now = [segment], due
-        if cut:
-            return cut[0].text, text[len(cut[0].text) :], 1000 * now
-    return text, "", 1000 * len(text) / CHARS_PER_SECOND
+    cut = cut_reply(LOCALE, text, first, Pace())
+    said = cut.segments[0].text
+    return said, text[len(said) :], 1000 * cut.at[0]
 
 
 def mid_phrase(before: str, after: str) -> bool:
     """Whether no phrase ends between two stretches of a text."""
-    known = language(LOCALE)
-    if ends_sentence(before) or ends_clause(before) or not after.strip():
-        return False
-    return normalize(after.split(maxsplit=1)[0]) not in known.before | known.phrase_before
+    return bool(after.strip()) and is_mid_phrase(LOCALE, before, after)
 
 
 def texts(limit: int) -> list[str]:
@@ -291,7 +280,7 @@ def measure(limit: int) -> dict[str, Any]:
             "random cuts in mid-phrase", judge, list(joins(joe, random_cuts, marked=False)), None, None
         )
         for name, first in POLICIES.items():
-            cuts = [first_cut(text, first or FirstSegment()) for text in replies]
+            cuts = [first_cut(text, first) for text in replies]
             inner = [(before, after) for before, after, _ in cuts if after.strip()]
             middle = sum(mid_phrase(before, after) for before, after, _ in cuts) / len(cuts)
             for marked in (False, True):
