@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from halfcascade.emulator.minds.scripted_thinker import cut as pieces_of
 from halfcascade.emulator.profiles import load_profile
 from halfcascade.processors.chirp_tts.boundaries import units
 from halfcascade.processors.chirp_tts.pace import CutClock
@@ -34,11 +35,12 @@ from halfcascade.processors.language import (
 # What the voice counts on besides the time to first audio (``chirp_tts/service.py``).
 _LEAD_SECS = 0.2
 LONG_GAP_SECS = 0.25
+_EARLIER = "This is what the model has said before in this talk, and it came piece by piece as everything does. "
 
 POLICIES: dict[str, FirstSegment] = {
     "at any word": FirstSegment.fast(),
     "default": FirstSegment(),
-    **{f"enough {enough}": FirstSegment(enough=enough) for enough in (6.0, 8.0, 9.0, 12.0, 14.0)},
+    **{f"enough {enough}": FirstSegment(enough=enough) for enough in (6.0, 7.0, 10.0, 12.0)},
     **{f"at most {wait} s": FirstSegment(wait=wait) for wait in (0.2, 0.3, 0.4)},
     "from 1 unit": FirstSegment(early=1.0),
     "from 2 units": FirstSegment(early_clause=2.0, early=2.0),
@@ -54,11 +56,13 @@ class Pace:
         chars_per_second: Of the writing.
         delta_chars: How many come at once.
         first_audio: Seconds from a cut to its first sound.
+        seasoned: Whether the voice has spoken a reply of the model before.
     """
 
     chars_per_second: float = 120
     delta_chars: int = 12
     first_audio: float = 0.22
+    seasoned: bool = True
 
     @classmethod
     def of(cls, name: str) -> "Pace":
@@ -108,20 +112,22 @@ def cut_reply(locale: str, text: str, first: FirstSegment, pace: Pace) -> Cut:
     """Cut a reply that comes at a model's pace, as the voice does."""
     segmenter = SpeechSegmenter(locale, first)
     clock, found = CutClock(segmenter, first), Cut()
-    step = pace.delta_chars / pace.chars_per_second
-    deltas = [text[i : i + pace.delta_chars] for i in range(0, len(text), pace.delta_chars)]
-    for number, delta in enumerate(deltas):
-        now = number * step
+    for delta in pieces_of(_EARLIER, pace.delta_chars) if pace.seasoned else ():
+        segmenter.feed(delta)
+    segmenter.flush()
+    pieces, now, until = pieces_of(text, pace.delta_chars), 0.0, 0.0
+    for delta in pieces:
+        now, until = until, until + len(delta) / pace.chars_per_second
         for segment in segmenter.feed(delta):
             found.add(now, segment, locale, pace)
         clock.text_came(now)
-        while (due := clock.due(found.dry_at(pace))) is not None and max(due.at, now) < (number + 1) * step:
+        while (due := clock.due(found.dry_at(pace))) is not None and max(due.at, now) < until:
             now = max(due.at, now)
             clock.tried(due)
             if (forced := segmenter.force(due.place)) is not None:
                 found.add(now, forced, locale, pace)
     for segment in segmenter.flush():
-        found.add(len(deltas) * step, segment, locale, pace)
+        found.add(until, segment, locale, pace)
     return found
 
 

@@ -21,6 +21,7 @@ from halfcascade.processors.chirp_tts.boundaries import (
     sentence_ends,
     units,
 )
+from halfcascade.processors.language import is_unspaced, word_spans
 from halfcascade.processors.written import BlockKind, find_block
 from halfcascade.processors.written.blocks import partial_opener
 
@@ -29,6 +30,8 @@ CODE: Literal["code"] = "code"
 
 # A sentence that has not ended by then is cut, in characters: the server refuses very long ones.
 _MAX_SENTENCE = 400
+# Deltas in a row that must begin with a space before whole words are counted on.
+_CLEAN_DELTAS = 6
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class FirstSegment:
         enough: Length of pending text in which a phrase would have ended, if one were to end soon: nothing more is
             awaited. Counted in text, because a model that writes slowly needs longer to end a phrase.
         wait: Seconds after the reply's first text at which a cut in mid-phrase will do, even of less.
-        slack: Seconds of silence between later segments that are better than a cut in mid-phrase.
+        slack: Seconds that later segments may be late, most of which the lead of synthesis makes up for, rather than be
+            cut in mid-phrase.
     """
 
     sentence: float = 0.8
@@ -60,9 +64,9 @@ class FirstSegment:
     early_clause: float = 1.0
     early: float = 1.5
     settle: float = 0.12
-    enough: float = 10.0
+    enough: float = 8.0
     wait: float = 0.6
-    slack: float = 0.25
+    slack: float = 0.45
 
     @classmethod
     def fast(cls) -> "FirstSegment":
@@ -94,6 +98,36 @@ class Segment:
     kind: Literal["clause", "sentence"] | BlockKind
 
 
+class WordSplits:
+    """Learns whether a model's deltas end with whole words, so that the last word that has come is known to be whole.
+
+    Gemini Live's do (docs/facts/live.md); a model that is found to split a word is not trusted for a while.
+    """
+
+    def __init__(self) -> None:
+        """Initialize without having seen any."""
+        self._clean = 0
+
+    @property
+    def only_between_words(self) -> bool:
+        """Whether the last deltas began with a space, all of them."""
+        return self._clean >= _CLEAN_DELTAS
+
+    def note(self, before: str, delta: str) -> None:
+        """A delta came.
+
+        Args:
+            before: What is pending before it.
+            delta: The delta.
+        """
+        if not delta or not before or before[-1].isspace():
+            return
+        if delta[0].isspace():
+            self._clean = min(self._clean + 1, _CLEAN_DELTAS)
+        elif not is_unspaced(before[-1]):
+            self._clean = 0
+
+
 class SpeechSegmenter:
     """The cutting itself, as a state machine without clock or I/O.
 
@@ -112,6 +146,7 @@ class SpeechSegmenter:
         self._buffer = ""
         self._started = False
         self._line_start = True
+        self._splits = WordSplits()
 
     @property
     def pending(self) -> str:
@@ -145,7 +180,10 @@ class SpeechSegmenter:
     @property
     def has_enough(self) -> bool:
         """Whether so much is pending that waiting for a better place is of no use."""
-        return units(self._prose(), self.language) >= self._first.enough
+        prose = self._prose()
+        if not self._splits.only_between_words and (spans := word_spans(prose)):
+            prose = prose[: spans[-1][0]]
+        return units(prose, self.language) >= self._first.enough
 
     def feed(self, text: str) -> list[Segment]:
         """Take text.
@@ -156,6 +194,7 @@ class SpeechSegmenter:
         Returns:
             Segments that are complete now.
         """
+        self._splits.note(self._buffer, text)
         self._buffer += text
         segments = []
         while (segment := self._cut()) is not None:
@@ -179,6 +218,8 @@ class SpeechSegmenter:
             if self._units(boundary.end) >= self._first.sentence:
                 return self._take(boundary.end, "sentence")
         # The strongest place; of equal ones the last, which keeps the voice busy longest.
+        if self._splits.only_between_words:
+            prose += " "
         places = [(found.strength, found.end) for found in clause_ends(prose, self.language) if self._is_early(found)]
         if places:
             return self._take(max(places)[1], "clause")

@@ -1,5 +1,7 @@
 """When pending text is cut by the clock: early at ends of phrases, in mid-phrase only when waiting is of no use."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +45,7 @@ def first_cut(locale: str, deltas: list[tuple[float, str]], first: FirstSegment 
         # Inside a quotation it does not.
         ("en-US", [(0.0, '"Who is it?'), (0.1, '" he asked.')], 0.1 + FIRST.settle, '"Who is it?" he asked.'),
         # Nothing ends: the wait is over when a lot has come, or time is up.
-        ("en-US", [(0.0, "Honey never "), (0.1, "spoils any children's appetite ")], 0.1, None),
+        ("en-US", [(0.0, "Honey never "), (0.1, "spoils any children's appetite")], 0.1, None),
         ("en-US", [(0.0, "Honey never ")], FIRST.wait, None),
     ],
 )
@@ -54,9 +56,33 @@ def test_when_the_first_segment_is_cut(locale, deltas, at, text):
         assert found[1].strip() == text.strip()
 
 
+@pytest.mark.parametrize(
+    ("earlier", "delta", "spoken"),
+    [
+        # Deltas that all began with a space: the last word is whole, and tells that a phrase ended before it.
+        ([" one", " two", " three", " four", " five", " six", " seven."], "Octopuses have", "Octopuses "),
+        ([" one", " two", " three", " four", " five", " six", " seven."], "Hey, nice", "Hey, "),
+        ([" one", " two", " three", " four", " five", " six", " seven."], "Hey,", "Hey,"),
+        # Not after the first deltas of a talk, nor of a model that splits words.
+        ([" one", " two."], "Octopuses have", None),
+        ([" one", " two", " three", " four", " five", " six", "ty", " seven."], "Octopuses have", None),
+        ([" one", " two", " three", " four", " five", " six", " 1", "000."], "Octopuses have", None),
+    ],
+)
+def test_the_last_word_is_known_to_be_whole_once_deltas_have_been(earlier, delta, spoken):
+    segmenter = SpeechSegmenter("en-US")
+    for text in earlier:
+        segmenter.feed(text)
+    segmenter.flush()
+    segmenter.feed(delta)
+    segment = segmenter.force(Place.PHRASE)
+    assert (segment.text if segment else None) == spoken
+
+
+@pytest.mark.parametrize("seasoned", [True, False])
 @pytest.mark.parametrize("profile", ["reference", "observed"])
-def test_first_segments_seldom_end_in_mid_phrase_and_later_ones_never(profile):
-    found = row(REPLIES, FIRST, Pace.of(profile))
+def test_first_segments_seldom_end_in_mid_phrase_and_later_ones_never(profile, seasoned):
+    found = row(REPLIES, FIRST, replace(Pace.of(profile), seasoned=seasoned))
     assert found["first_mid_phrase"] <= 0.05
     assert found["later_mid_phrase"] == 0.0
     assert found["gaps"] == 0.0
