@@ -41,6 +41,7 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "closed_suffixes",
                 "digits",
                 "read_out",
+                "dependent_starts",
             }
         ),
         "signs": _SIGNS,

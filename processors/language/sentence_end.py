@@ -11,6 +11,7 @@ class SentenceEnd(Enum):
         ANSWER: They are a complete turn by themselves, however short ("yes").
         CLOSED: The last word is marked as the end of a sentence, in languages that mark it (``-요``).
         UNKNOWN: Lists do not tell.
+        DEPENDENT: They begin with a clause that another one has to follow ("if it rains"), which may have come or not.
         HANGING: In a language that marks the ends of its sentences, this is not marked as one.
         READING_OUT: A number, a code or an address is being read out, which people do in groups.
         OPEN: No sentence ends like this ("tell me a", ``-는데``).
@@ -20,6 +21,7 @@ class SentenceEnd(Enum):
     ANSWER = "answer"
     CLOSED = "closed"
     UNKNOWN = "unknown"
+    DEPENDENT = "dependent"
     HANGING = "hanging"
     READING_OUT = "reading out"
     OPEN = "open"

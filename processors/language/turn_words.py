@@ -92,6 +92,7 @@ class LanguageTurnWords:
     closed_suffixes: tuple[str, ...] = ()
     digits: frozenset[str] = frozenset()
     read_out: frozenset[str] = frozenset()
+    dependent_starts: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, table: Mapping[str, Sequence[str]]) -> "LanguageTurnWords":
@@ -176,7 +177,8 @@ class LanguageTurnWords:
             return SentenceEnd.CLOSED
         if self.is_open_ended(text):
             return SentenceEnd.OPEN
-        return SentenceEnd.HANGING if self.closed_suffixes else SentenceEnd.UNKNOWN
+        unmarked = SentenceEnd.DEPENDENT if self._is_dependent(words) else SentenceEnd.UNKNOWN
+        return SentenceEnd.HANGING if self.closed_suffixes else unmarked
 
     def marks_ends(self, text: str) -> bool:
         """Whether the language marks the ends of its sentences, and the endings are known.
@@ -185,6 +187,15 @@ class LanguageTurnWords:
             text: Everything said in the turn so far.
         """
         return bool(self.closed_suffixes)
+
+    def _is_dependent(self, words: list[str]) -> bool:
+        """Whether the text begins with a clause that another one has to follow, behind "so" or "well" perhaps."""
+        first = next((number for number, word in enumerate(words) if not self._is_lead(word)), 0)
+        begins = {" ".join(words[first : first + count]) for count in range(1, _LONGEST_PHRASE + 1)}
+        return bool(begins & self.dependent_starts)
+
+    def _is_lead(self, word: str) -> bool:
+        return word in self.backchannels or word in self.backchannel_sounds
 
     def _is_marked_closed(self, word: str) -> bool:
         """Whether a word has the ending of a sentence, and no longer one that says that the sentence goes on."""

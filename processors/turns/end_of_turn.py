@@ -35,16 +35,26 @@ class Weights:
 
 
 WITH_MODEL = Weights(
-    bias=-4.0,
+    bias=-4.7,
     sound=-0.15,
     text=-1.3,
-    ends={SentenceEnd.ANSWER: -4.0, SentenceEnd.OPEN: 1.5, SentenceEnd.READING_OUT: 1.5},
+    ends={
+        SentenceEnd.ANSWER: -4.0,
+        SentenceEnd.DEPENDENT: 1.0,
+        SentenceEnd.OPEN: 2.2,
+        SentenceEnd.READING_OUT: 2.2,
+    },
 )
 WITHOUT_MODEL = Weights(
     bias=-0.5,
     sound=-0.6,
     text=0.0,
-    ends={SentenceEnd.ANSWER: -4.0, SentenceEnd.OPEN: 3.0, SentenceEnd.READING_OUT: 3.0},
+    ends={
+        SentenceEnd.ANSWER: -4.0,
+        SentenceEnd.DEPENDENT: 1.5,
+        SentenceEnd.OPEN: 3.0,
+        SentenceEnd.READING_OUT: 3.0,
+    },
 )
 # Endings tell more than the sound does in languages that mark the end of a sentence.
 WITH_ENDINGS = Weights(
@@ -71,6 +81,7 @@ class EndOfTurnParams:
         longest_wait_secs: Silence after which a turn ends whatever is known. Longer than the 1.4 s that people pause in
             mid-sentence, with room for noticing that they go on.
         model_secs: How long the language model may take to judge the last words before they are judged without it.
+        sure_without_model: Probability that the user goes on, by sound and lists, up to which it is not waited for.
         longest_turn_secs: A turn that has lasted longer ends with the next silence: a television never finishes.
         ask_early_below: Probability up to which the answer is asked for while the wait still runs.
         with_model: Weights where the language model has judged the words.
@@ -82,6 +93,7 @@ class EndOfTurnParams:
     surely_open: float = 0.4
     longest_wait_secs: float = 1.6
     model_secs: float = 0.2
+    sure_without_model: float = 0.06
     longest_turn_secs: float = 120.0
     ask_early_below: float = 0.7
     with_model: Weights = WITH_MODEL
@@ -174,6 +186,7 @@ class EndOfTurnJudge:
         """
         self._began_at = now
         self._text = ""
+        self._asked.clear()
         self._silent_since: float | None = None
         self._sound: float | None = None
 
@@ -230,6 +243,14 @@ class EndOfTurnJudge:
             text: All words of the turn so far.
         """
         self._text = text
+
+    def knows_end_of(self, text: str) -> bool:
+        """Whether the language model has judged a text.
+
+        Args:
+            text: The text.
+        """
+        return text in self._texts
 
     def asked(self, text: str, now: float) -> None:
         """Take note that the language model was asked about a text.
@@ -307,7 +328,9 @@ class EndOfTurnJudge:
         latest = self._silent_since + self._params.longest_wait_secs
         at = self._silent_since + self.wait_secs
         asked = self._asked.get(self._text)
-        return at if asked is None else min(latest, max(at, asked))
+        if asked is None or self.goes_on <= self._params.sure_without_model:
+            return at
+        return min(latest, max(at, asked))
 
     def _is_endless(self) -> bool:
         if self._began_at is None or self._silent_since is None:

@@ -30,12 +30,14 @@ from halfcascade.processors.turns.speculation import Speculations
 from halfcascade.processors.turns.text_end import TextEnd, TextEndAsker
 
 # While the user speaks the language model only keeps up with the beginning of the turn, so that its end costs little.
-_ASK_EVERY_SECS = 0.8
+_ASK_EVERY_WORDS = 12
 # An answer that would be asked for so shortly before the turn ends anyway gains nothing.
 _LEAST_GAIN_SECS = 0.15
 _CLOCK_SECS = 0.002
 # Marks that recognizers put behind whatever a half-closed stream ended with, so they tell nothing.
 _END_MARKS = re.compile(r"[\s.?!。？！]+$")
+# A capital letter tells nothing either where the turn goes on: recognizers begin each stream with one.
+_FIRST_PERSON = re.compile(r"I\b")
 
 
 class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
@@ -75,10 +77,12 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self._asker = TextEndAsker(text_end, self._text_end_answered) if text_end else None
         self._bot_speech = bot_speech or BotSpeech()
         self._match_policy = match_policy or NormalizedMatch()
-        self._before = ""
         self._said = ""
+        # The turn's words without what recognizers add where a stream ends: of this turn, of the one before; and those
+        # that are not final yet.
+        self._words = self._ended_words = self._interim = ""
         self._maybe_speaking = False
-        self._asked_at = 0.0
+        self._asked_text = ""
         self._silent_since: float | None = None
         self._evidence = asyncio.Event()
         self._wait_task: asyncio.Task[None] | None = None
@@ -120,11 +124,12 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             case SpeechPausedFrame():
                 await self._handle_pause(frame)
             case InterimTranscriptionFrame():
-                self._ask_now_and_then(join_text(self._said, frame.text))
+                self._interim = _go_on(self._words, frame.text)
+                self._keep_up(self._interim)
             case EagerEndOfTurnCancelFrame():
                 self._speculation = None
             case EagerTranscriptionFrame():
-                await self._speculate(join_text(self._said, frame.text))
+                await self._speculate(join_text(self._said, frame.text), _go_on(self._words, frame.text))
         result = await super().process_frame(frame)
         if isinstance(frame, SpeechCoveredFrame):
             await self._handle_covered()
@@ -138,7 +143,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         Args:
             text: Its words before that.
         """
-        self._before = text
+        self._words = self._ended_words or _plain(text)
         self._judge.reopen(time.monotonic())
 
     async def trigger_user_turn_stopped(self, *, enable_user_speaking_frames: bool | None = None) -> None:
@@ -148,6 +153,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             enable_user_speaking_frames: Whether to emit ``UserStoppedSpeakingFrame``.
         """
         speculation, self._speculation = self._speculation, None
+        self._ended_words = self._words
         self._judge.end()
         if self.speculations is not None:
             self.speculations.turn_ended()
@@ -166,7 +172,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     async def _reset(self) -> None:
         await super()._reset()
-        self._before = self._said = ""
+        self._said = self._words = self._interim = self._asked_text = ""
         self._silent_since = None
         self._judge.begin()
         await self._stop_waiting()
@@ -193,12 +199,15 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
     async def _handle_covered(self) -> None:
         self._transcript_finalized = True
         if self._said or self._vad_user_speaking:
+            self._ask(self._words)
             await self._maybe_trigger_user_turn_stopped()
         else:
             # A turn that noise began: waiting for its words would keep the bot silent for seconds.
             await self.trigger_user_turn_stopped()
 
     async def _handle_pause(self, frame: SpeechPausedFrame) -> None:
+        # Before the last words come: they alone are left to be judged then.
+        self._ask(self._interim)
         if self._vad_user_speaking:
             if isinstance(self._turn_analyzer, EarlySmartTurnAnalyzer):
                 self._turn_analyzer.foresee(frame.secs)
@@ -213,10 +222,10 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     async def _handle_transcription(self, frame: TranscriptionFrame) -> None:
         self._said = join_text(self._said, frame.text)
-        said = self._plain(self._said)
-        self._judge.said(said)
+        self._words, self._interim = _go_on(self._words, frame.text), ""
+        self._judge.said(self._words)
         if frame.finalized:
-            self._ask(said)
+            self._ask(self._words)
             if not self._vad_user_speaking and not self._vad_stopped:
                 # A turn that its words started, after the speech: there is no sound left to judge.
                 self._turn_complete = not self._judge.is_open
@@ -238,17 +247,16 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     # The language model
 
-    def _plain(self, text: str) -> str:
-        return _END_MARKS.sub("", join_text(self._before, text))
-
     def _ask(self, text: str) -> None:
-        if self._asker and text and self._asker.ask(text, self._bot_speech.last_sentence):
+        if not self._asker or not text or self._judge.knows_end_of(text):
+            return
+        if self._asker.ask(text, self._bot_speech.last_sentence):
             self._judge.asked(text, time.monotonic())
-            self._asked_at = time.monotonic()
+            self._asked_text = text
 
-    def _ask_now_and_then(self, text: str) -> None:
-        if not self._vad_user_speaking or time.monotonic() - self._asked_at >= _ASK_EVERY_SECS:
-            self._ask(self._plain(text))
+    def _keep_up(self, text: str) -> None:
+        if not self._asked_text or len(text.split()) >= len(self._asked_text.split()) + _ASK_EVERY_WORDS:
+            self._ask(text)
 
     def _text_end_answered(self, text: str, probability: float) -> None:
         self._judge.text_ends(text, probability)
@@ -282,12 +290,12 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     async def _speculate_while_waiting(self, left_secs: float) -> None:
         if self._transcript_finalized and self._said and left_secs >= _LEAST_GAIN_SECS:
-            await self._speculate(self._said)
+            await self._speculate(self._said, self._words)
 
-    async def _speculate(self, text: str) -> None:
+    async def _speculate(self, text: str, words: str) -> None:
         if self.speculations is None or self._speculation is not None or not self.speculations.allowed:
             return
-        if not self._judge.would_be_worth_asking(self._plain(text)):
+        if not self._judge.would_be_worth_asking(words):
             return
         self._speculation = UserTurnSpeculation(text=text)
         self.speculations.asked()
@@ -303,3 +311,14 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             self.speculations.withdrawn()
         logger.debug("{}: the answer to {!r} was asked for too early", self, speculation.text)
         await self.trigger_user_turn_speculation_cancelled()
+
+
+def _plain(text: str) -> str:
+    return _END_MARKS.sub("", text)
+
+
+def _go_on(before: str, text: str) -> str:
+    """Join what a stream gave to the turn's words, without what recognizers add at both ends of a stream."""
+    if before and not _FIRST_PERSON.match(text):
+        text = text[:1].lower() + text[1:]
+    return join_text(before, _plain(text))

@@ -215,6 +215,7 @@ class TextEndAsker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: ThreadPoolExecutor | None = None
         self._next: tuple[str, str] | None = None
+        self._asking: tuple[str, str] | None = None
         self._usable = True
         self._loaded = False
 
@@ -229,7 +230,7 @@ class TextEndAsker:
         self._run(self._load)
 
     def ask(self, text: str, before: str) -> bool:
-        """Ask about a text.
+        """Ask about a text, unless that is being done already.
 
         Args:
             text: What was said so far.
@@ -240,8 +241,9 @@ class TextEndAsker:
         """
         if self._worker is None or not self._usable or not self._model.knows(text):
             return False
-        self._next = (text, before)
-        self._run(self._answer)
+        if (text, before) not in (self._asking, self._next):
+            self._next = (text, before)
+            self._run(self._answer)
         return True
 
     def stop(self) -> None:
@@ -265,10 +267,13 @@ class TextEndAsker:
             self._loop.run_in_executor(self._worker, work).add_done_callback(self._done)
 
     def _answer(self) -> tuple[str, float] | None:
-        asked, self._next = self._next, None
-        return None if asked is None or not self._usable else (asked[0], self._model.probability(*asked))
+        self._asking, self._next = self._next, None
+        if self._asking is None or not self._usable:
+            return None
+        return self._asking[0], self._model.probability(*self._asking)
 
     def _done(self, future: "asyncio.Future[tuple[str, float] | None]") -> None:
+        self._asking = None
         if future.cancelled() or self._worker is None:
             return
         if error := future.exception():

@@ -110,7 +110,7 @@ def test_words_that_surely_go_on_wait_whatever_they_sound_like(text):
 
 
 def test_between_both_the_wait_is_graded():
-    waits = [wait("I was born in the south", sound=0.9, ends=ends) for ends in (0.4, 0.15, 0.1, 0.07, 0.02)]
+    waits = [wait("I was born in the south", sound=0.9, ends=ends) for ends in (0.4, 0.1, 0.05, 0.04, 0.01)]
     assert waits == sorted(waits)
     assert waits[0] == 0.0
     assert 0.0 < waits[2] < LIMIT
@@ -139,7 +139,7 @@ def test_before_smart_turn_has_answered_the_wait_is_the_longest():
 
 def test_a_language_model_that_is_asked_is_waited_for_but_not_for_long():
     made = judge()
-    made.sounded(0.99)
+    made.sounded(0.9)
     made.said("Which one is cheaper")
     made.asked("Which one is cheaper", 12.3)
     assert made.ends_at == pytest.approx(12.3 + PARAMS.model_secs)
@@ -193,3 +193,28 @@ def test_a_turn_that_is_taken_up_again_was_a_pause():
     made.reopen(13.5)
     made.speech(13.5)
     assert made.pauses.log_odds > UserPauses().log_odds
+
+
+def test_what_sound_and_lists_are_sure_of_does_not_wait_for_the_language_model():
+    for text, sound, waits in (("Play some music", 0.98, False), ("Play some music", 0.8, True), ("Yes", 0.3, False)):
+        made = judge()
+        made.said(text)
+        made.sounded(sound)
+        made.asked(text, 12.5)
+        assert made.ends_at == (12.5 + PARAMS.model_secs if waits else 12.0), text
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("If it rains tomorrow", SentenceEnd.DEPENDENT),
+        ("So if it rains tomorrow", SentenceEnd.DEPENDENT),
+        ("When I was in Paris last year I lost my passport", SentenceEnd.DEPENDENT),
+        ("As soon as she arrives", SentenceEnd.DEPENDENT),
+        ("When is the next bus", SentenceEnd.UNKNOWN),
+        ("Play some music", SentenceEnd.UNKNOWN),
+        ("Because of the", SentenceEnd.OPEN),
+    ],
+)
+def test_a_clause_that_another_has_to_follow_is_told_apart(text, end):
+    assert words_of("en-US").sentence_end(text) is end
