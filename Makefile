@@ -20,6 +20,7 @@ help:
 	@echo "make evals  run Pipecat's evals on the embedded emulator, without any key"
 	@echo "make matrix resolve the dependencies, and check the types, for every Python and system"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
+	@echo "make faults  talk while each service fails, in every way and phase (needs a quiet machine)"
 	@echo "make clients   run other people's clients, at their newest release, against the emulator"
 
 demo: $(VENV)/.demo
@@ -68,7 +69,7 @@ evals: $(VENV)/.dev
 	$(BIN)/python -m evals.run
 
 faults: $(VENV)/.dev
-	$(BIN)/python -m bench.faults
+	$(BIN)/python -m bench.faults --write
 
 bench: $(VENV)/.dev
 	@scripts/system-packages.sh $(SYSTEM)
