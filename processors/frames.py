@@ -178,3 +178,17 @@ class SpeechSkippedFrame(SystemFrame):
     """
 
     text: str = ""
+
+
+@dataclass
+class AnswerForeseenFrame(SystemFrame):
+    """Text of an answer that was asked for early and is held: the voice may make its first sound ready, unheard.
+
+    The text itself follows as ``LLMTextFrame``s once the user's turn has ended. If the answer is withdrawn
+    (``EagerEndOfTurnCancelFrame``, ``InterruptionFrame``), it never does.
+
+    Parameters:
+        text: The next characters.
+    """
+
+    text: str = ""

@@ -51,6 +51,8 @@ _FLUSHED_SECS, _ENDPOINT_SECS = 0.22, 0.89
 _SOFT_END_SECS = 0.2
 # From the request to the first sound: 0.35 s to the first token and the network; then the voice and its start.
 _TEXT_SECS, _VOICE_SECS = 0.4, 0.23
+# How long a held answer takes to be heard.
+_RELEASE_SECS = 0.02
 _ANSWER_SECS = 0.4
 _PATIENCE_SECS = 6.0
 _QUESTIONS = ("what", "where", "who", "which", "how", "why", "when", "is", "are", "do", "does", "can", "could")
@@ -171,9 +173,10 @@ class Answerer(FrameProcessor):
                 if not frame.speculation:
                     await self._answer(time.monotonic() + _TEXT_SECS + _VOICE_SECS)
             case UserStoppedSpeakingFrame() if self._held:
-                # The text was held: what is there by now goes to the voice at once.
+                # The first sound was held: it is heard at once if it is there by now.
                 self._held = False
-                await self._answer(max(time.monotonic(), self._asked_at + _TEXT_SECS) + _VOICE_SECS)
+                ready_at = self._asked_at + _TEXT_SECS + _VOICE_SECS
+                await self._answer(max(time.monotonic() + _RELEASE_SECS, ready_at))
             case EagerEndOfTurnCancelFrame():
                 self._held = False
             case InterruptionFrame():

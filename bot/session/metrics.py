@@ -28,6 +28,7 @@ class Turn:
         opener: Whether something was said before the answer, because that was slow.
         tools: Names of the tools called.
         usage: What was used: tokens, characters, seconds.
+        used_before: The part of it that was used for this turn when it was sent too early.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Turn:
     opener: bool = False
     tools: list[str] = field(default_factory=list)
     usage: Counter[str] = field(default_factory=Counter)
+    used_before: Counter[str] = field(default_factory=Counter)
 
     @property
     def latency_ms(self) -> int | None:
@@ -110,6 +112,8 @@ class Metrics:
         self._revoked: Turn | None = None
         # Answers asked for before it was certain that the turn was over, and how many of those were withdrawn.
         self._asked_early = self._asked_too_early = 0
+        # What the withdrawn ones had used by then, as far as services tell.
+        self._withdrawn: Counter[str] = Counter()
         self._speech_began = 0.0
         self._audible = False
         self._duration = 0.0
@@ -154,7 +158,12 @@ class Metrics:
                 stage: summary([ms for turn in turns if (ms := turn.stages_ms().get(stage)) is not None])
                 for stage in STAGES[1:]
             },
-            "asked_early": {"asked": self._asked_early, "withdrawn": self._asked_too_early},
+            "asked_early": {
+                "asked": self._asked_early,
+                "withdrawn": self._asked_too_early,
+                "usage_withdrawn": _rounded(self._withdrawn),
+                "usd_withdrawn": round(self.tariff.bill(self._withdrawn).usd, 6),
+            },
             "interruptions": [interruption.as_dict() for interruption in interruptions],
             "usage": _rounded(self._usage),
             "money": {
@@ -196,7 +205,8 @@ class Metrics:
             return
         turn = Turn(len(self.turns) + 1, fields["text"], {**self._pending, "turn_sent": t})
         if self._revoked:
-            turn.usage, self._revoked = self._revoked.usage, None
+            turn.usage, turn.used_before = self._revoked.usage, Counter(self._revoked.usage)
+            self._revoked = None
         self.turns.append(turn)
         self._pending = {}
 
@@ -212,6 +222,7 @@ class Metrics:
         # The question may have been withdrawn before it was sent.
         if self.turns and "turn_ended" not in self.turns[-1].at and "heard" not in self.turns[-1].at:
             self._revoked = self.turns.pop()
+            self._withdrawn.update(self._revoked.usage - self._revoked.used_before)
 
     def _on_reply_text(self, t: float, fields: dict[str, Any]) -> None:
         if fields["text"].strip():

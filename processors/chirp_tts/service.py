@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from google.cloud import texttospeech_v1 as tts
@@ -11,6 +12,7 @@ from pipecat.frames.frames import (
     AggregatedTextFrame,
     CancelFrame,
     ControlFrame,
+    EagerEndOfTurnCancelFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
@@ -36,6 +38,7 @@ from pipecat.utils.time import nanoseconds_to_seconds
 from pipecat.utils.tracing.service_decorators import traced_tts
 
 from halfcascade.processors.chirp_tts.errors import SynthesisError
+from halfcascade.processors.chirp_tts.foreseen import ForeseenStart
 from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEntry
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
@@ -71,6 +74,7 @@ from halfcascade.processors.chirp_tts.text import Clause, SpeechTextAggregator, 
 from halfcascade.processors.chirp_tts.utterance import Utterance
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import (
+    AnswerForeseenFrame,
     PlayoutDelayFrame,
     Service,
     ServiceOutageFrame,
@@ -176,6 +180,7 @@ class ChirpTTSService(TTSService):
         self._synthesizer = ChirpSynthesizer(
             self._channel.require, self._settings, self._sent, self.create_task, phrase_cache
         )
+        self._foreseen = ForeseenStart(partial(self._synthesizer.synthesize, phrase=False), self.create_task)
         self._health = VoiceHealth(speech)
         first_segment = first_segment or FirstSegment()
         self._cutter = SpeechTextAggregator(self._settings.locale, first_segment)
@@ -295,6 +300,11 @@ class ChirpTTSService(TTSService):
         if isinstance(frame, _CutDueFrame):
             await self._cut_pending_text(frame.place)
             return
+        if isinstance(frame, AnswerForeseenFrame):
+            self._foreseen.wrote(frame.text, self._cutter, self._foreseen_words)
+            return
+        if isinstance(frame, EagerEndOfTurnCancelFrame | InterruptionFrame | TurnSentFrame):
+            await self._report_discarded(len(self._foreseen.drop()))
         if isinstance(frame, PlayoutDelayFrame):
             self._playback.latency = frame.secs
         if isinstance(frame, TurnSentFrame) or (isinstance(frame, LLMFullResponseStartFrame) and not frame.skip_tts):
@@ -417,16 +427,25 @@ class ChirpTTSService(TTSService):
         else:
             if not self._phrase:
                 src_frame.text = src_frame.raw_text = self._reply.silent + src_frame.text
-            words = speakable(without_pause_tags(src_frame.text), self._settings.locale)
-            if src_frame.metadata.get(_GOES_ON) and words[-1:].isalnum() and not is_unspaced(words):
-                # Without a mark the voice would end a sentence here (bench.joins).
-                words += ","
-            src_frame.metadata[_WORDS] = words
+            goes_on = bool(src_frame.metadata.get(_GOES_ON))
+            src_frame.metadata[_WORDS] = self._spoken_form(src_frame.text, goes_on=goes_on)
             if not src_frame.metadata[_WORDS] and not self._phrase:
                 # Nothing to say by itself: it goes with what follows.
                 self._reply.silent = f"{src_frame.text} "
                 return
         await self._say_or_show(src_frame, context_id)
+
+    def _spoken_form(self, text: str, *, goes_on: bool) -> str:
+        words = speakable(without_pause_tags(text), self._settings.locale)
+        if goes_on and words[-1:].isalnum() and not is_unspaced(words):
+            # Without a mark the voice would end a sentence here (bench.joins).
+            words += ","
+        return words
+
+    def _foreseen_words(self, aggregation: Aggregation) -> str:
+        if str(aggregation.type) in SHOWN_KINDS:
+            return ""
+        return self._spoken_form(aggregation.text, goes_on=isinstance(aggregation, Clause))
 
     def _aggregated_text_frame(self, aggregation: Aggregation) -> AggregatedTextFrame:
         frame = super()._aggregated_text_frame(aggregation)
@@ -586,7 +605,8 @@ class ChirpTTSService(TTSService):
         """
         if not self.is_usable:
             raise SynthesisError("The voice cannot be used any more.", ErrorCategory.APPLICATION)
-        async for chunk in self._synthesizer.synthesize(text, phrase=phrase, again=again):
+        foreseen = None if phrase or again else self._foreseen.take(text)
+        async for chunk in foreseen or self._synthesizer.synthesize(text, phrase=phrase, again=again):
             yield chunk
         self._health.slow = self._synthesizer.batch_only
 
@@ -622,6 +642,7 @@ class ChirpTTSService(TTSService):
             await self.push_frame(MetricsFrame(data=[data]))
 
     def _stop_everything(self) -> None:
+        self._foreseen.drop()
         self._synthesizer.close()
         if self._pending_task is not None:
             self._pending_task.cancel()

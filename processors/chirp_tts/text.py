@@ -1,5 +1,6 @@
 """The segmenter in Pipecat's shape, and texts cut to what a request may hold."""
 
+import copy
 import re
 from collections.abc import AsyncIterator
 
@@ -45,8 +46,25 @@ class SpeechTextAggregator(BaseTextAggregator):
         Yields:
             Segments that are complete now.
         """
-        for segment in self.segmenter.feed(text):
-            yield _aggregation(segment)
+        for segment in self.cut(text):
+            yield segment
+
+    def cut(self, text: str) -> list[Aggregation]:
+        """Take text.
+
+        Args:
+            text: The next characters of the reply.
+
+        Returns:
+            Segments that are complete now.
+        """
+        return [_aggregation(segment) for segment in self.segmenter.feed(text)]
+
+    def twin(self) -> "SpeechTextAggregator":
+        """Make another that would cut the next reply just as this one; what one is given the other does not see."""
+        twin = copy.deepcopy(self)
+        twin.segmenter.reset()
+        return twin
 
     def force(self, place: Place = Place.ANY) -> Aggregation | None:
         """Cut now.

@@ -34,10 +34,12 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.llm_service import FunctionCallFromLLM, FunctionCallRunnerItem, LLMService
 from pipecat.services.settings import LLMSettings
+from pipecat.turns.speculation_gate import SpeculationState
 from pipecat.utils.errors import ErrorCategory
 
 from halfcascade.processors.frames import (
     TURN,
+    AnswerForeseenFrame,
     Service,
     ServiceOutageFrame,
     ServiceRecoveredFrame,
@@ -324,6 +326,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 if frame.run_llm:
                     self._feed(self._machine.result, frame.tool_call_id, {"error": "The function took too long."})
         await super().push_frame(frame, direction)
+        if isinstance(frame, LLMTextFrame) and self._speculation_gate.state is SpeculationState.HOLDING:
+            await super().push_frame(AnswerForeseenFrame(text=frame.text))
 
     def _feed(self, step: Callable[[*Arguments, float], Sequence[Action]], *args: *Arguments) -> None:
         if self._runner is not None:

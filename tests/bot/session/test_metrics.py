@@ -108,8 +108,14 @@ def test_taking_a_turn_back_interrupts_no_other():
 
 def test_answers_asked_for_early_are_counted_and_a_withdrawn_one_is_no_turn():
     guess = [(1.1, "asked_early", {"text": "hel"}), (1.2, "turn_sent", {"text": "hel", "turn": 1, "attempt": 1})]
-    found = measured(*guess, (1.4, "asked_too_early", {}), *TURN).as_dict()
-    assert found["asked_early"] == {"asked": 1, "withdrawn": 1}
+    withdrawn = [*guess, (1.3, "usage", {"kind": "tts", "characters": 12}), (1.4, "asked_too_early", {})]
+    found = measured(*withdrawn, *withdrawn, *TURN).as_dict()
+    assert found["asked_early"] == {
+        "asked": 2,
+        "withdrawn": 2,
+        "usage_withdrawn": {"tts_characters": 24},
+        "usd_withdrawn": 0,
+    }
     assert [turn["text"] for turn in found["turns"]] == ["hello"]
     # Withdrawn before it was sent: the turn before it stays.
     found = measured(*TURN, (8.0, "asked_early", {"text": "and"}), (8.1, "asked_too_early", {})).as_dict()

@@ -15,7 +15,7 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from halfcascade.emulator.minds.base import FunctionCall
 from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
-from halfcascade.processors.frames import TurnSentFrame
+from halfcascade.processors.frames import AnswerForeseenFrame, TurnSentFrame
 from tests.processors.gemini_live.harness import Bench, Google, talking
 
 
@@ -42,14 +42,21 @@ async def server_is_done(bench: Bench, google: Google, turns: int) -> None:
     await bench.until(lambda: sum("turnComplete" in str(e.data) for e in google.log.find(event="sent")) >= turns)
 
 
+def foreseen(bench: Bench) -> str:
+    return "".join(frame.text for frame in bench.of(AnswerForeseenFrame))
+
+
 async def test_a_confirmed_speculation_is_spoken_once_the_turn_has_ended() -> None:
     async with Google() as google, talking(google) as bench:
         await begin(bench)
         await speculate(bench, "What time is it")
         await server_is_done(bench, google, 1)
         assert not bench.of(LLMTextFrame)
+        # The voice may make ready what nobody hears yet.
+        await bench.until(lambda: foreseen(bench) == "You said: What time is it")
         await bench.push(UserStoppedSpeakingFrame())
         await bench.until(lambda: bench.answers == ["You said: What time is it"])
+        assert foreseen(bench) == bench.text
         bench.context.add_message({"role": "user", "content": "What time is it?"})
         bench.context.add_message({"role": "assistant", "content": "You said: What time is it"})
         await bench.answer("Thanks.")
