@@ -19,11 +19,14 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE
+from halfcascade.processors.chirp_tts import ChirpTTSService
+from halfcascade.processors.chirp_tts.heard.ledger import LedgerEntry
 from halfcascade.processors.frames import TurnSentFrame
 from halfcascade.transports.wav import WavTransport, WavTransportParams
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 RATE = AUDIO_IN_RATE
+RETRIED = "retried"
 STAGES = ("final", "turn_sent", "first_text", "text_at_voice", "first_audio", "heard")
 # Silence that the user hears before they take an answer to be over, longer than any pause within one.
 OVER_SECS = 0.6
@@ -219,11 +222,17 @@ class Stages(BaseObserver):
         super().__init__()
         self.ears, self.brain, self.voice = talker.ears, talker.brain, talker.voice
         self.times: dict[str, list[float]] = defaultdict(list)
+        if isinstance(self.voice, ChirpTTSService):
+            self.voice.ledger.listen(self._entry)
+
+    def _entry(self, entry: LedgerEntry) -> None:
+        if entry.kind == "sent" and entry.reason == "retry":
+            self.times[RETRIED].append(time.monotonic())
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Note frames where they come from."""
         if isinstance(data.frame, TurnSentFrame):
-            self.times["turn_sent"].append(time.monotonic())
+            self.times["turn_sent" if data.frame.attempt == 1 else RETRIED].append(time.monotonic())
         elif data.source is self.ears and isinstance(data.frame, TranscriptionFrame):
             self.times["final"].append(time.monotonic())
         elif data.source is self.brain and isinstance(data.frame, LLMTextFrame):
@@ -263,7 +272,7 @@ def stage_times(times: dict[str, list[float]], end: float, heard: float | None) 
         heard: First sound of the answer, or None if there was none.
 
     Returns:
-        Milliseconds by stage, or None without an answer.
+        Milliseconds by stage, and ``RETRIED`` if something was asked for again; None without an answer.
     """
     sent = None if heard is None else max((at for at in times["turn_sent"] if at < heard), default=None)
     if heard is None or sent is None:
@@ -274,7 +283,10 @@ def stage_times(times: dict[str, list[float]], end: float, heard: float | None) 
     found["final"] = max((at for at in finals if at <= sent), default=min(finals, default=sent))
     for stage in ("first_text", "text_at_voice", "first_audio"):
         found[stage] = next((at for at in times[stage] if sent < at), heard)
-    return {stage: 1000 * (found[stage] - end) for stage in STAGES}
+    row = {stage: 1000 * (found[stage] - end) for stage in STAGES}
+    if again := [at for at in times[RETRIED] if end < at < heard]:
+        row[RETRIED] = 1000 * (again[0] - end)
+    return row
 
 
 async def converse(

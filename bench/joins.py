@@ -3,11 +3,13 @@
 python -m bench.joins [--sentences N]
 
 Joe, the neural voice of the ``demo`` extra, says each text whole and in the segments that a policy makes of it, at the
-pace at which a model writes. At every join five things are measured: the pause, the step in pitch, how far pitch falls
-before it, how much the last syllable is lengthened, and the step in loudness. Continuous speech says what is natural:
-the same five where sentences end, where clauses end and between the words of a phrase. A join is natural if it is no
-farther from one of the three than nine of ten natural sentence ends are from theirs; as a check, cuts at random places
-in mid-phrase are judged in the same way.
+pace at which a model writes. At every join five things are measured, in the same way in both: the pause, the step in
+pitch, how far pitch falls before it, how much the last syllables are lengthened, and the step in loudness. Speech in
+one breath tells what is natural where a sentence, a clause, a phrase ends, and in mid-phrase. A join is natural if
+every feature lies where nine of ten places of its kind do (its kind is what the text says ends there). Only those
+features count that tell natural places from cuts at random places in mid-phrase. Limits are set on one half of the
+texts, by hash; natural ends and random cuts of the other half check the measure: about 90 % of the former must pass,
+and few of the latter.
 
 Prints, for each policy, milliseconds from the first text to the first segment, the share of joins in mid-phrase and
 the share that is natural.
@@ -20,15 +22,16 @@ import random
 import re
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from loguru import logger
 
-from bench.cuts import Pace, cut_reply, is_mid_phrase
+from bench.cuts import Pace, cut_reply, half_of, is_mid_phrase
 from bench.voice_truth import with_durations
 from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
@@ -106,10 +109,17 @@ class Joe:
         return Spoken(np.concatenate(audio), [(begin, end) for begin, end in words])
 
 
-def pitch(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Semitones above 60 Hz for each voiced hundredth of a second, by autocorrelation; NaN where nothing is voiced."""
+def pitch(samples: np.ndarray, rate: int, around: float | None = None) -> np.ndarray:
+    """Semitones above 60 Hz for each voiced hundredth of a second, by autocorrelation; NaN where nothing is voiced.
+
+    Args:
+        samples: Speech.
+        rate: Samples per second.
+        around: The speaker's usual pitch in Hz: nothing half or twice as high is found, which is where errors lie.
+    """
+    lowest, highest = (_LOWEST_HZ, _HIGHEST_HZ) if around is None else (around / 1.6, around * 1.7)
     size, hop = int(0.04 * rate), int(_FRAME_SECS * rate)
-    shortest, longest = int(rate / _HIGHEST_HZ), int(rate / _LOWEST_HZ)
+    shortest, longest = int(rate / highest), int(rate / lowest)
     found = []
     for start in range(0, max(0, len(samples) - size), hop):
         frame = samples[start : start + size] - samples[start : start + size].mean()
@@ -124,41 +134,84 @@ def pitch(samples: np.ndarray, rate: int) -> np.ndarray:
     return np.array(found)
 
 
+def usual_pitch(samples: np.ndarray, rate: int) -> float:
+    """The median pitch of an utterance in Hz."""
+    tones = pitch(samples, rate)
+    return float(_LOWEST_HZ * 2 ** (np.nanmedian(tones) / 12)) if np.isfinite(tones).any() else _LOWEST_HZ * 2
+
+
 def level(samples: np.ndarray) -> float:
     """Loudness in dB."""
     return float(10 * np.log10(np.mean(samples**2) + 1e-6))
 
 
-def features(before: np.ndarray, after: np.ndarray, pause: float, last: float, usual: float, rate: int) -> np.ndarray:
-    """What is heard where one stretch of speech ends and another begins.
+FEATURES = ("pause", "pitch step", "final fall", "final lengthening", "loudness step")
+# Differences in seconds, semitones, log and dB that nobody hears.
+_UNHEARD = np.array([0.06, 1.0, 1.0, 0.1, 2.0])
+# What readers leave where something ends, beyond what one voice happens to leave (seconds).
+_PAUSES = {"sentence": (0.1, 0.9), "clause": (0.05, 0.5), "phrase": (0.0, 0.35), "middle": (0.0, 0.1)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one stretch of speech ends and another begins.
+
+    Parameters:
+        kind: ``sentence``, ``clause``, ``phrase`` or ``middle``, by the text.
+        values: The ``FEATURES``.
+    """
+
+    kind: str
+    values: np.ndarray
+
+
+def kind_of(before: str, after: str) -> str:
+    """What ends between two stretches of a text."""
+    if ends_sentence(before):
+        return "sentence"
+    if ends_clause(before):
+        return "clause"
+    return "middle" if mid_phrase(before, after) else "phrase"
+
+
+def measured(
+    audio: np.ndarray, end: float, begin: float, pace: tuple[float, float], around: float, rate: int
+) -> np.ndarray:
+    """What is heard at a place.
 
     Args:
-        before: Sound up to there.
-        after: Sound from there on.
-        pause: Silence between them, in seconds.
-        last: How long the last word takes, in seconds for each of its letters.
-        usual: The same of the words before it.
+        audio: Speech as it is heard.
+        end: Seconds at which the word before the place ends, about.
+        begin: Seconds at which the next word begins, about.
+        pace: How long the last word takes, in seconds for each of its letters, and the same of the words before it.
+        around: The speaker's usual pitch in Hz.
         rate: Samples per second.
 
     Returns:
-        Pause, pitch step, final fall, final lengthening, loudness step.
+        The ``FEATURES``.
     """
+    stop, start = _silence(audio, end, begin, rate)
     size = int(_WINDOW_SECS * rate)
-    tones, next_tones = pitch(before[-2 * size :], rate), pitch(after[:size], rate)
+    before, after = audio[:stop], audio[start:]
+    tones, next_tones = pitch(before[-2 * size :], rate, around), pitch(after[:size], rate, around)
     voiced, next_voiced = tones[~np.isnan(tones)], next_tones[~np.isnan(next_tones)]
-    end = float(np.median(voiced[-8:])) if len(voiced) else 0.0
-    begin = float(np.median(next_voiced[:8])) if len(next_voiced) else end
-    fall = float(np.median(voiced[:8])) - end if len(voiced) else 0.0
-    return np.array([pause, begin - end, fall, np.log(last / usual), level(after[:size]) - level(before[-size:])])
+    final = float(np.median(voiced[-8:])) if len(voiced) else 0.0
+    first = float(np.median(next_voiced[:8])) if len(next_voiced) else final
+    fall = float(np.median(voiced[:8])) - final if len(voiced) else 0.0
+    step = level(after[:size]) - level(before[-size:])
+    return np.array([(start - stop) / rate, first - final, fall, np.log(pace[0] / pace[1]), step])
 
 
-def joint_in(spoken: Spoken, words: Sequence[str], index: int, rate: int) -> np.ndarray | None:
-    """The features between a word of a text said whole and the next one."""
-    if len(spoken.words) != len(words) or not 1 < index < len(words):
-        return None
-    (_, end), (begin, _) = spoken.words[index - 1], spoken.words[index]
-    before, after = spoken.audio[: int(end * rate)], spoken.audio[int(begin * rate) :]
-    return features(before, after, begin - end, *_paces(spoken, words, index), rate)
+def _silence(audio: np.ndarray, end: float, begin: float, rate: int) -> tuple[int, int]:
+    """The silent samples at a place: from where to where nothing is heard; none in the middle of sound."""
+    hop = int(_FRAME_SECS * rate)
+    quiet = 0.02 * float(np.quantile(np.abs(audio), 0.99))
+    first, last = max(0, int((end - 0.08) * rate)), min(len(audio), int((begin + 0.08) * rate))
+    silent = [at for at in range(first, last - hop, hop) if np.abs(audio[at : at + hop]).max() < quiet]
+    if not silent:
+        middle = int((end + begin) / 2 * rate)
+        return middle, middle
+    return silent[0], silent[-1] + hop
 
 
 def _paces(spoken: Spoken, words: Sequence[str], index: int) -> tuple[float, float]:
@@ -166,12 +219,34 @@ def _paces(spoken: Spoken, words: Sequence[str], index: int) -> tuple[float, flo
     return paces[index - 1], statistics.mean(paces[: max(1, index - 1)])
 
 
-def joint_of(first: Spoken, first_words: list[str], second: Spoken, text: str, rate: int) -> np.ndarray | None:
-    """The features between two segments that were said apart and are played as the voice plays them."""
-    if len(first.words) != len(first_words) or len(first_words) < 2:
+def place_in(spoken: Spoken, words: Sequence[str], index: int, around: float, rate: int) -> Place | None:
+    """The place between a word of a text said whole and the next one."""
+    if len(spoken.words) != len(words) or not 1 < index < len(words):
+        return None
+    (_, end), (begin, _) = spoken.words[index - 1], spoken.words[index]
+    values = measured(spoken.audio, end, begin, _paces(spoken, words, index), around, rate)
+    return Place(kind_of(" ".join(words[:index]), " ".join(words[index:])), values)
+
+
+def place_between(first: Spoken, second: Spoken, written: tuple[str, str], said: str, rate: int) -> Place | None:
+    """The place between two segments that were said apart and are played as the voice plays them.
+
+    Args:
+        first: The first segment as it was said.
+        second: The second one.
+        written: Both as written.
+        said: What was said first, with the marks that were added.
+        rate: Samples per second.
+    """
+    words = said.split()
+    if len(first.words) != len(words) or len(words) < 2:
         return None
     before, after = (_trimmed(spoken.audio, rate) for spoken in (first, second))
-    return features(before, after, expected_pause(text), *_paces(first, first_words, len(first_words)), rate)
+    pause = expected_pause(said)
+    audio = np.concatenate([before, np.zeros(int(pause * rate)), after])
+    end = len(before) / rate
+    values = measured(audio, end, end + pause, _paces(first, words, len(words)), usual_pitch(audio, rate), rate)
+    return Place(kind_of(*written), values)
 
 
 def _trimmed(audio: np.ndarray, rate: int) -> np.ndarray:
@@ -181,29 +256,60 @@ def _trimmed(audio: np.ndarray, rate: int) -> np.ndarray:
 
 
 class Naturalness:
-    """Where natural joints lie, and how far from there a joint is."""
+    """Where natural places lie, and whether a join is one of them."""
 
-    def __init__(self, kinds: dict[str, list[np.ndarray]]) -> None:
-        self._shapes = {}
-        for kind, found in kinds.items():
-            rows = np.array(found)
-            # A pause of one length only would make any other look impossible.
-            spread = np.cov(rows.T) + np.diag([0.03, 0.5, 0.5, 0.05, 1.0]) ** 2
-            self._shapes[kind] = (rows.mean(axis=0), np.linalg.inv(spread))
-        ends = [self._from(row, "sentence") for row in kinds["sentence"]]
-        self.limit = float(np.quantile(ends, 0.9))
+    # What a join may be like, by what ends there: who pauses where a phrase ends sounds as if a clause did.
+    _LIKE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+        {
+            "sentence": ("sentence",),
+            "clause": ("clause", "sentence"),
+            "phrase": ("phrase", "clause"),
+            "middle": ("middle",),
+        }
+    )
 
-    def _from(self, row: np.ndarray, kind: str) -> float:
-        mean, inverse = self._shapes[kind]
-        return float(np.sqrt((row - mean) @ inverse @ (row - mean)))
+    def __init__(self, natural: Sequence[Place], random_cuts: Sequence[Place]) -> None:
+        self._centers: dict[str, np.ndarray] = {}
+        self._spreads: dict[str, np.ndarray] = {}
+        for kind in self._LIKE:
+            rows = np.array([place.values for place in natural if place.kind == kind])
+            low, center, high = np.quantile(rows, [0.05, 0.5, 0.95], axis=0)
+            # A reader's pauses are longer and shorter than one voice's.
+            low[0], high[0] = min(low[0], _PAUSES[kind][0]), max(high[0], _PAUSES[kind][1])
+            center[0] = (low[0] + high[0]) / 2
+            self._centers[kind] = center
+            self._spreads[kind] = np.maximum((high - low) / 2, _UNHEARD)
+        sure = [place for place in natural if place.kind in ("sentence", "clause")]
+        self.separates = [_separation(*(self._far(places)[:, at] for places in (sure, random_cuts))) for at in range(5)]
+        self.counted = [at for at in range(5) if self.separates[at] >= _LEAST_SEPARATION] or [0]
+        self._limits = {
+            kind: float(np.quantile([self._from(place, kind) for place in natural if place.kind == kind], 0.9))
+            for kind in self._LIKE
+        }
 
-    def distance(self, row: np.ndarray) -> float:
-        """How far a joint is from the nearest natural kind, in standard deviations."""
-        return min(self._from(row, kind) for kind in self._shapes)
+    def _far(self, places: Sequence[Place]) -> np.ndarray:
+        rows = [np.abs(place.values - self._centers[place.kind]) / self._spreads[place.kind] for place in places]
+        return np.array(rows)
 
-    def is_natural(self, row: np.ndarray) -> bool:
-        """Whether it is as near as nine of ten natural sentence ends are."""
-        return self.distance(row) <= self.limit
+    def _from(self, place: Place, kind: str) -> float:
+        far = np.abs(place.values - self._centers[kind]) / self._spreads[kind]
+        return float(far[self.counted].max())
+
+    def distance(self, place: Place) -> float:
+        """How far a join is from what it may be like; up to 1 is natural."""
+        return min(self._from(place, kind) / self._limits[kind] for kind in self._LIKE[place.kind])
+
+    def is_natural(self, place: Place) -> bool:
+        """Whether it lies where nine of ten natural places of its kind do."""
+        return self.distance(place) <= 1.0
+
+
+_LEAST_SEPARATION = 0.6
+
+
+def _separation(natural: np.ndarray, other: np.ndarray) -> float:
+    """How often a random cut is farther off than a natural place (the area under the ROC curve)."""
+    return float((natural[:, None] < other[None, :]).mean() + 0.5 * (natural[:, None] == other[None, :]).mean())
 
 
 def first_cut(text: str, first: FirstSegment) -> tuple[str, str, float]:
@@ -226,77 +332,92 @@ def texts(limit: int) -> list[str]:
     """Replies of one to three plain sentences."""
     from tests.processors.chirp_tts.corpus import REPLIES
 
-    plain = [text for locale, text in REPLIES if locale == LOCALE and re.fullmatch(r"[A-Za-z ,.'!?;:-]{40,}", text)]
+    plain = [text for locale, text in REPLIES if locale == LOCALE and re.fullmatch(r"[A-Za-z ,.'!?;:-]{30,}", text)]
     from bench.voice_truth import ENGLISH
 
     return [*plain, *ENGLISH.strip().splitlines()][:limit]
 
 
-def natural_kinds(joe: Joe, replies: list[str]) -> dict[str, list[np.ndarray]]:
-    """Joints of continuous speech, by what ends there."""
-    kinds: dict[str, list[np.ndarray]] = {"sentence": [], "clause": [], "phrase": []}
-    for text in replies:
+def natural_places(joe: Joe, replies: list[str]) -> list[Place]:
+    """Places of speech in one breath; two replies at a time, so that sentences end in it."""
+    found = []
+    for text in (" ".join(pair) for pair in zip(replies, replies[1:] + replies[:1], strict=True)):
         spoken, words = joe.say(text), text.split()
-        for index in range(2, len(words)):
-            row = joint_in(spoken, words, index, joe.rate)
-            if row is None:
-                continue
-            last = words[index - 1]
-            kind = "sentence" if ends_sentence(last) else "clause" if ends_clause(last) else "phrase"
-            kinds[kind].append(row)
-    return kinds
+        around = usual_pitch(spoken.audio, joe.rate)
+        found += [place_in(spoken, words, index, around, joe.rate) for index in range(2, len(words))]
+    return [place for place in found if place is not None]
 
 
-def joins(joe: Joe, cuts: list[tuple[str, str]], *, marked: bool) -> Iterator[np.ndarray]:
-    """The joints of texts that are said in two segments; marked: with a comma where no mark ends the first."""
+def joins(joe: Joe, cuts: Sequence[tuple[str, str]], *, marked: bool) -> Iterator[Place]:
+    """The joins of texts that are said in two segments; marked: with a comma where no mark ends the first."""
     for before, after in cuts:
         said, rest = speakable(before, LOCALE), speakable(after, LOCALE)
         if marked and said[-1:].isalnum():
             said += ","
         if said and rest:
-            row = joint_of(joe.say(said), said.split(), joe.say(rest), said, joe.rate)
-            if row is not None:
-                yield row
+            place = place_between(joe.say(said), joe.say(rest), (before.strip(), after.strip()), said, joe.rate)
+            if place is not None:
+                yield place
+
+
+def random_cuts(replies: Sequence[str], rng: random.Random) -> list[tuple[str, str]]:
+    """Each text cut at a random place in mid-phrase, if it has one early on."""
+    found = []
+    for text in replies:
+        words = text.split()
+        places = [i for i in range(2, min(8, len(words))) if mid_phrase(" ".join(words[:i]), " ".join(words[i:]))]
+        if places:
+            place = rng.choice(places)
+            found.append((" ".join(words[:place]), " ".join(words[place:])))
+    return found
+
+
+def sentence_cuts(replies: Sequence[str]) -> list[tuple[str, str]]:
+    """Each text and the next one, as two segments."""
+    return list(zip(replies, [*replies[1:], *replies[:1]], strict=True))
 
 
 def measure(limit: int) -> dict[str, Any]:
     """Measure all policies."""
     with tempfile.TemporaryDirectory() as folder:
-        joe = Joe(Path(folder))
+        joe, rng = Joe(Path(folder)), random.Random(1)
         replies = texts(limit)
-        kinds = natural_kinds(joe, replies)
-        judge = Naturalness(kinds)
-        rng = random.Random(1)
-        random_cuts = []
-        for text in replies:
-            words = text.split()
-            places = [i for i in range(2, min(8, len(words))) if mid_phrase(" ".join(words[:i]), " ".join(words[i:]))]
-            if places:
-                place = rng.choice(places)
-                random_cuts.append((" ".join(words[:place]), " ".join(words[place:])))
-        result: dict[str, Any] = {"texts": len(replies), "joints": {kind: len(rows) for kind, rows in kinds.items()}}
-        print(f"{len(replies)} texts; natural joints {result['joints']}; limit {judge.limit:.2f}")
-        result["random mid-phrase"] = _row(
-            "random cuts in mid-phrase", judge, list(joins(joe, random_cuts, marked=False)), None, None
+        told, other = ([text for text in replies if half_of(text) == half] for half in ("told", "other"))
+        judge = Naturalness(natural_places(joe, told), list(joins(joe, random_cuts(told * 3, rng), marked=False)))
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in zip(FEATURES, judge.separates, strict=True))
+        print(f"{len(told)} texts set the limits, {len(other)} are measured")
+        print(f"Natural places are told from random cuts by {shares}")
+        print(f"counted: {', '.join(FEATURES[at] for at in judge.counted)}")
+        result: dict[str, Any] = {"texts": len(other), "separates": dict(zip(FEATURES, judge.separates, strict=True))}
+        checked = natural_places(joe, other)
+        for kind in ("sentence", "clause", "phrase", "middle"):
+            places = [place for place in checked if place.kind == kind]
+            result[f"natural {kind}"] = _row(f"check: in one breath, {kind}", judge, places, None, None)
+        cuts = random_cuts(other * 3, rng)
+        for marked in (False, True):
+            label = f"check: random cuts{', comma' if marked else ''}"
+            result[label] = _row(label, judge, list(joins(joe, cuts, marked=marked)), None, None)
+        result["sentences apart"] = _row(
+            "check: whole sentences apart", judge, list(joins(joe, sentence_cuts(other), marked=False)), None, None
         )
         for name, first in POLICIES.items():
-            cuts = [first_cut(text, first) for text in replies]
-            inner = [(before, after) for before, after, _ in cuts if after.strip()]
-            middle = sum(mid_phrase(before, after) for before, after, _ in cuts) / len(cuts)
+            found = [first_cut(text, first) for text in other]
+            inner = [(before, after) for before, after, _ in found if after.strip()]
+            middle = sum(mid_phrase(before, after) for before, after, _ in found) / len(found)
             for marked in (False, True):
                 label = f"{name}{', comma' if marked else ''}"
-                rows = list(joins(joe, inner, marked=marked))
-                result[label] = _row(label, judge, rows, [ms for *_, ms in cuts], middle)
+                places = list(joins(joe, inner, marked=marked))
+                result[label] = _row(label, judge, places, [ms for *_, ms in found], middle)
     return result
 
 
 def _row(
-    name: str, judge: Naturalness, rows: list[np.ndarray], waits: list[float] | None, middle: float | None
+    name: str, judge: Naturalness, places: Sequence[Place], waits: list[float] | None, middle: float | None
 ) -> dict[str, Any]:
-    natural = sum(map(judge.is_natural, rows)) / len(rows) if rows else 1.0
-    distance = statistics.median(map(judge.distance, rows)) if rows else 0.0
-    found: dict[str, Any] = {"joins": len(rows), "natural": round(natural, 3), "distance": round(distance, 2)}
-    text = f"{name:34} joins {len(rows):3}, natural {natural:5.0%}, median distance {distance:4.2f}"
+    natural = sum(map(judge.is_natural, places)) / len(places) if places else 1.0
+    distance = statistics.median(map(judge.distance, places)) if places else 0.0
+    found: dict[str, Any] = {"joins": len(places), "natural": round(natural, 3), "distance": round(distance, 2)}
+    text = f"{name:34} joins {len(places):3}, natural {natural:5.0%}, median distance {distance:4.2f}"
     if waits is not None and middle is not None:
         found |= {"ms": [round(float(np.quantile(waits, q))) for q in (0.5, 0.9)], "mid_phrase": round(middle, 3)}
         text += f", {found['ms'][0]:4} / {found['ms'][1]:4} ms, in mid-phrase {middle:4.0%}"

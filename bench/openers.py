@@ -3,9 +3,9 @@
 python -m bench.openers [--profile observed] [--turns 500]
 
 The rules themselves (``processors/openers/machine.py``) decide; the times of recognition, answer and voice are drawn
-from the profile, an opener lasts as long as its words take. A turn's first text is cut as the voice cuts it, which
-takes up to ``FirstSegment.wait``. Counts as wrong an opener that begins while the user is heard, or after the answer's
-first text, and any that is said twice in a row.
+from the profile, an opener lasts as long as its words take. Each answer is one of the replies that nothing was chosen
+on, written at the profile's pace and cut as the voice cuts it (``bench.cuts``). Counts as wrong an opener that begins
+while the user is heard, or after the answer's first text, and any that is said twice in a row.
 """
 
 import argparse
@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from bench.cuts import Pace, cut_reply, half_of
 from halfcascade.emulator.profiles import drawn, load_profile
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.language import language, spoken_words
 from halfcascade.processors.openers.machine import OpenerMachine, OpenerMode, OpenerParams
+from tests.processors.chirp_tts.corpus import REPLIES
 
 LOCALE = "en-US"
 # From the end of speech to the half-close, and from a final to the message: what the pipeline itself takes.
@@ -55,18 +57,25 @@ def length(text: str) -> float:
     return sum(word.units for word in spoken_words(text, LOCALE)) * language(LOCALE).secs_per_unit
 
 
+def first_cuts(profile_name: str) -> list[float]:
+    """Seconds from the first text to the first cut, of replies that nothing was chosen on."""
+    told = [text for locale, text in REPLIES if locale == LOCALE and half_of(text) == "other"]
+    return [cut_reply(LOCALE, text, FirstSegment(), Pace.of(profile_name)).at[0] for text in told]
+
+
 def run(profile_name: str, mode: OpenerMode, turns: int) -> list[Turn]:
     """Hold many turns."""
     profile, rng = load_profile(profile_name), random.Random(1)
     machine = OpenerMachine(LOCALE, OpenerParams(mode=mode))
     machine.ready(frozenset(machine.openers))
+    cuts = first_cuts(profile_name)
     found, clock, last = [], 0.0, ""
     for number in range(turns):
         text, turn, at = TURNS[number % len(TURNS)], Turn(), clock
         sent = at + NOTICE_SECS + drawn(profile.listener.flush) + 2 * drawn(profile.network.one_way) + SEND_SECS
         first_text = sent + drawn(profile.thinker.first_token) + 2 * drawn(profile.network.one_way)
         goes_on = sent + rng.uniform(0.0, 1.5) if rng.random() < GOES_ON else None
-        voice = rng.uniform(0.0, FirstSegment().wait) + drawn(profile.speaker.first_audio) + OUTPUT_SECS
+        voice = rng.choice(cuts) + drawn(profile.speaker.first_audio) + OUTPUT_SECS
         ready = first_text + voice + 2 * drawn(profile.network.one_way)
         machine.turn_open()
         machine.turn_over()

@@ -5,12 +5,15 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
-from halfcascade.processors.language import language, normalize, phrases
+from halfcascade.processors.language import language, normalize, phrases, spoken_words
 
 OPENER = "opener"
 """Text type of an opener, by which it is told from answers."""
 
 _SAMPLES = 30
+_NOT_AGAIN = 3
+# What is wanted while nothing is known: the longest opener there is.
+_LONGEST_SECS = 5.0
 
 
 class OpenerMode(StrEnum):
@@ -39,8 +42,8 @@ class OpenerParams:
     mode: OpenerMode = OpenerMode.AUTO
     after: float = 0.5
     least_wait: float = 0.35
-    another_after: float = 0.25
-    most: int = 3
+    another_after: float = 0.15
+    most: int = 4
 
 
 class OpenerMachine:
@@ -70,7 +73,8 @@ class OpenerMachine:
         self._said = 0
         self._silent_since = 0.0
         self._said_before = False
-        self._last = ""
+        # Of several that fit, another one is said each time.
+        self._lately: deque[str] = deque(maxlen=_NOT_AGAIN)
 
     @property
     def openers(self) -> tuple[str, ...]:
@@ -165,10 +169,10 @@ class OpenerMachine:
         due = self.deadline
         if due is None or now < due or not self._takes_a_while(now):
             return None
-        opener = self._choose()
+        opener = self._choose(now)
         if opener:
             self._said += 1
-            self._last = opener
+            self._lately.append(opener)
             # Until it is heard the silence goes on; a second one waits for the end of this one.
             self._silent_since = now + self._params.another_after
         return opener
@@ -181,19 +185,34 @@ class OpenerMachine:
             return False
         return params.mode is OpenerMode.ALWAYS or self._said > 0 or not self._said_before
 
-    def _takes_a_while(self, now: float) -> bool:
-        """Whether the answer will take long enough, as far as answers before this one tell."""
-        if self._params.mode is OpenerMode.ALWAYS:
-            return True
+    def _expected(self, now: float) -> float | None:
+        """Seconds that the answer will take yet, as answers before it did; None where none has taken that long."""
         elapsed = now - (self._sent_at or now)
         longer = [took for took in self._took[False] if took > elapsed]
-        # Where no answer has taken that long, this one is an exception: nobody knows.
-        return not longer or statistics.median(longer) - elapsed >= self._params.least_wait
+        return statistics.median(longer) - elapsed if longer else None
 
-    def _choose(self) -> str | None:
-        fitting = getattr(phrases(self._locale).openers, turn_kind(self._text, self._locale))
-        usable = [text for text in fitting if text in self._ready and text != self._last]
-        return usable[self._said % len(usable)] if usable else None
+    def _takes_a_while(self, now: float) -> bool:
+        """Whether the answer will take long enough, as far as answers before this one tell."""
+        expected = self._expected(now)
+        # Where no answer has taken that long, this one is an exception: nobody knows.
+        return self._params.mode is OpenerMode.ALWAYS or expected is None or expected >= self._params.least_wait
+
+    def _choose(self, now: float) -> str | None:
+        """The opener that fits the turn and lasts about as long as the answer will take yet."""
+        found = phrases(self._locale).openers
+        fitting = getattr(found, turn_kind(self._text, self._locale))
+        # Whoever asked waits for something to be done by now, whatever it was.
+        pool = (*fitting, *found.request) if self._said else fitting
+        at_hand = [text for text in dict.fromkeys(pool) if text in self._ready]
+        usable = [text for text in at_hand if text not in self._lately]
+        usable = usable or [text for text in at_hand if text != self._lately[-1]]
+        expected = self._expected(now)
+        wanted = _LONGEST_SECS if expected is None else expected
+        return min(usable, key=lambda text: abs(self._length(text) - wanted), default=None)
+
+    def _length(self, text: str) -> float:
+        units = sum(word.units for word in spoken_words(text, self._locale))
+        return units * language(self._locale).secs_per_unit
 
 
 def turn_kind(text: str, locale: str) -> str:

@@ -96,6 +96,28 @@ def test_a_long_silence_after_one_brings_another_up_to_the_limit():
     assert found.tick(20.0) is None
 
 
+def test_an_opener_lasts_about_as_long_as_the_answer_will_take_yet():
+    """ "Hm." before an answer that comes soon, a longer one before one that will not."""
+    for took, expected in ((0.75, "Hm."), (3.0, "Let me think.")):
+        found = machine(mode=OpenerMode.ALWAYS)
+        answered(found, [took] * 5)
+        sent(found, 10.0, "I like it.")
+        assert found.tick(10.5) == expected
+
+
+def test_the_second_sign_of_life_says_that_it_takes_a_moment_whatever_was_said():
+    found = machine()
+    sent(found, 10.0, "I like it.")
+    said = [found.tick(10.5)]
+    for number in range(PARAMS.most - 1):
+        found.bot_sounds(True, 11.0 + number)
+        found.bot_sounds(False, 11.8 + number)
+        said.append(found.tick(12.0 + number))
+    known = phrases("en-US").openers
+    assert said[0] in known.statement and set(said[1:]) <= {*known.statement, *known.request}
+    assert len(set(said)) == len(said)
+
+
 @pytest.mark.parametrize("event", ["user_sounds", "turn_open", "interrupted", "tool_called", "bot_sounds"])
 def test_what_keeps_it_silent(event):
     found = machine()
