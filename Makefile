@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SYSTEM := demo $(if $(filter test test-slow bench,$(MAKECMDGOALS)),test)
 export PYTHON
 
-.PHONY: demo talk serve test test-slow lint matrix format bench evals faults clients pins clean help
+.PHONY: demo talk serve test test-slow lint matrix format bench evals faults clients samples pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 	@echo "make faults  talk while each service fails, in every way and phase (needs a quiet machine)"
 	@echo "make clients   run other people's clients, at their newest release, against the emulator"
+	@echo "make samples   run the tests of Google's own samples against the emulator"
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m bot demo
@@ -77,6 +78,9 @@ bench: $(VENV)/.dev
 
 clients: $(VENV)/.dev
 	$(BIN)/python -m bench.clients --update --write
+
+samples: $(VENV)/.dev
+	$(BIN)/python -m bench.clients.samples --update --write
 
 pins: $(VENV)/.uv
 	UV=$(UV) scripts/pin.sh

@@ -5,13 +5,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 
+from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Backend
 from halfcascade.processors.errors import ConfigurationError
 
@@ -62,6 +63,23 @@ def choose_backend(wanted: Backend, environ: Mapping[str, str] | None = None) ->
     if missing:
         return Choice(Backend.EMULATOR, " and ".join(missing))
     return Choice(Backend.GOOGLE, "Google credentials were found")
+
+
+def deaf_to(languages: Sequence[str]) -> str:
+    """Say in one line what the embedded stand-in will not hear, and what to do; "" if it hears it.
+
+    Args:
+        languages: What the user speaks: BCP 47 tags, or ``auto``.
+    """
+    from halfcascade.emulator.minds.local.packages import hears
+
+    if hears(languages):
+        return ""
+    line = tr(
+        "The stand-in hears English only, not {languages}: it will understand nothing you say. Talk with Google (see "
+        "the README), or in English (--language en-US)."
+    )
+    return line.format(languages=", ".join(languages))
 
 
 def check_google_access() -> None:
@@ -148,6 +166,10 @@ class Emulator:
                 )
             logger.info(f"The emulator runs as process {self._process.pid}.")
             return await self._environment(ready, self._process)
+
+    def deaf_to(self, languages: Sequence[str]) -> str:
+        """Say what its mind will not hear; see ``deaf_to``. A scripted mind hears what its scenario says."""
+        return deaf_to(languages) if self._mind == "local" else ""
 
     async def died(self) -> str:
         """Wait until it has ended.

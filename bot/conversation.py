@@ -154,6 +154,9 @@ class Conversation:
 
     async def _find_servers(self, choice: Choice) -> Mapping[str, str]:
         """Load what is heavy while the servers start, and give the variables that lead to them."""
+        # Said before anything is loaded: nobody should wait for what cannot understand them.
+        if choice.backend is Backend.EMULATOR and (warning := self._emulator.deaf_to(self._settings.listen_for)):
+            self._terminal.say(warning, "yellow")
         loading = _start_loading(self._settings.listen_for)
         environ = dict(os.environ)
         if choice.backend is Backend.EMULATOR:

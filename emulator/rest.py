@@ -13,6 +13,7 @@ from halfcascade.emulator.web.app import Call, Route
 from halfcascade.emulator.web.errors import from_grpc, invalid, not_found
 
 _SPEECH, _TTS = "google.cloud.speech.{version}.Speech", "google.cloud.texttospeech.{version}.TextToSpeech"
+_ADAPTATION = "google.cloud.speech.{version}.Adaptation"
 _OPERATIONS, _LOCATIONS = "google.longrunning.Operations", "google.cloud.location.Locations"
 _PLACE = r"projects/[^/]+/locations/[^/]+"
 _WHOLE = "*"
@@ -49,6 +50,19 @@ def _stored(kind: str, field: str, collection: str) -> list[Binding]:
     ]
 
 
+def _stored_v1(kind: str, field: str, collection: str, listing: str) -> list[Binding]:
+    version = r"(?P<version>v1|v1p1beta1)"
+    parent, name = rf"(?P<parent>{_PLACE})/{collection}", rf"(?P<name>{_PLACE}/{collection}/[^/:]+)"
+    changed = name.replace("name", f"{field}__name", 1)
+    return [
+        Binding("POST", rf"{version}/{parent}", f"{_ADAPTATION}/Create{kind}", _WHOLE),
+        Binding("GET", rf"{version}/{parent}", f"{_ADAPTATION}/{listing}"),
+        Binding("GET", rf"{version}/{name}", f"{_ADAPTATION}/Get{kind}"),
+        Binding("PATCH", rf"{version}/{changed}", f"{_ADAPTATION}/Update{kind}", field),
+        Binding("DELETE", rf"{version}/{name}", f"{_ADAPTATION}/Delete{kind}"),
+    ]
+
+
 BINDINGS: tuple[Binding, ...] = (
     Binding("POST", r"(?P<version>v1|v1p1beta1)/speech:recognize", f"{_SPEECH}/Recognize", _WHOLE),
     Binding(
@@ -71,6 +85,8 @@ BINDINGS: tuple[Binding, ...] = (
     *_stored("Recognizer", "recognizer", "recognizers"),
     *_stored("CustomClass", "custom_class", "customClasses"),
     *_stored("PhraseSet", "phrase_set", "phraseSets"),
+    *_stored_v1("PhraseSet", "phrase_set", "phraseSets", "ListPhraseSet"),
+    *_stored_v1("CustomClass", "custom_class", "customClasses", "ListCustomClasses"),
     Binding("GET", rf"(?P<version>v2)/(?P<name>{_PLACE}/config)", f"{_SPEECH}/GetConfig"),
     Binding("GET", rf"v\d\w*/(?P<name>{_PLACE}/operations/[^/:]+)", f"{_OPERATIONS}/GetOperation"),
     Binding("GET", rf"v\d\w*/(?P<name>{_PLACE})/operations", f"{_OPERATIONS}/ListOperations"),

@@ -109,12 +109,13 @@ async def _told(work: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, terminal: Terminal) -> AsyncIterator[None]:
+async def serving(settings: Settings, terminal: Terminal, *, hearing: bool = False) -> AsyncIterator[None]:
     """Have servers to talk to while a block lasts: Google, or the embedded ones.
 
     Args:
         settings: Names the backend.
         terminal: Told what takes its time.
+        hearing: Whether something is to be heard.
 
     Yields:
         Nothing; the environment leads Google's clients there.
@@ -135,6 +136,8 @@ async def serving(settings: Settings, terminal: Terminal) -> AsyncIterator[None]
     with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
         emulator = Emulator(Path(folder), llm_path=settings.llm_path, tell=terminal.say)
         terminal.say(f"Using the embedded emulator, because {choice.reason}; its mind is a stand-in.")
+        if hearing and (warning := emulator.deaf_to(settings.listen_for)):
+            terminal.say(warning, "yellow")
         try:
             with terminal.working("Loading the embedded speech and language models"):
                 environment = await emulator.start()
@@ -174,7 +177,7 @@ async def _hear(settings: Settings, audio: str, *, finals: bool, terminal: Termi
     from halfcascade.processors.alone import transcribe
 
     source = read_stdin(sys.stdin.buffer) if audio == "-" else Path(audio)
-    async with serving(settings, terminal):
+    async with serving(settings, terminal, hearing=True):
         async for heard in transcribe(
             source, languages=settings.listen_for, model=settings.stt_model, location=settings.stt_location
         ):

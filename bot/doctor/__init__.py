@@ -93,6 +93,7 @@ class Examination:
             await self._check(_ALL_STEPS_SECS, "The tools", talk.check_tools(settings, toolbox))
             ready = await self._check(_SHORT_SECS, "The credentials", talk.check_credentials(choice))
             if choice.backend is Backend.EMULATOR:
+                await self._check(_SHORT_SECS, "The emulator's ears", asyncio.to_thread(talk.check_hearing, settings))
                 installed = asyncio.to_thread(talk.check_emulator, settings)
                 ready = await self._check(_SHORT_SECS, "The emulator", installed)
                 ready = ready and await asyncio.to_thread(talk.can_start_emulator, settings)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from halfcascade.bot.backend import Choice, Emulator
+from halfcascade.bot.backend import Choice, Emulator, deaf_to
 from halfcascade.bot.doctor.findings import Finding, Status, failure, within
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.installing import how_to_install
@@ -159,6 +159,16 @@ def check_emulator(settings: Settings) -> Finding:
     except FileNotFoundError as error:
         return failure(str(error))
     return Finding(Status.OK, f"The embedded emulator is installed, and thinks with {model.name}")
+
+
+def check_hearing(settings: Settings) -> list[Finding]:
+    """Check that the embedded emulator understands what is spoken.
+
+    Args:
+        settings: Name the languages.
+    """
+    line, _, remedy = deaf_to(settings.listen_for).partition(". ")
+    return [Finding(Status.WARN, line, remedy)] if line else []
 
 
 def can_start_emulator(settings: Settings) -> bool:

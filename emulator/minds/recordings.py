@@ -197,8 +197,9 @@ def load_recording(audio: Path, words: Path | Sequence[Any], language_code: str 
 
     Args:
         audio: A file that libsndfile reads, any rate; channels are averaged.
-        words: A JSON file, or its content: ``[{"word": "hello", "start": 0.31, "end": 0.62}, ...]`` in seconds. Instead
-            of a word an entry may be a sentence that holds such a list under ``words``.
+        words: A JSON file, or its content: ``[{"word": "hello", "start": 0.31, "end": 0.62}, ...]`` in seconds, where
+            ``speaker`` (a number) and ``sounds_like`` (other spellings) may be added. Instead of a word an entry may be
+            a sentence that holds such a list under ``words``.
         language_code: What is spoken.
 
     Returns:
@@ -257,7 +258,13 @@ def _timings(entries: Iterable[Any]) -> Iterator[WordTiming]:
         if "words" in entry:
             yield from _timings(entry["words"])
         else:
-            yield WordTiming(str(entry["word"]), float(entry["start"]), float(entry["end"]))
+            yield WordTiming(
+                str(entry["word"]),
+                float(entry["start"]),
+                float(entry["end"]),
+                int(entry.get("speaker", 0)),
+                tuple(str(reading) for reading in entry.get("sounds_like", ())),
+            )
 
 
 def _spread(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -67,7 +67,7 @@ class ScriptedListener:
     def recognize(self, request: RecognitionRequest) -> "ScriptedRecognition":
         """Begin a stream."""
         source: WordSource
-        source = RecordingSource(self._library) if self._library else UtteranceSource(self._script)
+        source = RecordingSource(self._library, request.phrases) if self._library else UtteranceSource(self._script)
         return ScriptedRecognition(source, self._profile, request, self._language(request))
 
     def _language(self, request: RecognitionRequest) -> str:
@@ -223,7 +223,7 @@ class Progress:
             end=words[-1].end,
             confidence=_CONFIDENCE if self.request.model != "chirp_3" else 0.0,
             language_code=words[0].language_code or self.language_code,
-            words=[WordTiming(word.word, word.start, word.end) for word in words],
+            words=[WordTiming(word.word, word.start, word.end, word.speaker) for word in words],
             alternatives=self.source.alternatives,
         )
         return [Report(final, delay)]

@@ -1,6 +1,6 @@
 """Where the scripted listener's words come from: recordings that it knows, or a list of utterances."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -22,12 +22,14 @@ class HeardWord(NamedTuple):
         start: Seconds of stream audio.
         end: Seconds.
         language_code: What is spoken, or "".
+        speaker: Who says it, from 1; 0 = they are not told apart.
     """
 
     word: str
     start: float
     end: float
     language_code: str = ""
+    speaker: int = 0
 
 
 class WordSource(Protocol):
@@ -70,10 +72,12 @@ class RecordingSource:
 
     Parameters:
         library: Where audio may come from.
+        phrases: Of words that sound alike, those in a phrase are meant.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, phrases: Sequence[str] = ()) -> None:
         self._recordings = library.recordings
+        self._hinted = {word.lower() for phrase in phrases for word in phrase.split()}
         self._tracker = Tracker(library)
 
     @property
@@ -124,7 +128,7 @@ class RecordingSource:
             if hearing is None or hearing.index != run.recording or run.sample < reached - _REPEAT:
                 if hearing is not None:
                     yield hearing
-                hearing = _Hearing(run.recording, self._recordings[run.recording], {})
+                hearing = _Hearing(run.recording, self._recordings[run.recording], {}, self._hinted)
             for word, start, end in self._pieces(run):
                 covered, first, _ = hearing.covered.get(word, (0, start, end))
                 hearing.covered[word] = (covered + end - start, first, end)
@@ -150,15 +154,15 @@ class _Hearing:
     index: int
     recording: Recording
     covered: dict[int, tuple[int, int, int]]
+    hinted: Set[str] = frozenset()
 
     def words(self) -> Iterator[HeardWord]:
         for word, (covered, first, end) in self.covered.items():
             if covered >= _HEARD_SHARE * (self.recording.ends[word] - self.recording.starts[word]):
+                said = self.recording.words[word]
+                spelled = next((text for text in said.sounds_like if text.lower() in self.hinted), said.word)
                 yield HeardWord(
-                    self.recording.words[word].word,
-                    first / LISTENER_RATE,
-                    end / LISTENER_RATE,
-                    self.recording.language_code,
+                    spelled, first / LISTENER_RATE, end / LISTENER_RATE, self.recording.language_code, said.speaker
                 )
 
 

@@ -18,11 +18,15 @@ class WordTiming(NamedTuple):
         word: As written, punctuation included.
         start: Seconds since the beginning of the audio.
         end: Seconds.
+        speaker: Who says it, from 1; 0 = they are not told apart.
+        sounds_like: Other spellings of the same sound, which adaptation may prefer.
     """
 
     word: str
     start: float
     end: float
+    speaker: int = 0
+    sounds_like: tuple[str, ...] = ()
 
 
 def count_syllables(word: str) -> int:

@@ -118,6 +118,13 @@ def v1_response(job: BatchJob, events: Sequence[Hypothesis | SpeechActivity], ki
         fill_alternatives(result, final.text, final, job.settings)
         result.language_code = result.language_code.lower()
         result.result_end_time.FromNanoseconds(round(final.end * 1e9))
+    if job.settings.diarization and response.results:
+        # Who said what is told of all words in the last result (speech v1 proto: SpeakerDiarizationConfig).
+        every = [word for result in response.results for word in result.alternatives[0].words]
+        last = response.results[-1].alternatives[0]
+        copies = [type(word).FromString(word.SerializeToString()) for word in every]
+        del last.words[:]
+        last.words.extend(copies)
     # v1 bills in steps of 15 seconds.
     response.total_billed_time.seconds = math.ceil(job.seconds / 15) * 15
     response.request_id = uuid.uuid4().int % 2**62

@@ -41,6 +41,7 @@ _RECOGNIZER = re.compile(r"projects/([^/]+)/locations/([^/]+)/recognizers/([^/]+
 _LOCATIONS = {
     "chirp_3": frozenset(_CHIRP_3_LOCATIONS.split()),
     "chirp_2": frozenset(_CHIRP_2_LOCATIONS.split()),
+    "chirp": frozenset(_CHIRP_2_LOCATIONS.split()),
     **dict.fromkeys(_CLASSIC_MODELS.split(), frozenset(_CLASSIC_LOCATIONS.split())),
 }
 _LANGUAGES = {

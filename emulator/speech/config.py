@@ -55,6 +55,7 @@ def parse_recognition(recognizer: str, config: Any, features: Any = None) -> Str
     if features is not None and config.features.HasField("diarization_config"):
         raise invalid("Config contains unsupported fields: Recognizer does not support feature: speaker_diarization")
     phrases = _phrases(config.adaptation)
+    diarization = config.features.HasField("diarization_config")
     request = RecognitionRequest(
         language_codes=languages,
         model=config.model,
@@ -66,6 +67,7 @@ def parse_recognition(recognizer: str, config: Any, features: Any = None) -> Str
         "word_times": config.features.enable_word_time_offsets,
         "word_confidence": config.features.enable_word_confidence,
         "alternatives": max(1, config.features.max_alternatives),
+        "diarization": diarization,
     }
     if features is None:
         return StreamSettings(request, location, **asked)

@@ -28,6 +28,7 @@ class StreamSettings:
         word_times: Whether words come with their times.
         word_confidence: Whether words come with their confidence.
         alternatives: How many readings are wanted at most.
+        diarization: Whether words come with who says them.
     """
 
     request: RecognitionRequest
@@ -39,6 +40,7 @@ class StreamSettings:
     word_times: bool = False
     word_confidence: bool = False
     alternatives: int = 1
+    diarization: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def fill_alternatives(result: Any, text: str, found: Hypothesis, settings: Strea
         alternative = result.alternatives.add()
         alternative.transcript = reading
         alternative.confidence = found.confidence if number == 0 else max(0.0, found.confidence - 0.1 * number)
-    if settings.word_times or settings.word_confidence:
+    if settings.word_times or settings.word_confidence or settings.diarization:
         words = found.words or _spread(text, found)
         for word in words:
             _fill_word(result.alternatives[0].words.add(), word, settings)
@@ -132,6 +134,12 @@ def _fill_word(info: Any, word: WordTiming, settings: StreamSettings) -> None:
         getattr(info, end).FromNanoseconds(round(word.end * 1e9))
     if settings.word_confidence:
         info.confidence = _WORD_CONFIDENCE
+    if settings.diarization:
+        speaker = word.speaker or 1
+        if hasattr(info, "speaker_label"):
+            info.speaker_label = str(speaker)
+        if hasattr(info, "speaker_tag"):
+            info.speaker_tag = speaker
 
 
 def _spread(text: str, found: Hypothesis) -> list[WordTiming]:

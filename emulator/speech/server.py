@@ -30,6 +30,7 @@ from halfcascade.emulator.minds.base import (
 from halfcascade.emulator.operations import Operations
 from halfcascade.emulator.profiles import Profile
 from halfcascade.emulator.rpc import Interface, Rpc
+from halfcascade.emulator.speech.adaptation import AdaptationV1, spelled_v1, spelled_v2
 from halfcascade.emulator.speech.batch import (
     MOST_BYTES,
     BatchJob,
@@ -84,10 +85,9 @@ class SpeechService:
         self._buckets = buckets or Buckets(None)
         self._unary = UnaryCalls("speech", profile.network.one_way, faults, log)
         self._recognizers = self._resources("Recognizer", "recognizer", "recognizers")
-        self._others = [
-            self._resources("CustomClass", "custom_class", "customClasses"),
-            self._resources("PhraseSet", "phrase_set", "phraseSets"),
-        ]
+        self._classes = self._resources("CustomClass", "custom_class", "customClasses")
+        self._phrase_sets = self._resources("PhraseSet", "phrase_set", "phraseSets")
+        self._adaptation_v1 = AdaptationV1(self._unary)
         self._configs: dict[str, Any] = {}
 
     def interfaces(self) -> list[Interface]:
@@ -96,6 +96,12 @@ class SpeechService:
             Interface("speech", PACKAGE, "v2", "Speech", self._v2),
             Interface("speech", PACKAGE, "v1", "Speech", functools.partial(self._v1, "v1")),
             Interface("speech", PACKAGE, "v1p1beta1", "Speech", functools.partial(self._v1, "v1p1beta1")),
+            *(
+                Interface(
+                    "speech", PACKAGE, version, "Adaptation", functools.partial(self._adaptation_v1.rpcs, version)
+                )
+                for version in ("v1", "v1p1beta1")
+            ),
             Interface("speech", "google.cloud.location", "", "Locations", self._locations),
         ]
 
@@ -113,7 +119,8 @@ class SpeechService:
             Rpc("GetConfig", types.GetConfigRequest.pb(), self._get_config),
             Rpc("UpdateConfig", types.UpdateConfigRequest.pb(), self._update_config),
             *self._recognizers.rpcs(),
-            *(rpc for resources in self._others for rpc in resources.rpcs()),
+            *self._classes.rpcs(),
+            *self._phrase_sets.rpcs(),
         ]
 
     async def _stream_v2(self, requests: AsyncIterator[Any], context: Any) -> None:
@@ -170,10 +177,10 @@ class SpeechService:
         return response
 
     def _effective(self, recognizer: str, config: Any, mask: FieldMask) -> Any:
-        """Give the config that holds: a stored recognizer's with the request's over it."""
-        if not recognizer or recognizer.endswith("/_"):
-            return config
-        return effective_config(self._recognizers.find(recognizer), config, mask)
+        """Give the config that holds: a stored recognizer's with the request's over it, stored phrases spelled out."""
+        if recognizer and not recognizer.endswith("/_"):
+            config = effective_config(self._recognizers.find(recognizer), config, mask)
+        return spelled_v2(config, self._phrase_sets.find, self._classes.find)
 
     async def _get_config(self, request: Any, context: Any) -> Any:
         async with self._unary.call(context, "get_config"):
@@ -189,20 +196,29 @@ class SpeechService:
     def _v1(self, version: str) -> Sequence[Rpc]:
         protos = Protos(version)
         types = protos.types
+        effective = functools.partial(
+            spelled_v1,
+            find_set=self._adaptation_v1.finder(version, "PhraseSet"),
+            find_class=self._adaptation_v1.finder(version, "CustomClass"),
+        )
 
         async def stream(requests: AsyncIterator[Any], context: Any) -> None:
-            await self._stream(V1(protos, uuid.uuid4().int % 2**62), requests, context)
+            await self._stream(V1(protos, uuid.uuid4().int % 2**62, effective), requests, context)
 
         async def recognize(request: Any, context: Any) -> Any:
             async with self._unary.call(context, "recognize", model=request.config.model) as number:
                 audio = await self._audio(request.audio.content, request.audio.uri)
-                job = await asyncio.to_thread(v1_job, request.config, audio, self.limits.batch_seconds, protos)
+                job = await asyncio.to_thread(
+                    v1_job, effective(request.config), audio, self.limits.batch_seconds, protos
+                )
                 return v1_response(job, await self._recognize_all(job, number), types.RecognizeResponse)
 
         async def long_recognize(request: Any, context: Any) -> Any:
             async with self._unary.call(context, "long_running_recognize", model=request.config.model) as number:
                 audio = await self._audio(request.audio.content, request.audio.uri)
-                job = await asyncio.to_thread(v1_job, request.config, audio, self.limits.long_seconds, protos)
+                job = await asyncio.to_thread(
+                    v1_job, effective(request.config), audio, self.limits.long_seconds, protos
+                )
                 metadata = types.LongRunningRecognizeMetadata.pb()(uri=request.audio.uri)
                 metadata.start_time.GetCurrentTime()
 

@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -81,6 +81,8 @@ def parse_config(config: Any, streaming: Any = None) -> StreamSettings:
         if hasattr(config.enable_word_confidence, "value")
         else config.enable_word_confidence,
         alternatives=max(1, config.max_alternatives),
+        diarization=config.diarization_config.enable_speaker_diarization
+        or bool(getattr(config, "enable_speaker_diarization", False)),
     )
     if streaming is None:
         return settings
@@ -93,6 +95,7 @@ def parse_config(config: Any, streaming: Any = None) -> StreamSettings:
         word_times=settings.word_times,
         word_confidence=settings.word_confidence,
         alternatives=settings.alternatives,
+        diarization=settings.diarization,
     )
 
 
@@ -130,10 +133,12 @@ class V1:
     Parameters:
         protos: Messages of the version.
         request_id: Goes into every response.
+        effective: Gives the config that holds for a request's.
     """
 
-    def __init__(self, protos: Protos, request_id: int) -> None:
+    def __init__(self, protos: Protos, request_id: int, effective: Callable[[Any], Any]) -> None:
         self._protos = protos
+        self._effective = effective
         self._request_id = request_id
 
     def open(self, request: Any) -> Opening:
@@ -144,7 +149,8 @@ class V1:
                 "audio data."
             )
         streaming = request.streaming_config
-        return Opening(parse_config(streaming.config, streaming), make_decoders(streaming.config, self._protos))
+        config = self._effective(streaming.config)
+        return Opening(parse_config(config, streaming), make_decoders(config, self._protos))
 
     def audio(self, request: Any, limits: SpeechLimits) -> bytes:
         """See ``Dialect``."""

@@ -1,9 +1,11 @@
 import pytest
 
 from halfcascade.bot import backend
-from halfcascade.bot.backend import Emulator, check_google_access, choose_backend
-from halfcascade.bot.settings import Backend
+from halfcascade.bot.backend import Emulator, check_google_access, choose_backend, deaf_to
+from halfcascade.bot.doctor.talk import check_hearing
+from halfcascade.bot.settings import Backend, Settings
 from halfcascade.processors.errors import ConfigurationError
+from tests.bot.support import run_bot, user_audio
 
 SERVERS = {
     "SPEECH_EMULATOR_HOST": "127.0.0.1:1",
@@ -89,3 +91,35 @@ async def test_the_death_of_the_emulator_is_told_with_its_cause(tmp_path, monkey
     assert "signal 9" in await emulator.died()
     assert emulator.has_died
     await emulator.stop()
+
+
+@pytest.mark.parametrize(
+    ("languages", "named"),
+    [
+        (["en-US"], ""),
+        (["ko-KR", "en-GB"], ""),
+        (["auto"], ""),
+        (["ko-KR"], "not ko-KR"),
+        (["ja-JP", "fr-FR"], "not ja-JP, fr-FR"),
+    ],
+)
+def test_what_the_stand_in_does_not_hear_is_said(languages, named):
+    line = deaf_to(languages)
+    assert bool(line) == bool(named)
+    assert named in line and "\n" not in line
+    told = [str(finding) for finding in check_hearing(Settings(stt_languages=languages))]
+    assert [named in finding and "--language en-US" in finding for finding in told] == [True] * bool(named)
+
+
+def test_a_scripted_mind_hears_what_its_scenario_says(tmp_path):
+    assert Emulator(tmp_path, mind="scripted").deaf_to(["ko-KR"]) == ""
+
+
+async def test_it_is_said_before_any_model_is_loaded(tmp_path):
+    # Without its language model the stand-in ends at once, with a line of its own.
+    user_audio(tmp_path / "user.wav", (0.0, "yes"))
+    options = ("--backend", "emulator", "--language", "ko-KR", "--user-audio", "user.wav")
+    run = await run_bot(tmp_path, *options, LC_ALL="C.UTF-8", HALFCASCADE_LLM="none.gguf")
+    assert run.code == 1
+    warning, end = run.output.find("ko-KR"), run.output.find("none.gguf")
+    assert 0 <= warning < end, run.output

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from halfcascade.emulator.minds.base import Hypothesis, MindError, RecognitionRequest, SpeechActivity
-from halfcascade.emulator.minds.local.packages import folder_of
+from halfcascade.emulator.minds.local.packages import folder_of, hears
 from halfcascade.emulator.minds.local.voice_activity import PAUSE_SECONDS, Portion, Segmenter, sounds_voiced
 
 _LANGUAGE = "en-US"
@@ -110,7 +110,7 @@ def check_languages(codes: Sequence[str]) -> None:
     Raises:
         MindError: It is not.
     """
-    if not any(code.lower().split("-")[0] in ("en", "auto") for code in codes):
+    if not hears(codes):
         raise MindError(
             f"The local mind hears English only, not {', '.join(codes)}: choose en-US, the scripted mind, or Google."
         )

