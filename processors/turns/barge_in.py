@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipecat.frames.frames import (
@@ -31,6 +30,7 @@ from halfcascade.processors.frames import (
 from halfcascade.processors.language import join_text
 from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
 from halfcascade.processors.turns.bot_speech import BotSpeech
+from halfcascade.processors.turns.networks import listening_threads
 from halfcascade.processors.turns.speech_sound import Hearing
 from halfcascade.processors.turns.words import TurnWords, turn_words
 
@@ -99,7 +99,6 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         params = params or BargeInParams()
         self._judge = BargeInJudge(words or turn_words(*languages), params)
         self._hearing = Hearing() if params.looks else None
-        self._executor: ThreadPoolExecutor | None = None
         self._ducking = ducking or Ducking()
         self._bot_speech = bot_speech or BotSpeech()
         self._ducked = False
@@ -112,21 +111,13 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         self.counts = BargeInCount()
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Learn the sample rate; also after ``cleanup``, since Pipecat cleans strategies up to apply them anew.
+        """Learn the sample rate.
 
         Args:
             setup: Configuration object containing setup parameters.
         """
         await super().setup(setup)
         self._judge.set_sample_rate(setup.audio_in_sample_rate)
-        # One thread of its own, as Pipecat's detector has: the network must not wait behind file writing.
-        self._executor = ThreadPoolExecutor(max_workers=1)
-
-    async def cleanup(self) -> None:
-        """Release the thread that judges sounds."""
-        await super().cleanup()
-        if self._executor:
-            self._executor.shutdown(wait=False)
 
     async def handle_user_turn_started(self) -> None:
         """Forget what led to the turn, and restore the loudness for what the bot says next."""
@@ -184,7 +175,7 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         excerpt = self._judge.listen()
         if excerpt is not None and self._hearing is not None:
             loop = asyncio.get_running_loop()
-            self._judge.sounded(await loop.run_in_executor(self._executor, self._hearing.judge, excerpt))
+            self._judge.sounded(await loop.run_in_executor(listening_threads(), self._hearing.judge, excerpt))
 
     async def _heard_words(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> ProcessFrameResult:
         if self._turn:

@@ -91,7 +91,7 @@ class BotSpeechTap(FrameProcessor):
             speech: Follows the bot's words.
             audible: Whether what passes here is heard, behind the output; else it is about to be spoken.
         """
-        super().__init__()
+        super().__init__(enable_direct_mode=True)
         self._speech = speech
         self._audible = audible
 

@@ -4,6 +4,8 @@ Pipecat loads each of them anew for every pipeline: together 46 MB, and a fifth 
 serves nobody.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
 from functools import cache
@@ -13,6 +15,15 @@ from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
 
 from halfcascade.processors.turns.barge_in_sound import InterruptionSound
 from halfcascade.processors.turns.text_end import english_text_end
+
+
+@cache
+def listening_threads() -> ThreadPoolExecutor:
+    """Where Smart Turn and the judge of interruptions compute, for all talks: as many at once as there are cores.
+
+    With threads for each talk, those of many talks would all become slower together instead of one waiting for another.
+    """
+    return ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="listening")
 
 
 @cache

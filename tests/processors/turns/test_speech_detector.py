@@ -20,6 +20,7 @@ from pipecat.tests.utils import run_test
 
 from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
 from halfcascade.processors.turns import SpeechDetector
+from halfcascade.processors.turns.speech_detector import _QuietMeter
 
 DATA = Path(__file__).parents[2] / "data"
 RATE = 16_000
@@ -116,3 +117,17 @@ async def test_the_ears_are_told_of_first_words_that_were_not_noticed():
         frames = [frame for _, frame in await signals_of(samples, *before)]
         started = next(frame for frame in frames if isinstance(frame, VADUserStartedSpeakingFrame))
         assert least <= started.start_secs <= most
+
+
+def test_the_level_meter_compares_with_the_loudest_and_the_quietest_of_the_last_seconds():
+    # The plain reckoning, over all levels anew for each.
+    rng, meter = np.random.default_rng(7), _QuietMeter()
+    levels: list[float] = []
+    secs = 0.0
+    for _ in range(500):
+        block = (rng.normal(size=BLOCK // 2) * 10 ** rng.uniform(0, 4)).clip(-32768, 32767).astype("<i2")
+        meter.audio(block.tobytes(), RATE)
+        levels = [*levels, float(10 * np.log10(np.square(block.astype(np.float32)).mean() + 1.0))][-300:]
+        quiet = levels[-1] < max(np.percentile(levels, 5) + 8.0, max(levels[-60:]) - 30.0)
+        secs = secs + 0.01 if quiet else 0.0
+        assert meter.secs == pytest.approx(secs)

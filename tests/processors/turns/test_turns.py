@@ -34,9 +34,11 @@ from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, 
 from halfcascade.processors.turns import text_end as text_end_module
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
+from halfcascade.processors.turns.networks import listening_threads, silero
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 from halfcascade.processors.turns.speculation import Speculations
-from halfcascade.processors.turns.text_end import LlamaTextEnd, TextEnd, english_text_end
+from halfcascade.processors.turns.speech_sound import Hearing
+from halfcascade.processors.turns.text_end import LATE_SECS, LlamaTextEnd, TextEnd, TextEndAsker, english_text_end
 from halfcascade.processors.turns.words import normalize, turn_words
 
 RATE = 16_000
@@ -312,6 +314,64 @@ async def test_a_turn_ends_whenever_the_language_model_answers():
         down, said, _ = await turns([*frames, PAST_THE_WAIT], 0.95, text_end=SlowModel(secs))
         assert said == ["Which one is cheaper?"]
         assert count(down, UserStoppedSpeakingFrame) == 1
+
+
+async def test_a_question_that_waits_for_others_until_it_is_late_is_dropped():
+    busy, answers = SlowModel(LATE_SECS + 0.05), asyncio.Queue()
+    talks = [TextEndAsker(busy, lambda text, _: answers.put_nowait(text)) for _ in range(3)]
+    for number, talk in enumerate(talks):
+        talk.start()
+        assert talk.ask(f"question {number}", "")
+    assert await answers.get() == "question 0"
+    # The model is free again: what is asked now is answered.
+    assert talks[1].ask("question 3", "")
+    assert await answers.get() == "question 3"
+    for talk in talks:
+        talk.stop()
+    assert busy.asked == ["question 0", "question 3"]
+
+
+class CountingAnalyzer(EarlySmartTurnAnalyzer):
+    """Smart Turn without its network."""
+
+    def __init__(self) -> None:
+        super().__init__(sample_rate=16_000)
+        self.judged = 0
+        self.set_sample_rate(16_000)
+        self.append_audio(bytes(6_400), True)
+
+    def _predict_endpoint(self, audio_array):
+        self.judged += 1
+        return {"prediction": 0, "probability": 0.3}
+
+
+async def test_a_consonant_does_not_cost_a_verdict_and_a_pause_costs_one():
+    analyzer = CountingAnalyzer()
+    for _ in range(5):
+        analyzer.foresee(0.06)
+        await asyncio.sleep(0)
+        analyzer.dismiss()
+    await asyncio.sleep(0.1)
+    assert analyzer.judged == 0
+    analyzer.foresee(0.06)
+    await asyncio.sleep(0.2)
+    assert analyzer.judged == 1
+    await analyzer.analyze_end_of_turn()
+    assert analyzer.judged == 1
+    # Asked before the pause has lasted, it does not wait.
+    analyzer.foresee(0.06)
+    assert (await analyzer.analyze_end_of_turn())[1].probability == 0.3
+    assert analyzer.judged == 2
+
+
+async def test_talks_share_networks_and_the_threads_they_compute_on():
+    one, other = EarlySmartTurnAnalyzer(), EarlySmartTurnAnalyzer()
+    assert one._session is other._session
+    assert one._model_executor is other._model_executor is listening_threads()
+    await one.cleanup()
+    assert other._model_executor.submit(int).result() == 0
+    assert silero().session is silero().session
+    assert Hearing()._interruption is Hearing()._interruption
 
 
 async def test_a_language_model_that_fails_is_told_once_and_the_turn_ends_without():
