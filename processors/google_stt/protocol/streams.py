@@ -296,18 +296,31 @@ class SpeechStreams:
 
     # What the shell sends
 
-    def take(self, stream: int, max_bytes: int) -> bytes:
+    def has_to_send(self, stream: int, least_secs: float = 0.0) -> bool:
+        """Whether there is something to do for who sends on a stream: audio to take, or to half-close it.
+
+        Args:
+            stream: Which one.
+            least_secs: How much audio makes a message worth it. What is left at an endpoint is sent at once.
+        """
+        state = self._streams.get(stream)
+        if state is None or state.segment.end is not None:
+            return True
+        return self._history.end - state.cursor >= max(1.0, least_secs * self._rate)
+
+    def take(self, stream: int, max_bytes: int, least_secs: float = 0.0) -> bytes:
         """Take audio to send on a stream.
 
         Args:
             stream: Which one.
             max_bytes: Upper limit; an even number.
+            least_secs: How much audio makes a message worth it. What is left at an endpoint is given at once.
 
         Returns:
             Audio, or b"" if there is none to send now.
         """
         state = self._streams.get(stream)
-        if state is None:
+        if state is None or not self.has_to_send(stream, least_secs):
             return b""
         end = self._history.end if state.segment.end is None else state.segment.end
         stop = min(end, state.cursor + max_bytes // 2)

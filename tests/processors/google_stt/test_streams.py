@@ -26,6 +26,7 @@ from halfcascade.processors.google_stt.protocol.events import (
     WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
+from halfcascade.processors.google_stt.service import MESSAGE_SECS
 from tests.processors.google_stt.model import BLOCK, RATE, Recognizer, Word, speak
 
 BLOCK_SECS = BLOCK / RATE
@@ -61,7 +62,7 @@ class Server:
 
     def step(self, now: float) -> None:
         for stream, heard in list(self.streams.items()):
-            while audio := self.machine.take(stream, 15_000):
+            while audio := self.machine.take(stream, 15_000, MESSAGE_SECS):
                 heard.audio += audio
             if self.machine.exhausted(stream, now):
                 self.results(now, stream, final=True)
@@ -276,6 +277,24 @@ def test_silence_after_uncertain_words_that_cover_the_speech_is_reported():
     machine.received(0, [Result("how are you", False, 0.6)], 0.1)
     machine.speech_paused(0.1, 0.2)
     assert LikelyComplete("how are you", "") in list(iter(machine.next_event, None))
+
+
+def test_audio_is_held_back_until_it_makes_a_message_and_sent_at_once_at_an_endpoint():
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    machine.take(0, 100_000, MESSAGE_SECS)
+    lengths = []
+    for block in range(12):
+        machine.audio(silence(0.02).tobytes(), 0.02 * block)
+        assert machine.has_to_send(0, 0.0)
+        assert machine.has_to_send(0, MESSAGE_SECS) == (block % 5 == 4)
+        lengths.append(len(machine.take(0, 100_000, MESSAGE_SECS)) / 2 / RATE)
+    assert lengths == pytest.approx([0.1 if block % 5 == 4 else 0.0 for block in range(12)])
+    machine.speech_paused(0.06, 0.3)
+    assert machine.has_to_send(0, MESSAGE_SECS)
+    assert len(machine.take(0, 100_000, MESSAGE_SECS)) / 2 / RATE == pytest.approx(0.04)
+    assert machine.exhausted(0, 0.3)
 
 
 def test_a_flush_that_brings_no_words_is_reported():
