@@ -23,7 +23,7 @@ from halfcascade.bot.toolbox import Tool, check_names
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.gate import MicrophoneGate
+from halfcascade.processors.gate import MicrophoneEnd, MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.openers import OpenerMachine, OpenerMode, OpenerParams
@@ -118,7 +118,9 @@ def build_pipeline(
             ears,
             user,
             brain,
+            # Processors of a user may listen; nothing behind them does.
             *(load_processor(path) for path in settings.processors),
+            MicrophoneEnd(),
             *([openers(settings, voice)] if settings.openers is not OpenerMode.OFF else []),
             BotSpeechTap(bot_speech, audible=False),
             OutageAnnouncer(settings.language),

@@ -24,6 +24,7 @@ from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.toolbox import Tool
+from halfcascade.bot.watching import TalkWorker
 from halfcascade.processors.language import phrases
 from halfcascade.processors.playout import Playout
 
@@ -90,7 +91,7 @@ class Talk:
             transport, settings, tools, environ=environ, playout=playout, history=history
         )
         clock = SystemClock()
-        self.worker = PipelineWorker(
+        self.worker = TalkWorker(
             self.bot.pipeline,
             params=PipelineParams(
                 audio_in_sample_rate=AUDIO_IN_RATE,

@@ -109,7 +109,7 @@ class OutageAnnouncer(FrameProcessor):
         Args:
             language: Locale of the conversation.
         """
-        super().__init__()
+        super().__init__(enable_direct_mode=True)
         self._phrases = phrases(language)
         self._notices = OutageNotices()
 
@@ -140,6 +140,9 @@ class OutageAnnouncer(FrameProcessor):
 
 class TroubleTone(FrameProcessor):
     """Sounds two falling tones. It belongs behind the voice, which holds up what comes behind speech that it awaits."""
+
+    def __init__(self) -> None:
+        super().__init__(enable_direct_mode=True)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass a frame on, and sound if it asks for that.

@@ -130,7 +130,7 @@ class PlayoutProcessor(FrameProcessor):
     """
 
     def __init__(self, shaping: PlayoutFilter):
-        super().__init__()
+        super().__init__(enable_direct_mode=True)
         self._filter = shaping
         self._speaking = False
 

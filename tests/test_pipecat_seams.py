@@ -38,6 +38,8 @@ CUSTOMARY = {
 
 # Name in Pipecat: why we lean on it.
 SEAMS = {
+    "PipelineWorker._observer": "show observers less than each frame at each processor",
+    "WorkerObserver._frames_pushed": "know which blocks of audio have been shown",
     "AggregatedFrameSequencer._slots": "close segments without taking them for spoken",
     "BaseInputTransport._audio_in_queue": "bound the microphone's queue",
     "BaseInputTransport._audio_task": "end audio of our own making before the transport does",
@@ -101,6 +103,7 @@ SEAMS = {
     "TurnAnalyzerUserTurnStopStrategy._vad_stopped": "tell whether there is sound left to judge",
     "TurnAnalyzerUserTurnStopStrategy._vad_user_speaking": "tell whether the user speaks",
     "WordCompletionTracker._llm_text": "a segment that is spoken in other words than it is written",
+    "VADAnalyzer._run_analyzer": "judge a window on the event loop, which is cheaper than a thread",
     "VADAnalyzer._vad_start_frames": "change thresholds while somebody speaks",
     "VADAnalyzer._vad_state": "report an onset and a pause before voice activity is sure",
     "VADAnalyzer._vad_stopping_count": "how long it has been silent",
@@ -112,6 +115,7 @@ OTHERS = {
     "_access_token": ("google.genai._api_client", "fetch a token before the connection, outside of the event loop"),
     "_ws": ("google.genai.live", "cut audio out of messages before they are parsed"),
     "_audio_task": ("pipecat.transports.base_output", "tell frames of the sender from others"),
+    "_observers": ("pipecat.pipeline.worker_observer", "take over who watches a worker"),
     "_clock_task": ("pipecat.transports.base_output", "tell frames of the sender from others"),
     "_pipecat_cleanup": ("pipecat.services.llm_service", "end a tool's timers with the pipeline"),
     "_exit": ("os", "a second Ctrl-C ends at once"),

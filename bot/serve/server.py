@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -58,12 +58,22 @@ def run_server(settings: Settings, serve: ServeSettings, *, terminal: Terminal, 
     """
     try:
         serve.check()
-        return asyncio.run(_serve(settings, serve, terminal, verbose=verbose))
+        with asyncio.Runner(loop_factory=_event_loop()) as runner:
+            return runner.run(_serve(settings, serve, terminal, verbose=verbose))
     except ConfigurationError as error:
         terminal.fail(str(error))
     except KeyboardInterrupt:
         return 0
     return 1
+
+
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Whatever makes the fastest event loop there is; None where that is Python's own, as on Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *, verbose: bool) -> int:
@@ -121,6 +131,8 @@ async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outco
             access_log=False,
             ws_max_size=Allowance().message_bytes,
             ws_max_queue=64,
+            # Samples hardly get smaller, and each talk would pay for the attempt.
+            ws_per_message_deflate=False,
             ssl_certfile=serve.tls_certificate,
             ssl_keyfile=serve.tls_key,
             proxy_headers=False,

@@ -38,7 +38,7 @@ class _Listening(BaseObserver):
     """Shows the microphone's audio to the hub, as it enters the pipeline."""
 
     def __init__(self, hub: EventHub):
-        super().__init__()
+        super().__init__(observe_every_push=False)
         self._hub = hub
         self._clock: BlockClock | None = None
 

@@ -46,10 +46,13 @@ class BlockClock:
         """
         offset = estimate - self._position / self._rate
         now = self._position / self._rate if self._catches_up else estimate
+        # Of what is older and worse than the newest, nothing can be the best any more.
+        while self._recent and self._recent[-1][1] >= offset:
+            self._recent.pop()
         self._recent.append((now, offset))
         while self._recent[0][0] < now - self._WINDOW_SECS:
             self._recent.popleft()
-        best = min(value for _, value in self._recent)
+        best = self._recent[0][1]
         if self._offset is None or abs(best - self._offset) > self._CORRECTION_SECS:
             self._offset = best
         at = self._offset + self._position / self._rate
