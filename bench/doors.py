@@ -26,13 +26,12 @@ from typing import Any
 
 import numpy as np
 
+from bench.callers import Caller
 from bench.latency import start_emulator
-from tests.bot.serve.support import Program, samples
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_SAYINGS = ("weather", "timer", "numbers", "weather")
-_LOUD = 500
+_SAYINGS = ("weather", "timer")
 
 
 def start_server(system: str) -> tuple[subprocess.Popen[str], str]:
@@ -71,23 +70,7 @@ async def talk(url: str, turns: int, delay: float) -> list[float | None]:
         Seconds until the answer to each turn was heard; None where none came.
     """
     await asyncio.sleep(delay)
-    latencies: list[float | None] = []
-    async with Program().calling(url) as client:
-        await asyncio.sleep(2.0)
-        for turn in range(turns):
-            name = _SAYINGS[turn % len(_SAYINGS)]
-            sound = samples(name, client.rate)
-            end = time.monotonic() + np.flatnonzero(np.abs(sound.astype(int)) > _LOUD)[-1] / client.rate
-            client.heard.clear()
-            client.say(name)
-            try:
-                await client.hears(15.0)
-                first = next(at for at, block in client.heard if np.abs(block.astype(int)).max() > _LOUD)
-                latencies.append(first - end)
-                await client.hears_silence()
-            except AssertionError:
-                latencies.append(None)
-    return latencies
+    return await Caller(url).talk([_SAYINGS[turn % len(_SAYINGS)] for turn in range(turns)])
 
 
 async def measure(system: str, talks: list[int], turns: int) -> list[dict[str, Any]]:
