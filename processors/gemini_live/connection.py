@@ -22,12 +22,16 @@ from google.auth.exceptions import GoogleAuthError
 from google.genai import errors, types
 from google.genai.live import AsyncSession
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.frames import CloseCode
 
 from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
 from halfcascade.processors.threads import on_daemon_thread
 
 CLOSE_SECS = 1.0
 """How long a closing handshake may take; the server must have let go before a resume (facts/live#lifetime)."""
+
+MUTE_CLOSE_SECS = 0.25
+"""The same for a connection that seems dead."""
 
 OPEN_SECS = 5.0
 """How long connecting and setup may take together; a network that swallows packets is tried again sooner than not."""
@@ -145,6 +149,7 @@ class LiveConnection:
 
     def __init__(self, session: AsyncSession, stack: AsyncExitStack) -> None:
         self._session = session
+        self._socket: Any = session._ws
         self._stack = stack
 
     @classmethod
@@ -179,8 +184,9 @@ class LiveConnection:
         socket.ping_interval = LIVE_SOCKET_OPTIONS["ping_interval"]
         socket.ping_timeout = LIVE_SOCKET_OPTIONS["ping_timeout"]
         socket.close_timeout = CLOSE_SECS
+        connection = cls(session, stack)
         session._ws = SilentSocket(socket)  # type: ignore[assignment]
-        return cls(session, stack)
+        return connection
 
     async def messages(self) -> AsyncIterator[types.LiveServerMessage]:
         """Yield what the server sends until the connection ends.
@@ -233,13 +239,34 @@ class LiveConnection:
         """
         await self._write(self._session.send_tool_response(function_responses=list(responses)))
 
-    async def close(self) -> None:
-        """Close; returns when the server has let go, or after ``CLOSE_SECS``."""
+    async def ping(self) -> bool:
+        """Ask for a sign of life.
+
+        Returns:
+            Whether it came before the connection was over.
+        """
         try:
-            async with asyncio.timeout(2 * CLOSE_SECS):
+            await (await self._socket.ping())
+        except (ConnectionClosed, OSError):
+            return False
+        return True
+
+    async def close(self, secs: float = CLOSE_SECS) -> bool:
+        """Close; returns when the server has let go, or after twice ``secs``.
+
+        Args:
+            secs: How long each half of the handshake may take.
+
+        Returns:
+            Whether the server has let go.
+        """
+        self._socket.close_timeout = secs
+        try:
+            async with asyncio.timeout(2 * secs):
                 await self._stack.aclose()
         except (TimeoutError, ConnectionClosed, OSError):
-            pass
+            return False
+        return self._socket.close_code not in (None, CloseCode.ABNORMAL_CLOSURE)
 
     async def _write(self, sending: Any) -> None:
         try:

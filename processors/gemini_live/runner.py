@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVarTuple
 
 from google import genai
@@ -11,8 +12,22 @@ from google.genai import types
 from loguru import logger
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
-from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused
-from halfcascade.processors.gemini_live.protocol.actions import Action, Close, Open, SendContent, SendResults, SendText
+from halfcascade.processors.gemini_live.connection import (
+    CLOSE_SECS,
+    MUTE_CLOSE_SECS,
+    OPEN_SECS,
+    ConnectionLost,
+    ConnectionRefused,
+)
+from halfcascade.processors.gemini_live.protocol.actions import (
+    Action,
+    Close,
+    Open,
+    Ping,
+    SendContent,
+    SendResults,
+    SendText,
+)
 from halfcascade.processors.gemini_live.protocol.models import Modality, Refusal, Remedy, explain_refusal
 from halfcascade.processors.gemini_live.protocol.session import SessionMachine
 
@@ -60,6 +75,7 @@ class SessionRunner:
         self._main: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
         self._receiving: asyncio.Task[None] | None = None
+        self._pinging: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin: opens the first connection in the background."""
@@ -79,7 +95,7 @@ class SessionRunner:
     async def stop(self) -> None:
         """End: closes the connection, stops every task."""
         self._machine.stop()
-        for task in (self._main, self._opening, self._receiving):
+        for task in (self._main, self._opening, self._receiving, self._pinging):
             if task is not None and not task.done():
                 await self._tasks.cancel_task(task)
         connection, self._connection = self._connection, None
@@ -110,7 +126,11 @@ class SessionRunner:
             case Open():
                 self._opening = self._tasks.create_task(self._open(action), f"GeminiLive::open{action.serial}")
             case Close():
-                await self._close(action.serial)
+                await self._close(action)
+            case Ping():
+                if self._connection is not None:
+                    pinging = self._ping(self._connection, action.serial)
+                    self._pinging = self._tasks.create_task(pinging, f"GeminiLive::ping{action.serial}")
             case SendContent():
                 if self._connection is not None:
                     await self._connection.send_content(action.contents, complete=action.complete)
@@ -128,8 +148,12 @@ class SessionRunner:
         model, row = self._model_name(), self._machine.model
         modality = row.modality
         try:
-            connection = await self._opener(self._client, model, self._config(action, modality))
-        except ConnectionRefused as refused:
+            config = self._config(action, modality)
+            # Where data are swallowed, a connection begun before the network came back stays dead: begin another soon.
+            async with asyncio.timeout(min(OPEN_SECS, self._machine.open_secs)):
+                connection = await self._opener(self._client, model, config)
+        except (ConnectionRefused, TimeoutError) as error:
+            refused = error if isinstance(error, ConnectionRefused) else ConnectionRefused(0, "no answer in time")
             refusal = explain_refusal(
                 model, refused.code, refused.reason, modality=modality, resuming=action.handle is not None
             )
@@ -159,17 +183,22 @@ class SessionRunner:
             # A message that google-genai cannot read must not leave the session deaf.
             self.do(self._machine.lost, serial, 0, _one_line(error))
 
-    async def _close(self, serial: int) -> None:
-        await self._drop_connection()
-        self.do(self._machine.closed, serial)
+    async def _ping(self, connection: Any, serial: int) -> None:
+        if await connection.ping():
+            self.do(self._machine.ponged, serial)
 
-    async def _drop_connection(self) -> None:
+    async def _close(self, close: Close) -> None:
+        let_go = await self._drop_connection(MUTE_CLOSE_SECS if close.mute else CLOSE_SECS)
+        self.do(partial(self._machine.closed, let_go=let_go), close.serial)
+
+    async def _drop_connection(self, secs: float = CLOSE_SECS) -> bool:
+        """Close the connection, if there is one, and tell whether the server has let go of it."""
         connection, self._connection = self._connection, None
-        receiving, self._receiving = self._receiving, None
-        if receiving is not None and not receiving.done():
-            await self._tasks.cancel_task(receiving)
-        if connection is not None:
-            await connection.close()
+        for task in (self._receiving, self._pinging):
+            if task is not None and not task.done():
+                await self._tasks.cancel_task(task)
+        self._receiving = self._pinging = None
+        return connection is None or await connection.close(secs)
 
 
 def _one_line(error: Exception) -> str:

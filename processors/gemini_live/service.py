@@ -291,6 +291,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 self._reopened = frame.turn
                 if frame.turn in (0, self._named):
                     self._feed(self._machine.withdraw)
+            case ServiceOutageFrame() if frame.service is not Service.BRAIN:
+                self._feed(self._machine.doubt)
             case SpeechSkippedFrame():
                 self._feed(self._machine.unspoken, frame.text)
             case LLMSetToolsFrame():

@@ -111,11 +111,15 @@ class Connection:
     async def send_text(self, text: str) -> None:
         await self.send_content([types.Content(role="user", parts=[types.Part(text=text)])], complete=True)
 
-    async def close(self) -> None:
+    async def ping(self) -> bool:
+        return True
+
+    async def close(self, secs: float) -> bool:
         self._open = False
         if self._answering is not None:
             self._answering.cancel()
         self._out.put_nowait(None)
+        return True
 
     async def _answer(self) -> None:
         await asyncio.sleep(self._memory.answer_secs)

@@ -36,6 +36,19 @@ class Close:
 
     Parameters:
         serial: Number of the connection.
+        mute: Whether it seems dead, so that no farewell of the server is worth waiting for.
+    """
+
+    serial: int
+    mute: bool = False
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Ask the connection for a sign of life, then report its pong.
+
+    Parameters:
+        serial: Number of the connection.
     """
 
     serial: int
@@ -151,6 +164,7 @@ class Usage:
 Action = (
     Open
     | Close
+    | Ping
     | SendContent
     | SendText
     | SendResults

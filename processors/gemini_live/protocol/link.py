@@ -74,6 +74,7 @@ class Link:
         self._session_began_at = 0.0
         self._goaway_at: float | None = None
         self._suspect = False
+        self._abandoned = False
 
     @property
     def is_open(self) -> bool:
@@ -150,6 +151,10 @@ class Link:
             case Remedy.FRESH:
                 return False
             case Remedy.RETRY:
+                if self.resumed and self._abandoned and refusal.spoken:
+                    # The server may count the socket that fell mute as open for as long as its own keepalive takes.
+                    self.handle = None
+                    return False
                 # A resume while the server still counts the old socket as open passes by itself (facts/live#lifetime),
                 # but a handle that keeps failing is given up for a fresh session.
                 if self._health.failures > _RESUME_TRIES:
@@ -169,21 +174,31 @@ class Link:
             resumable: Whether the session can go on by its handle.
         """
         self.down_since = now
+        self._abandoned = False
         if not resumable:
             self.handle = None
 
-    def close(self, now: float) -> Close:
+    def close(self, now: float, *, mute: bool = False) -> Close:
         """Begin to close the connection, to open the next one when that is done.
 
         Args:
             now: Clock reading.
+            mute: Whether it seems dead.
 
         Returns:
             What to do.
         """
         self.down_since = now
         self.state = LinkState.CLOSING
-        return Close(self.serial)
+        return Close(self.serial, mute)
+
+    def closed(self, *, let_go: bool) -> None:
+        """The connection was closed as asked.
+
+        Args:
+            let_go: Whether the server answered the closing handshake.
+        """
+        self._abandoned = not let_go
 
     def goaway(self, time_left: str | None, now: float) -> None:
         """The server announced the end of the connection.

@@ -198,10 +198,12 @@ class Refusal:
     Parameters:
         remedy: What to do.
         line: One line for a person: cause and remedy. Never holds a secret.
+        spoken: Whether the server said so; False if there was no answer at all.
     """
 
     remedy: Remedy
     line: str
+    spoken: bool = True
 
 
 _ACCESS = (ProblemKind.CREDENTIALS, ProblemKind.PERMISSION, ProblemKind.BILLING)
@@ -262,4 +264,4 @@ def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, r
         ),
         (True, Remedy.RETRY, out_of_reach),
     )
-    return next(Refusal(remedy, line) for applies, remedy, line in causes if applies)
+    return next(Refusal(remedy, line, spoken=code != 0) for applies, remedy, line in causes if applies)

@@ -13,6 +13,10 @@ class SessionOptions:
         answer_timeout_secs: How long a turn may go without a sign of an answer; None takes the model's row.
         filler_secs: How long the user may wait for the first sign of an answer without a word from us.
         stall_secs: Silence in mid-answer after which its text is taken to be over.
+        open_secs: How long connecting and setup may take at the first try; 0.1 to 1.1 s are usual
+            (facts/live#latency).
+        mute_secs: How long a connection whose pongs were prompt may leave a ping, asked when it is needed, without any
+            sign of life.
         fence_secs: How long a new turn waits for the server to confirm that the old answer was cancelled. The
             confirmation took 0.1 to 0.5 s (facts/live#interruption), while the user was still speaking.
         backoff_secs: First pause before trying to connect again; doubles each time.
@@ -30,6 +34,8 @@ class SessionOptions:
     answer_timeout_secs: float | None = None
     filler_secs: float = 3.0
     stall_secs: float = 10.0
+    open_secs: float = 2.5
+    mute_secs: float = 1.5
     fence_secs: float = 0.6
     backoff_secs: float = 0.2
     max_backoff_secs: float = 2.0

@@ -11,15 +11,28 @@ from typing import Any
 from google.genai import types
 
 from halfcascade.processors.gemini_live.protocol import wording
-from halfcascade.processors.gemini_live.protocol.actions import Action, Recovered, Report, SendContent, Usage
+from halfcascade.processors.gemini_live.protocol.actions import (
+    Action,
+    Ping,
+    Recovered,
+    Report,
+    SendContent,
+    SendResults,
+    SendText,
+    Usage,
+    Waiting,
+)
 from halfcascade.processors.gemini_live.protocol.exchange import Exchange
 from halfcascade.processors.gemini_live.protocol.history import History, Turn
 from halfcascade.processors.gemini_live.protocol.link import Handle, Link, LinkState, Renewal
 from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality, Refusal, Remedy
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.gemini_live.protocol.pulse import Pulse
 from halfcascade.processors.gemini_live.protocol.turns import TurnMachine
 
 _INVALID = 1007
+# After these somebody waits for the server.
+_ASKING = (SendContent, SendText, SendResults, Waiting)
 _QUIET_FAILURES = 2
 
 
@@ -48,6 +61,7 @@ class SessionMachine:
         self._todo: list[Action] = []
         self.link = Link(model, self._options)
         self._exchange = Exchange(self.link, self._options, is_async, self._todo)
+        self._pulse = Pulse(self._options.mute_secs)
         self.context: Sequence[Any] = ()
         self._seeding = False
         self._user_speaking = False
@@ -64,6 +78,11 @@ class SessionMachine:
     def serial(self) -> int:
         """Number of the newest connection."""
         return self.link.serial
+
+    @property
+    def open_secs(self) -> float:
+        """How long connecting and setup may take now: whoever is slow is given more with each failure."""
+        return self._options.open_secs + self.link.failures
 
     def awaits(self, serial: int) -> bool:
         """Tell whether a connection that has opened is still wanted.
@@ -126,6 +145,7 @@ class SessionMachine:
         due = [self._exchange.deadline(), self.link.retry_at, self._roll_back_at]
         if self.link.is_open:
             due += [at for at in (*self.link.deadlines(), self._listening_until) if at > now]
+            due.append(self._pulse.mute_at)
         elif self._exchange.pending is not None:
             due.append(self._offline_at)
         return min((at for at in due if at is not None), default=None)
@@ -216,22 +236,26 @@ class SessionMachine:
         self._todo.append(
             Report(f"Gemini Live closed the connection ({code}: {said}): going on with a new one.", error=False)
         )
+        self._pulse.gone(let_go=True, now=now)
         self._exchange.disconnected(refused=said if code == _INVALID else "")
         self._open(resume=True)
         return self._flush()
 
-    def closed(self, serial: int, now: float) -> list[Action]:
+    def closed(self, serial: int, now: float, *, let_go: bool = True) -> list[Action]:
         """The connection was closed as asked.
 
         Args:
             serial: Number of the connection.
             now: Clock reading.
+            let_go: Whether the server answered the closing handshake.
 
         Returns:
             What to do.
         """
         if not self.link.concerns(serial) or self.link.state is not LinkState.CLOSING:
             return []
+        self._pulse.gone(let_go=let_go, now=now)
+        self.link.closed(let_go=let_go)
         self._exchange.disconnected()
         self._open(resume=self.link.renewal is not Renewal.FRESH)
         return self._flush()
@@ -253,6 +277,7 @@ class SessionMachine:
         """
         if not self.link.concerns(serial) or not self.link.is_open:
             return []
+        self._pulse.heard()
         self._exchange.received(message, now)
         update, mark = message.session_resumption_update, self._exchange.mark
         if update is not None and update.resumable and update.new_handle and mark is not None:
@@ -331,11 +356,39 @@ class SessionMachine:
             self._user_speaking = user
             # What they said is about to come as a turn: no moment to begin a hand-over.
             self._listening_until = now if user else now + self._options.turn_grace_secs
+            if user:
+                self._ping(now)
         if bot is not None:
             self._bot_speaking = bot
             if not bot and not self.turns.busy:
                 self._exchange.unheard = False
         self._pump(now)
+        return self._flush()
+
+    def doubt(self, now: float) -> list[Action]:
+        """Another service has trouble: it may be the network, and this connection as dead as the other's.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        self._ping(now)
+        return self._flush()
+
+    def ponged(self, serial: int, now: float) -> list[Action]:
+        """The connection answered a ping.
+
+        Args:
+            serial: Its number.
+            now: Clock reading.
+
+        Returns:
+            What to do: nothing.
+        """
+        if self.link.concerns(serial):
+            self._pulse.ponged(now)
         return self._flush()
 
     def renew(self, model: LiveModel, renewal: Renewal, now: float) -> list[Action]:
@@ -417,10 +470,22 @@ class SessionMachine:
         if not self.link.is_open:
             return
         self._exchange.lower_fence(now)
-        if self._hand_over_now(now):
+        if self._is_mute(now):
+            self._todo.append(self.link.close(now, mute=True))
+        elif self._hand_over_now(now):
             self._todo.append(self.link.close(now))
         else:
             self._exchange.proceed(now, user_speaking=self._user_speaking)
+            if any(isinstance(action, _ASKING) for action in self._todo):
+                self._ping(now)
+
+    def _is_mute(self, now: float) -> bool:
+        return self._exchange.suspect(now) or self._pulse.mute(now)
+
+    def _ping(self, now: float) -> None:
+        """Find out whether the connection lives, while there is time to replace it."""
+        if self.link.is_open and self._pulse.ask(now):
+            self._todo.append(Ping(self.serial))
 
     # Connections.
 
@@ -451,8 +516,6 @@ class SessionMachine:
 
     def _hand_over_now(self, now: float) -> bool:
         """Whether the connection is to be replaced at this moment: nobody must wait for it, nothing get lost."""
-        if self._exchange.suspect(now):
-            return True
         if not self.link.renewal_due(now):
             return False
         if self.turns.busy or self.turns.generating or self._exchange.calls:

@@ -36,8 +36,11 @@ class Packets:
     async def send_content(self, contents: Any, *, complete: bool) -> None:
         self.sent += 1
 
-    async def close(self) -> None:
-        pass
+    async def ping(self) -> bool:
+        return True
+
+    async def close(self, secs: float) -> bool:
+        return True
 
 
 async def test_the_last_words_are_spoken_although_the_next_turn_follows_in_the_same_moment() -> None:
