@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from pipecat.frames.frames import Frame, OutputAudioRawFrame, TTSSpeakFrame
+from pipecat.frames.frames import BotStartedSpeakingFrame, Frame, OutputAudioRawFrame, TTSSpeakFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from halfcascade.processors.frames import Service, ServiceOutageFrame, ServiceRecoveredFrame, TroubleToneFrame
@@ -40,7 +40,8 @@ class Notice(StrEnum):
 @dataclass
 class _Outage:
     said_at: float
-    said: bool
+    in_words: bool
+    heard: bool = False
 
 
 class OutageNotices:
@@ -68,7 +69,7 @@ class OutageNotices:
         known = self._away.get(service)
         if known is not None and now < known.said_at + REPEAT_SECS:
             return None
-        self._away[service] = _Outage(now, said=not self._voice_away)
+        self._away[service] = _Outage(now, in_words=not self._voice_away)
         if self._voice_away:
             return self._tone(now)
         return Notice.DEAF if service is Service.EARS else Notice.OFFLINE
@@ -81,14 +82,20 @@ class OutageNotices:
             now: Clock reading.
 
         Returns:
-            What to tell: nothing where the service itself is heard, or where another one is still away.
+            What to tell: nothing where the service itself is heard, where another one is still away, or where nobody
+            has heard of the outage yet.
         """
         if service is Service.VOICE:
             self._voice_away = False
             return None
         known = self._away.pop(service, None)
-        told = known is not None and known.said
+        told = known is not None and known.heard
         return Notice.RECOVERED if told and not self._away and not self._voice_away else None
+
+    def heard(self) -> None:
+        """The bot's voice has begun to be heard, and what was told in words with it."""
+        for outage in self._away.values():
+            outage.heard = outage.heard or outage.in_words
 
     def _tone(self, now: float) -> Notice | None:
         if now < self._tone_at + _TONE_REPEAT_SECS:
@@ -122,6 +129,8 @@ class OutageAnnouncer(FrameProcessor):
         """
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
+        if isinstance(frame, BotStartedSpeakingFrame):
+            self._notices.heard()
         # News of ears and brain pass downstream, those of the voice upstream.
         if isinstance(frame, ServiceOutageFrame | ServiceRecoveredFrame):
             comes_from = FrameDirection.UPSTREAM if frame.service is Service.VOICE else FrameDirection.DOWNSTREAM

@@ -124,6 +124,8 @@ class SessionRunner:
     async def _act(self, action: Action) -> None:
         match action:
             case Open():
+                if self._opening is not None and not self._opening.done():
+                    await self._tasks.cancel_task(self._opening)
                 self._opening = self._tasks.create_task(self._open(action), f"GeminiLive::open{action.serial}")
             case Close():
                 await self._close(action)

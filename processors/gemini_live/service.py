@@ -291,8 +291,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 self._reopened = frame.turn
                 if frame.turn in (0, self._named):
                     self._feed(self._machine.withdraw)
-            case ServiceOutageFrame() if frame.service is not Service.BRAIN:
-                self._feed(self._machine.doubt)
+            case ServiceOutageFrame() | ServiceRecoveredFrame() if frame.service is not Service.BRAIN:
+                began = isinstance(frame, ServiceOutageFrame)
+                self._feed(self._machine.doubt if began else self._machine.hope)
             case SpeechSkippedFrame():
                 self._feed(self._machine.unspoken, frame.text)
             case LLMSetToolsFrame():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from pipecat.frames.frames import OutputAudioRawFrame, TTSSpeakFrame
+from pipecat.frames.frames import BotStartedSpeakingFrame, OutputAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import run_test
@@ -21,6 +21,7 @@ def test_an_outage_is_told_once_and_again_to_somebody_who_goes_on_trying():
     notices = OutageNotices()
     told = [notices.outage(Service.EARS, at) for at in (0.0, 5.0, REPEAT_SECS + 0.1, REPEAT_SECS + 5.0)]
     assert told == [Notice.DEAF, None, Notice.DEAF, None]
+    notices.heard()
     assert notices.recovered(Service.EARS, 40.0) is Notice.RECOVERED
     assert notices.recovered(Service.EARS, 41.0) is None
 
@@ -38,13 +39,22 @@ def test_recovery_is_told_when_all_work_again():
     notices = OutageNotices()
     notices.outage(Service.EARS, 0.0)
     notices.outage(Service.BRAIN, 1.0)
+    notices.heard()
     assert notices.recovered(Service.BRAIN, 2.0) is None
     assert notices.recovered(Service.EARS, 3.0) is Notice.RECOVERED
 
 
+def test_who_has_not_heard_of_an_outage_is_not_told_that_it_is_over():
+    notices = OutageNotices()
+    notices.outage(Service.EARS, 0.0)
+    assert notices.recovered(Service.EARS, 0.2) is None
+    assert notices.outage(Service.EARS, 1.0) is Notice.DEAF
+
+
 @pytest.mark.parametrize("language", ["en-US", "ko-KR", "cmn-CN"])
 async def test_it_is_said_in_the_language_of_the_conversation(language):
-    news = [ServiceOutageFrame(service=Service.EARS), ServiceRecoveredFrame(service=Service.EARS)]
+    heard = BotStartedSpeakingFrame()
+    news = [ServiceOutageFrame(service=Service.EARS), heard, ServiceRecoveredFrame(service=Service.EARS)]
     down, _ = await run_test(OutageAnnouncer(language), frames_to_send=news)
     said = [frame for frame in down if isinstance(frame, TTSSpeakFrame)]
     words = phrases(language)

@@ -83,6 +83,7 @@ class Exchange:
         self._fence_until: float | None = None
         self._notes: list[str] = []
         self._filled = 0
+        self._bot_speaks = False
         self._asked_at: float | None = None
 
     @property
@@ -322,12 +323,23 @@ class Exchange:
             self.outage = self.outage or offline
             self._todo.append(Waiting(turn.number, offline))
 
+    def bot_speaks(self, speaks: bool, now: float) -> None:
+        """The bot's voice is heard, or no longer: only in silence has anybody to be told that it goes on.
+
+        Args:
+            speaks: Whether it is.
+            now: Clock reading.
+        """
+        if self._bot_speaks and not speaks:
+            self._turn_at = max(self._turn_at, now)
+        self._bot_speaks = speaks
+
     def _filler_at(self) -> float | None:
         """When the user has waited long enough for a word from us; once a turn."""
         turn = self.pending
         if turn is None or not turn.by_user or turn.provisional or turn.number == self._filled:
             return None
-        if self.calls.of_turn(turn.number) or self.turns.delivered(turn.number):
+        if self._bot_speaks or self.calls.of_turn(turn.number) or self.turns.delivered(turn.number):
             return None
         return self._turn_at + self._options.filler_secs
 

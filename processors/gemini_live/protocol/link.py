@@ -82,6 +82,12 @@ class Link:
         return self.state is LinkState.OPEN
 
     @property
+    def is_trying(self) -> bool:
+        """Whether a connection fell mute or could not be opened, and another is being opened or soon to be."""
+        failed = self._abandoned or self._health.failures > 0
+        return failed and (self.state is LinkState.OPENING or self.retry_at is not None)
+
+    @property
     def failures(self) -> int:
         """How often in a row a connection could not be opened."""
         return self._health.failures

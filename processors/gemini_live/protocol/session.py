@@ -360,6 +360,7 @@ class SessionMachine:
                 self._ping(now)
         if bot is not None:
             self._bot_speaking = bot
+            self._exchange.bot_speaks(bot, now)
             if not bot and not self.turns.busy:
                 self._exchange.unheard = False
         self._pump(now)
@@ -375,6 +376,19 @@ class SessionMachine:
             What to do.
         """
         self._ping(now)
+        return self._flush()
+
+    def hope(self, now: float) -> list[Action]:
+        """Another service works again: it may be the network, and what was begun before may never be answered.
+
+        Args:
+            now: Clock reading.
+
+        Returns:
+            What to do.
+        """
+        if self.link.is_trying:
+            self._open(resume=True)
         return self._flush()
 
     def ponged(self, serial: int, now: float) -> list[Action]:

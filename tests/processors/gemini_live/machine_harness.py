@@ -45,6 +45,7 @@ class Session:
         self.machine = SessionMachine(model, options)
         self.now = 1000.0
         self.opens = opens
+        self.let_go = False
         self.done: list[Action] = []
         self.context: list[Any] = []
         self.turns = 0
@@ -57,7 +58,7 @@ class Session:
             if isinstance(action, Open) and self.opens:
                 self.feed(self.machine.opened, action.serial, Modality.AUDIO)
             elif isinstance(action, Close):
-                self.feed(self.machine.closed, action.serial)
+                self.feed(self.machine.closed, action.serial, let_go=self.let_go or not action.mute)
         return actions
 
     def take(self, *messages: types.LiveServerMessage) -> None:

@@ -14,12 +14,21 @@ from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
 from halfcascade.processors.frames import TURN, TurnReopenedFrame, TurnSentFrame
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor
 from halfcascade.processors.gemini_live.protocol import wording
-from halfcascade.processors.gemini_live.protocol.actions import Apologize, Close, Open, Recovered, Report, Waiting
+from halfcascade.processors.gemini_live.protocol.actions import (
+    Apologize,
+    Close,
+    Open,
+    Ping,
+    Recovered,
+    Report,
+    TurnSent,
+    Waiting,
+)
 from halfcascade.processors.gemini_live.protocol.models import Refusal, Remedy
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
 from halfcascade.processors.gemini_live.protocol.turn_events import TextDelta
 from tests.processors.gemini_live.harness import Google, talking
-from tests.processors.gemini_live.machine_harness import Session, handle, says
+from tests.processors.gemini_live.machine_harness import OPTIONS, Session, handle, says
 
 
 def talk_on(session: Session, text: str, after: float) -> None:
@@ -53,6 +62,113 @@ def test_a_connection_that_said_something_meanwhile_is_not_suspect():
     session.take(says("Well, "))
     talk_on(session, "Two.", 5.0)
     assert len(session.of(Open)) == 1 and not session.of(Close)
+
+
+def ping(session: Session, pong: float | None) -> None:
+    """The user begins to speak; the ping that this asks for is answered so many seconds later, or never."""
+    before = len(session.of(Ping))
+    session.feed(session.machine.speaking, user=True)
+    assert len(session.of(Ping)) == before + 1
+    if pong is not None:
+        session.wait(pong)
+        session.feed(session.machine.ponged, session.machine.serial)
+    session.feed(session.machine.speaking, user=False)
+
+
+def test_a_connection_that_died_in_a_silence_is_replaced_while_the_user_speaks():
+    session = Session()
+    session.take(handle("h1"))
+    ping(session, 0.1)
+    ping(session, None)
+    session.wait(OPTIONS.mute_secs + 0.1)
+    assert session.of(Close) == [Close(1, mute=True)]
+    session.say("Hello?")
+    assert session.sent()[-1].endswith("Hello?")
+
+
+def test_a_turn_on_a_dead_connection_is_sent_again_soon():
+    session = Session()
+    ping(session, 0.1)
+    session.say("Hello?")
+    session.wait(OPTIONS.mute_secs + 0.1)
+    assert [sent.attempt for sent in session.of(TurnSent)] == [1, 2]
+
+
+def test_trouble_elsewhere_has_the_connection_tried():
+    session = Session()
+    ping(session, 0.1)
+    session.feed(session.machine.doubt)
+    session.wait(OPTIONS.mute_secs + 0.1)
+    assert len(session.of(Open)) == 2
+
+
+def test_any_word_of_the_server_is_as_good_as_a_pong():
+    session = Session()
+    ping(session, 0.1)
+    session.say("Tell me a story.")
+    for _ in range(10):
+        session.wait(1.0)
+        session.take(says("Once "))
+    assert not session.of(Close)
+
+
+@pytest.mark.parametrize("first", [None, 8.0])
+def test_where_pongs_come_late_or_never_they_tell_nothing(first):
+    session = Session()
+    ping(session, first)
+    session.say("Hello?")
+    session.wait(3.0)
+    assert not session.of(Close)
+
+
+def test_a_connection_that_was_given_up_and_answers_the_farewell_was_alive():
+    session = Session()
+    session.let_go = True
+    ping(session, 0.1)
+    ping(session, None)
+    session.wait(OPTIONS.mute_secs + 0.1)
+    assert len(session.of(Close)) == 1
+    ping(session, 0.1)
+    ping(session, None)
+    session.wait(5.0)
+    assert len(session.of(Close)) == 1
+
+
+def test_a_server_that_still_holds_the_dead_connection_gets_a_fresh_session():
+    session = Session()
+    session.take(handle("h1"))
+    session.opens = False
+    ping(session, 0.1)
+    ping(session, None)
+    session.wait(OPTIONS.mute_secs + 0.1)
+    session.feed(session.machine.refused, session.machine.serial, Refusal(Remedy.RETRY, "no answer", spoken=False))
+    session.wait(1.0)
+    assert session.of(Open)[-1].handle == "h1", "whom nobody has answered may still be resumed"
+    session.feed(session.machine.refused, session.machine.serial, Refusal(Remedy.RETRY, "Internal error"))
+    assert session.of(Open)[-1].handle is None
+
+
+def test_when_another_service_is_back_what_was_begun_before_is_begun_anew():
+    session = Session(opens=False)
+    session.feed(session.machine.refused, 1, Refusal(Remedy.RETRY, "no answer", spoken=False))
+    session.wait(1.0)
+    opened = len(session.of(Open))
+    session.feed(session.machine.hope)
+    assert len(session.of(Open)) == opened + 1
+    calm = Session()
+    calm.feed(calm.machine.hope)
+    assert len(calm.of(Open)) == 1
+
+
+def test_nobody_is_told_to_wait_while_the_bot_speaks():
+    session = Session()
+    session.feed(session.machine.speaking, bot=True)
+    session.say("Hello.")
+    session.wait(5.0)
+    assert not session.of(Waiting)
+    session.feed(session.machine.speaking, bot=False)
+    session.wait(2.9)
+    assert not session.of(Waiting)
 
 
 def test_the_user_who_waits_hears_something_once_a_turn():
