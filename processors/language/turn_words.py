@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
+from itertools import product
 from typing import Protocol
 
 from halfcascade.processors.language.languages import known, language
@@ -89,6 +90,9 @@ class LanguageTurnWords:
     backchannels: frozenset[str] = frozenset()
     backchannel_sounds: frozenset[str] = frozenset()
     assessments: frozenset[str] = frozenset()
+    assessment_frames: frozenset[str] = frozenset()
+    assessment_degrees: frozenset[str] = frozenset()
+    assessment_words: frozenset[str] = frozenset()
     closed_suffixes: tuple[str, ...] = ()
     digits: frozenset[str] = frozenset()
     read_out: frozenset[str] = frozenset()
@@ -104,6 +108,10 @@ class LanguageTurnWords:
         lists = {item.name: [normalize(entry) for entry in table.get(item.name, ())] for item in fields(cls)}
         opened, closed = (tuple(lists.pop(name)) for name in ("open_suffixes", "closed_suffixes"))
         sets = {name: frozenset(entries) for name, entries in lists.items()}
+        parts = product(
+            *(("", *sets[f"assessment_{part}"]) for part in ("frames", "degrees")), sets["assessment_words"]
+        )
+        sets["assessments"] |= {" ".join(part for part in phrase if part) for phrase in parts}
         return cls(open_suffixes=opened, closed_suffixes=closed, **sets)
 
     @property
