@@ -168,12 +168,16 @@ def doctor(  # noqa: PLR0917 a command's options
     processors: _Processors = None,
     echo_cancel: _EchoCancel = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Play nothing on the loudspeaker.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure-voice", help="Measure the voice too, for up to a minute, and recommend settings.")
+    ] = False,
 ) -> None:
     """Check everything that can be wrong before talking; takes the options of `talk`."""
     from halfcascade.bot.doctor import run_doctor
 
     terminal = Terminal()
-    raise typer.Exit(run_doctor(_settings(_given(context), terminal), make_noise=not quiet, terminal=terminal))
+    settings = _settings(_given(context), terminal)
+    raise typer.Exit(run_doctor(settings, make_noise=not quiet, measure_voice=measure, terminal=terminal))
 
 
 @app.command()

@@ -38,13 +38,15 @@ class Examination:
     Args:
         settings: What ``talk`` would use.
         make_noise: Whether a chirp may be played.
+        measure_voice: Whether the voice is measured too, which takes most of a minute.
         tell: Called with every finding as it is made.
     """
 
-    def __init__(self, settings: Settings, *, make_noise: bool, tell: Tell):
+    def __init__(self, settings: Settings, *, make_noise: bool, tell: Tell, measure_voice: bool = False):
         self.findings: list[Finding] = []
         self._settings = settings
         self._make_noise = make_noise
+        self._measure_voice = measure_voice
         self._tell = tell
 
     async def run(self) -> list[Finding]:
@@ -105,6 +107,7 @@ class Examination:
 
     async def _check_services(self, choice: Choice, toolbox: "Toolbox", *, ask: bool) -> None:
         from halfcascade.bot.doctor import talk
+        from halfcascade.bot.doctor.voice import measure_voice
 
         settings = self._settings
         what = "The services"
@@ -120,7 +123,11 @@ class Examination:
                 choice.backend,
                 ask=environ is not None,
             )
-            await self._check(_ALL_STEPS_SECS, what, asked)
+            ready = await self._check(_ALL_STEPS_SECS, what, asked)
+            if ready and self._measure_voice and environ is not None:
+                times = [finding.secs for finding in self.findings if finding.secs is not None]
+                measured = measure_voice(settings, environ, answer_secs=sum(times) + _OWN_LATENCY_SECS)
+                await self._check(_ALL_STEPS_SECS, "The voice", measured)
 
     async def _choose(self) -> Choice:
         try:
@@ -159,28 +166,36 @@ def expect(choice: Choice, findings: Sequence[Finding]) -> Finding:
     return Finding(Status.OK, line)
 
 
-async def examine(settings: Settings, *, make_noise: bool, tell: Tell) -> list[Finding]:
+async def examine(settings: Settings, *, make_noise: bool, tell: Tell, measure_voice: bool = False) -> list[Finding]:
     """Make all checks.
 
     Args:
         settings: What ``talk`` would use.
         make_noise: Whether a chirp may be played.
         tell: Called with every finding as it is made.
+        measure_voice: Whether the voice is measured too.
 
     Returns:
         The findings.
     """
     # A check that hangs in a thread is told as such, and keeps neither the others nor the program waiting.
     asyncio.get_running_loop().set_default_executor(Daemons())
-    return await Examination(settings, make_noise=make_noise, tell=tell).run()
+    return await Examination(settings, make_noise=make_noise, tell=tell, measure_voice=measure_voice).run()
 
 
-def run_doctor(settings: Settings | None = None, *, make_noise: bool = True, terminal: Terminal | None = None) -> int:
+def run_doctor(
+    settings: Settings | None = None,
+    *,
+    make_noise: bool = True,
+    measure_voice: bool = False,
+    terminal: Terminal | None = None,
+) -> int:
     """Check everything and print it.
 
     Args:
         settings: What ``talk`` would use; None reads environment and ``.env``.
         make_noise: Whether a chirp may be played on the loudspeaker.
+        measure_voice: Whether the voice is measured too, and settings recommended.
         terminal: Where to print.
 
     Returns:
@@ -193,7 +208,9 @@ def run_doctor(settings: Settings | None = None, *, make_noise: bool = True, ter
     def tell(finding: Finding) -> None:
         out.say(redactor.text(f"{finding.status:<5} {finding}"), styles[finding.status])
 
-    findings = asyncio.run(examine(settings or Settings(), make_noise=make_noise, tell=tell))
+    findings = asyncio.run(
+        examine(settings or Settings(), make_noise=make_noise, tell=tell, measure_voice=measure_voice)
+    )
     return 1 if any(finding.status is Status.FAIL for finding in findings) else 0
 
 

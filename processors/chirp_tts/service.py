@@ -1,11 +1,11 @@
 """The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from google.cloud import texttospeech_v1 as tts
 from pipecat.frames.frames import (
@@ -43,6 +43,7 @@ from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEnt
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
+from halfcascade.processors.chirp_tts.measuring import VoiceMeasures, measure_synthesis
 from halfcascade.processors.chirp_tts.pace import CutClock
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.probing import probe_synthesis
@@ -97,6 +98,8 @@ _LONGEST_QUOTE = 80
 _MARKUP = "markup"
 _WORDS = "words"
 _GOES_ON = "goes on"
+
+_Found = TypeVar("_Found")
 
 
 class TTSDiscardedMetricsData(MetricsData):
@@ -242,14 +245,28 @@ class ChirpTTSService(TTSService):
         Raises:
             ConfigurationError: Why it would not work, and what to do.
         """
+        took = await self._before_a_talk(lambda client: probe_synthesis(client, self._settings, secs))
+        voice = "a custom voice" if self._settings.voice_cloning_key else self._settings.voice
+        return Probe(f"Text-to-Speech speaks: {voice} in {self._location or 'global'}", took)
+
+    async def measure(self) -> VoiceMeasures:
+        """Measure, before a talk, how soon the voice begins and what lies between two pieces; under a minute.
+
+        Returns:
+            What was measured.
+
+        Raises:
+            ConfigurationError: Why it does not work, and what to do.
+        """
+        return await self._before_a_talk(lambda client: measure_synthesis(client, self._settings))
+
+    async def _before_a_talk(self, ask: Callable[[tts.TextToSpeechAsyncClient], Awaitable[_Found]]) -> _Found:
         client = self._channel.client or self._make_client()
         try:
-            took = await probe_synthesis(client, self._settings, secs)
+            return await ask(client)
         finally:
             if client is not self._channel.client:
                 await close_client(client)
-        voice = "a custom voice" if self._settings.voice_cloning_key else self._settings.voice
-        return Probe(f"Text-to-Speech speaks: {voice} in {self._location or 'global'}", took)
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to connect, so that the first reply finds the channel warm.
