@@ -93,6 +93,8 @@ def check_model(model: str, location: str, languages: list[str]) -> None:
         raise invalid("Config must contain at least one language code.")
     for language in languages:
         known = language in _LANGUAGES[model] if model in _LANGUAGES else _TAG.fullmatch(language)
+        # Google's own sample of language detection has chirp detect it.
+        known = known or (model == "chirp" and language == "auto")
         if not known:
             raise invalid(
                 f"The language {language} is not supported by the model {model} in the location named {location}"

@@ -122,8 +122,13 @@ def fill_alternatives(result: Any, text: str, found: Hypothesis, settings: Strea
         words = found.words or _spread(text, found)
         for word in words:
             _fill_word(result.alternatives[0].words.add(), word, settings)
-    result.language_code = found.language_code
+    result.language_code = _told_language(found.language_code, settings.request)
     result.channel_tag = found.channel
+
+
+def _told_language(tag: str, request: RecognitionRequest) -> str:
+    """Name a language as the model does: chirp names what it detected without a region (Google's sample of it)."""
+    return tag.partition("-")[0] if request.model == "chirp" and "auto" in request.language_codes else tag
 
 
 def _fill_word(info: Any, word: WordTiming, settings: StreamSettings) -> None:

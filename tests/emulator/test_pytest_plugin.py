@@ -15,12 +15,28 @@ def test_loading_the_plug_in_loads_nothing_heavy():
 
 
 def test_fixtures_are_there_for_anybodys_tests(pytester):
+    """Found by their entry point, as an installed package's are; asynchronous clients of one's own are led here."""
     pytester.makepyfile(
         """
         import os
 
+        from google import genai
+        from google.cloud import texttospeech_v1 as tts
+
+
         async def test_environment(google_emulator):
             assert os.environ["SPEECH_EMULATOR_HOST"] == google_emulator.env["SPEECH_EMULATOR_HOST"]
+            client = genai.Client()
+            config = {"response_modalities": ["AUDIO"], "output_audio_transcription": {}}
+            async with client.aio.live.connect(model="gemini-3.8-live", config=config) as session:
+                await session.send_client_content(turns={"role": "user", "parts": [{"text": "hello"}]})
+                said = ""
+                async for message in session.receive():
+                    content = message.server_content
+                    if content and content.output_transcription:
+                        said += content.output_transcription.text or ""
+            assert said == "You said: hello"
+            assert (await tts.TextToSpeechAsyncClient().list_voices()).voices
 
         async def test_options(google_emulator_factory):
             google = await google_emulator_factory(profile="reference")
@@ -55,7 +71,9 @@ CLIENTS = """
 """
 
 
-def test_a_whole_session_shares_one_emulator_without_an_event_loop(pytester):
+def test_a_whole_session_shares_one_emulator_without_an_event_loop(pytester, monkeypatch):
+    # No other plug-in is needed, and pytest-asyncio least of all.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(
         test_one=textwrap.dedent(CLIENTS).format(fixture="google_apis")
         + textwrap.dedent(
@@ -80,33 +98,5 @@ def test_a_whole_session_shares_one_emulator_without_an_event_loop(pytester):
             """
         ),
     )
-    result = pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "halfcascade.emulator.pytest_plugin", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=4)
-
-
-def test_asynchronous_clients_of_ones_own_are_led_here(pytester):
-    pytester.makepyfile(
-        """
-        from google import genai
-        from google.cloud import texttospeech_v1 as tts
-
-
-        async def test_gen(google_emulator):
-            client = genai.Client()
-            config = {"response_modalities": ["AUDIO"], "output_audio_transcription": {}}
-            async with client.aio.live.connect(model="gemini-3.8-live", config=config) as session:
-                await session.send_client_content(turns={"role": "user", "parts": [{"text": "hello"}]})
-                said = ""
-                async for message in session.receive():
-                    content = message.server_content
-                    if content and content.output_transcription:
-                        said += content.output_transcription.text or ""
-            assert said == "You said: hello"
-
-
-        async def test_tts(google_emulator):
-            assert (await tts.TextToSpeechAsyncClient().list_voices()).voices
-        """
-    )
-    result = pytester.runpytest_subprocess("-o", "asyncio_mode=auto", "-p", "no:cacheprovider")
-    result.assert_outcomes(passed=2)
