@@ -322,6 +322,9 @@ class ChirpTTSService(TTSService):
             return
         if isinstance(frame, EagerEndOfTurnCancelFrame | InterruptionFrame | TurnSentFrame):
             await self._report_discarded(len(self._foreseen.drop()))
+        if isinstance(frame, ServiceOutageFrame | ServiceRecoveredFrame) and frame.service is not Service.VOICE:
+            # It may be the network that fails or has changed: what is said next, the news first, goes by a new one.
+            self._renew_channel()
         if isinstance(frame, PlayoutDelayFrame):
             self._playback.latency = frame.secs
         if isinstance(frame, TurnSentFrame) or (isinstance(frame, LLMFullResponseStartFrame) and not frame.skip_tts):

@@ -258,6 +258,9 @@ class GoogleStreamingSTTService(GoogleSTTService):
         await super().process_frame(frame, direction)
         if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
             self._bot_speaking = isinstance(frame, BotStartedSpeakingFrame)
+        if isinstance(frame, ServiceOutageFrame | ServiceRecoveredFrame) and frame.service is not Service.EARS:
+            # It may be the network that fails or has changed: streams that are opened from now on get a new one.
+            self._renew_channel()
         if self._machine is None:
             return
         if isinstance(frame, VADUserStartedSpeakingFrame):
@@ -371,8 +374,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
     async def _handle_health(self, event: Event) -> None:
         match event:
             case RenewChannel():
-                if closing := self._channel.renew():
-                    self.create_task(closing, "stt_old_channel")
+                self._renew_channel()
             case OutageBegan():
                 await self._report_outage()
             case OutageOver():
@@ -380,6 +382,10 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 await self.broadcast_frame(ServiceRecoveredFrame, service=Service.EARS)
             case Believed():
                 await self._report_refusal()
+
+    def _renew_channel(self) -> None:
+        if closing := self._channel.renew():
+            self.create_task(closing, "stt_old_channel")
 
     async def _push_final(self, text: str, language: str, finalized: bool) -> None:
         if finalized:

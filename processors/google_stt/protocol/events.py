@@ -19,7 +19,8 @@ class StreamParams:
             on so soon, the half-closed stream is given up and its audio sent again with what follows.
         longest_reopened_secs: Audio up to this long is sent again; after more, the next stream overlaps a little.
         flush_timeout_secs: How long a half-closed stream may take to end before it counts as dropped. The slowest
-            figure known is 1.57 s (facts/stt#latency).
+            figure known is 1.57 s (facts/stt#latency). A server that has been quick is not given as long at first.
+        quick_flush_secs: The shortest such time.
         silent_secs: Speech that may go out on a stream without any answer before another stream is tried.
         tell_secs: How long after the end of speech its words may fail to come before that is an outage.
         give_up_secs: How long after the end of a segment its words are still worth a retry.
@@ -34,6 +35,7 @@ class StreamParams:
     reopen_secs: float = 0.2
     longest_reopened_secs: float = 8.0
     flush_timeout_secs: float = 2.5
+    quick_flush_secs: float = 1.0
     silent_secs: float = 5.0
     tell_secs: float = 3.0
     give_up_secs: float = 25.0

@@ -1,10 +1,18 @@
 """How the recognizer does, across streams. No I/O."""
 
+from collections import deque
+
 from halfcascade.processors.google_stt.protocol.events import StreamParams
 from halfcascade.processors.health import ServiceHealth
 
 _FIRST_BACKOFF_SECS = 0.1
 _LONGEST_BACKOFF_SECS = 1.0
+# How many flushes tell what is usual, of so many newest ones, and how much longer than the slowest is suspect.
+_FLUSHES_KNOWN = 2
+_FLUSHES_KEPT = 8
+_FLUSH_FACTOR = 3.0
+# Times the shortest such time this is more than the slowest figure known (facts/stt#latency).
+_AGAIN_FACTOR = 1.75
 # One failure is Google's way to end a stream; from the second in a row on, the connection itself is suspect.
 _SUSPECT_FAILURES = 2
 
@@ -19,7 +27,8 @@ class EarsHealth(ServiceHealth):
             params: Times of the streams.
         """
         super().__init__(params.refusals_believed)
-        self._tell_secs = params.tell_secs
+        self._params = params
+        self._flushes: deque[float] = deque(maxlen=_FLUSHES_KEPT)
         self._awaits_since: float | None = None
         self._told_for: float | None = None
 
@@ -40,7 +49,7 @@ class EarsHealth(ServiceHealth):
         """Clock reading at which the user is told that their words do not come, or None."""
         if self._awaits_since is None or self._told_for == self._awaits_since:
             return None
-        return self._awaits_since + self._tell_secs
+        return self._awaits_since + self._params.tell_secs
 
     def tell(self, now: float) -> bool:
         """Find whether the user is to be told now.
@@ -56,6 +65,25 @@ class EarsHealth(ServiceHealth):
         self._told_for = self._awaits_since
         self.told()
         return True
+
+    def flushed(self, secs: float) -> None:
+        """A half-closed stream has ended in order.
+
+        Args:
+            secs: How long it took.
+        """
+        self._flushes.append(secs)
+
+    def flush_secs(self, *, again: bool) -> float:
+        """How long a half-closed stream may take to end.
+
+        Args:
+            again: Whether another one was given up for it already: now the server may be slow.
+        """
+        if len(self._flushes) < _FLUSHES_KNOWN:
+            return self._params.flush_timeout_secs
+        usual = max(self._params.quick_flush_secs, _FLUSH_FACTOR * max(self._flushes))
+        return min(self._params.flush_timeout_secs, usual * (_AGAIN_FACTOR if again else 1.0))
 
     def mute(self) -> None:
         """A stream took audio and gave nothing, as does then every stream of its connection."""

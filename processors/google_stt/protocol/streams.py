@@ -236,8 +236,9 @@ class SpeechStreams:
         segment = state.segment
         segment.stream = None
         complete = not failed and state.flushed_at is not None
-        if complete:
+        if complete and state.flushed_at is not None:
             self._progress()
+            self._health.flushed(now - state.flushed_at)
         else:
             self._health.failed(refused=refused)
             if self._health.suspect:
@@ -502,7 +503,8 @@ class SpeechStreams:
         """When a stream counts as dropped: it does not flush, or says nothing to speech; None if it may go on."""
         segment = state.segment
         if segment.end is not None:
-            return (state.flushed_at or max(state.opened_at, segment.ended_at)) + self._params.flush_timeout_secs
+            since = state.flushed_at or max(state.opened_at, segment.ended_at)
+            return since + self._health.flush_secs(again=segment.renewed)
         # A second stream that says nothing either hears no words in what sounds like speech.
         if state.answered or segment.renewed or not (self._speaking and segment.has_speech):
             return None

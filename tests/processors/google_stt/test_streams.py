@@ -398,6 +398,7 @@ class Line:
     mute: bool
     per_channel: bool = False
     """Whether only the connection is mute: streams on the next one are served."""
+    since: float = 0.0
     words: int = 0
 
     def run(self, machine: SpeechStreams, until: float) -> list[tuple[float, object]]:
@@ -415,7 +416,7 @@ class Line:
                 while machine.take(stream, 15_000):
                     pass
                 exhausted = machine.exhausted(stream, now)
-                down = (on == 0 if self.per_channel else now < self.away) and now >= 0.0
+                down = (on == 0 if self.per_channel else now < self.away) and now >= self.since
                 if down and not self.mute:
                     del opened[stream]
                     machine.ended(stream, True, now)
@@ -461,6 +462,41 @@ def test_a_recognizer_that_comes_back_within_twenty_seconds_costs_no_turn(mute, 
     for at, event in events:
         if isinstance(event, OutageOver):
             assert at >= away
+
+
+@pytest.mark.parametrize("secs", [2.0, 8.0, 18.0])
+def test_a_recognizer_that_was_quick_is_missed_soon_and_found_soon(secs):
+    since = 12.0
+    events = Line(since + secs, mute=True, since=since).run(SpeechStreams(RATE), 60.0)
+    assert len(finals(events)) == 10 and not [event for _, event in events if isinstance(event, WordsLost)]
+    back = next(at for at, event in events if isinstance(event, FinalText) and at > since)
+    end_of_turn = 16.3  # the first turn that begins in the outage
+    assert back <= max(since + secs + 1.8, end_of_turn + 1.1)
+
+
+def test_a_recognizer_that_is_only_slow_for_once_loses_nothing():
+    machine = SpeechStreams(RATE)
+    Line(away=0.0, mute=False).run(machine, 24.0)
+    spoken(machine, 100.0)
+    stream, opened = None, []
+    for tick in range(600):
+        now = 101.2 + tick * 0.01
+        machine.tick(now)
+        while (event := machine.next_event()) is not None:
+            if isinstance(event, OpenStream):
+                stream = event.stream
+                opened.append(now)
+            assert not isinstance(event, WordsLost | OutageBegan)
+            if isinstance(event, FinalText):
+                assert event.text == "slow" and len(opened) == 2
+                return
+        if stream is None:
+            continue
+        machine.take(stream, 1_000_000)
+        if machine.exhausted(stream, now) and now >= opened[-1] + 1.57:
+            machine.received(stream, [Result("slow", True)], now)
+            machine.ended(stream, False, now)
+    pytest.fail("the words never came")
 
 
 def test_a_recognizer_that_never_comes_back_is_told_of_at_every_turn_with_what_was_lost():
