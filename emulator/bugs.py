@@ -44,6 +44,7 @@ def _turn(fault: TurnFault) -> Callable[[Faults], None]:
 
 _QUOTA = Refusal(1011, "You exceeded your current quota, please check your plan and billing details.")
 _GITHUB = "https://github.com"
+_CASSETTES = f"{_GITHUB}/pydantic/pydantic-ai/tree/main/tests/realtime/cassettes"
 
 BUGS: dict[str, Bug] = {
     bug.name: bug
@@ -83,6 +84,18 @@ BUGS: dict[str, Bug] = {
             "Answers come without any transcript.",
             f"{_GITHUB}/langwatch/scenario/issues/446",
             _turn(TurnFault(no_transcript=True)),
+        ),
+        Bug(
+            "turn-without-audio",
+            "Answers come as a transcript alone, without any audio.",
+            _CASSETTES,
+            _turn(TurnFault(no_audio=True)),
+        ),
+        Bug(
+            "unasked-update",
+            "Function results are followed by a sessionResumptionUpdate that nobody asked for.",
+            _CASSETTES,
+            _set(unasked_update=True),
         ),
         Bug(
             "late-turn-complete",

@@ -1,4 +1,4 @@
-"""The kinds, the order and the fields of messages in twelve recorded talks (facts/live#recorded), message by message.
+"""The profile ``faithful``: kinds, order and fields of messages in twelve recorded talks (facts/live#recorded).
 
 Of each recording only its shape is written down: neighbours of one kind count once. What one recording does and another
 of the same model does not (a thought, a turn without audio) is told to the emulator as a fault.
@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import pytest
 
+from halfcascade.emulator.bugs import add_bug
+from halfcascade.emulator.faults import Faults
 from halfcascade.emulator.live.faults import LiveFaults, TurnFault
 from halfcascade.emulator.live.voice import ScriptedVoice
 from halfcascade.emulator.minds.base import FunctionCall, Hypothesis
-from halfcascade.emulator.profiles import ThinkerProfile
+from halfcascade.emulator.profiles import load_profile
 from tests.emulator.live.harness import Bench, Client
 from tests.emulator.live.test_ears import hush, tone
 
@@ -31,6 +33,13 @@ PACKED = ["sc{}", f"{AUDIO}&ouTtext", AUDIO, f"{AUDIO}&ouTtext", AUDIO, "generat
 CALL = "toolCall(name,args,id)"
 Turn = tuple[Literal["text", "history", "audio", "results"], list[str]]
 
+
+def named(name: str) -> LiveFaults:
+    faults = Faults()
+    add_bug(faults, name)
+    return faults.live
+
+
 RECORDED: dict[str, tuple[str, LiveFaults, list[Turn]]] = {
     "vertex, text": ("gemini-live-2.5-flash", LiveFaults(), [("text", VERTEX_SPOKEN)]),
     "2.5, the turn waits": (
@@ -45,7 +54,7 @@ RECORDED: dict[str, tuple[str, LiveFaults, list[Turn]]] = {
     "vertex, history": ("gemini-live-2.5-flash", LiveFaults(), [("history", VERTEX_SPOKEN)]),
     "3.1, history, no audio": (
         "gemini-3.1-flash-live-preview",
-        LiveFaults(turns=[TurnFault(no_audio=True)]),
+        named("turn-without-audio"),
         [
             (
                 "history",
@@ -70,7 +79,7 @@ RECORDED: dict[str, tuple[str, LiveFaults, list[Turn]]] = {
     ),
     "3.1, tools": (
         "gemini-3.1-flash-live-preview",
-        LiveFaults(unasked_update=True),
+        named("unasked-update"),
         [("text", ["sc{}", CALL]), ("results", ["sessionResumptionUpdate", *PACKED])],
     ),
     "2.5 latest, tools": (
@@ -135,9 +144,10 @@ def play(client: Client, how: str, calls: list[dict[str, Any]]) -> None:
 def test_a_recorded_talk(name: str) -> None:
     model, faults, turns = RECORDED[name]
     surface = {"surface": "vertex", "version": "v1beta1"} if name.startswith("vertex") else {}
-    bench = Bench(ThinkerProfile(audio_lag=0.24), faults)
+    bench = Bench(load_profile("faithful").thinker, faults)
     bench.voice = ScriptedVoice()
     client = bench.open(model, inputAudioTranscription={}, **surface)
+    client.wait(1.0)
     (first,) = client.news()
     assert list(first) == ["setupComplete"]
     assert bool(first["setupComplete"]) == name.startswith("vertex")

@@ -160,6 +160,21 @@ async def test_who_says_what(google: GoogleEmulator, recording: dict[str, Any], 
     assert await asyncio.to_thread(work) == [("the", 1), ("fair", 2)]
 
 
+async def test_what_chirp_detects_has_no_region(google: GoogleEmulator, recording: dict[str, Any]) -> None:
+    def work(model: str, location: str) -> str:
+        speech = importlib.import_module("google.cloud.speech_v2")
+        transports = importlib.import_module("google.cloud.speech_v2.services.speech.transports")
+        channel = grpc.insecure_channel(google.env["SPEECH_EMULATOR_HOST"])
+        client = speech.SpeechClient(transport=transports.SpeechGrpcTransport(channel=channel))
+        config = {"auto_decoding_config": {}, "model": model, "language_codes": ["auto"]}
+        name = f"projects/p/locations/{location}/recognizers/_"
+        answer = client.recognize({"recognizer": name, "config": config, "content": sound_of(recording)})
+        return str(answer.results[0].language_code)
+
+    assert await asyncio.to_thread(work, "chirp", "us-central1") == "en"
+    assert await asyncio.to_thread(work, "chirp_3", "us") == "en-US"
+
+
 @given(st.lists(st.text("${}ab/ ", max_size=12), max_size=5), st.lists(st.text("ab$ {", max_size=4), max_size=3))
 @settings(max_examples=60)
 def test_any_phrases_are_spelled_out(phrases: list[str], items: list[str]) -> None:
