@@ -38,11 +38,11 @@ from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUser
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from bench import virtual_time
 from bench.peers import stock_user_aggregator
 from bench.turn_corpus import wires
 from bench.turn_corpus.corpus import HALVES, HERE, Turn, read
 from bench.turn_corpus.talk import Chain, Heard, talk
+from halfcascade.bot.replay import virtual_time
 from halfcascade.processors.google_stt.service import TTFS_P99_SECS
 from halfcascade.processors.turns import Speculations, SpeechDetector, joining_aggregators, user_turn_strategies
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
     from halfcascade.bot.mirror import Mirror
+    from halfcascade.bot.replay.recorded import RecordedServices
+    from halfcascade.bot.services import Services
     from halfcascade.bot.session.folder import Session
     from halfcascade.bot.talk import Talk
     from halfcascade.bot.toolbox import Tool, Toolbox
@@ -64,6 +66,7 @@ class Conversation:
         self._transport: WavTransport | LocalDuplexTransport | None = None
         self._opened: Mirror | None = None
         self._toolbox: Toolbox | None = None
+        self._recorded: RecordedServices | None = None
         self._watchers: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -86,6 +89,8 @@ class Conversation:
                 task.cancel()
             await asyncio.gather(over, preparing, *self._watchers, return_exceptions=True)
             await self._emulator.stop()
+            if self._recorded:
+                await self._recorded.close()
             if self._toolbox:
                 await self._toolbox.close()
             if self._opened:
@@ -108,11 +113,26 @@ class Conversation:
         settings = self._settings
         transport = self._transport = await self._open_transport()
         self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
-        talk = Talk(settings, transport, self._session, self._outcome, tools=tools, environ=environ, history=history)
+        services = self._open_services(environ)
+        talk = Talk(settings, transport, self._session, self._outcome, tools=tools, services=services, history=history)
         talk.started = self._on_started
         talk.failing = self._on_failing
         self._session.listen(self._on_event)
         return talk
+
+    def _open_services(self, environ: Mapping[str, str]) -> "Services":
+        from halfcascade.bot.services import GoogleServices
+
+        services = GoogleServices(environ)
+        if not self._settings.record_services:
+            return services
+        from halfcascade.bot.replay.recorded import RecordedServices
+        from halfcascade.bot.replay.tape import TapeWriter
+
+        session = self._session
+        tape = TapeWriter(session.folder, session.redactor, session.writer_failed)
+        self._recorded = RecordedServices(services, tape, session.clock.seconds)
+        return self._recorded
 
     async def _take_up_earlier(self) -> "Sequence[LLMContextMessage]":
         if not self._settings.continue_from:

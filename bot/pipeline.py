@@ -18,6 +18,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import BaseTransport
 
+from halfcascade.bot.services import GoogleServices, Services
 from halfcascade.bot.settings import SHORT_START, Settings
 from halfcascade.bot.toolbox import Tool, check_names
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
@@ -74,6 +75,7 @@ def build_pipeline(
     environ: Mapping[str, str] | None = None,
     playout: Playout | None = None,
     history: Sequence[LLMContextMessage] = (),
+    services: Services | None = None,
 ) -> BotPipeline:
     """Chain transport, ears, turns, brain and voice.
 
@@ -84,6 +86,7 @@ def build_pipeline(
         environ: Variables that say which servers the services talk to; None means this process's.
         history: What was said and heard before, if the talk continues an earlier one.
         playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
+        services: Where the clients of the three services come from; None means Google, or where ``environ`` leads.
 
     Returns:
         The pipeline and its parts.
@@ -95,8 +98,10 @@ def build_pipeline(
     offered = [*(builtin_tools() if settings.tools else []), *tools]
     check_names(offered)
     context = LLMContext(list(history), tools=offered)
-    ears = make_ears(settings, environ)
+    services = services or GoogleServices(environ)
+    ears = make_ears(settings, services=services)
     gate = MicrophoneGate()
+    gate.heard = services.heard
     bot_speech = BotSpeech()
     user, assistant = joining_aggregators(
         context,
@@ -109,7 +114,7 @@ def build_pipeline(
             ),
         ),
     )
-    brain, voice = make_brain(settings, context, environ), make_voice(settings, environ)
+    brain, voice = make_brain(settings, context, services=services), make_voice(settings, services=services)
     pipeline = Pipeline(
         [
             transport.input(),
@@ -135,12 +140,15 @@ def build_pipeline(
     return BotPipeline(pipeline, context, ears, user, brain, voice, gate)
 
 
-def make_ears(settings: Settings, environ: Mapping[str, str] | None = None) -> GoogleStreamingSTTService:
+def make_ears(
+    settings: Settings, environ: Mapping[str, str] | None = None, *, services: Services | None = None
+) -> GoogleStreamingSTTService:
     """Make Speech-to-Text as a talk has it.
 
     Args:
         settings: What to listen for.
         environ: Variables that say which servers are talked to; None means this process's.
+        services: Where its client comes from; None means Google, or where ``environ`` leads.
 
     Raises:
         ConfigurationError: If settings contradict each other.
@@ -151,12 +159,16 @@ def make_ears(settings: Settings, environ: Mapping[str, str] | None = None) -> G
             model=settings.stt_model, languages=cast(list[Language], settings.listen_for)
         ),
         eager=settings.speculate,
-        environ=environ,
+        make_client=(services or GoogleServices(environ)).speech,
     )
 
 
 def make_brain(
-    settings: Settings, context: LLMContext, environ: Mapping[str, str] | None = None
+    settings: Settings,
+    context: LLMContext,
+    environ: Mapping[str, str] | None = None,
+    *,
+    services: Services | None = None,
 ) -> GeminiLiveTextProcessor:
     """Make the Live session as a talk has it.
 
@@ -164,23 +176,29 @@ def make_brain(
         settings: Who answers.
         context: The conversation, with the functions for the model.
         environ: Variables that say which servers are talked to; None means this process's.
+        services: Where its client comes from; None means Google, or where ``environ`` leads.
     """
+    services = services or GoogleServices(environ)
     instruction = f"{settings.instruction} {SHORT_START}" if settings.short_start else settings.instruction
     return GeminiLiveTextProcessor(
         settings=GeminiLiveTextProcessor.Settings(
             model=settings.model, system_instruction=instruction, language=settings.language
         ),
         context=context,
-        environ=environ,
+        make_client=services.gemini,
+        opener=services.open_live,
     )
 
 
-def make_voice(settings: Settings, environ: Mapping[str, str] | None = None) -> ChirpTTSService:
+def make_voice(
+    settings: Settings, environ: Mapping[str, str] | None = None, *, services: Services | None = None
+) -> ChirpTTSService:
     """Make Text-to-Speech as a talk has it.
 
     Args:
         settings: How it sounds.
         environ: Variables that say which servers are talked to; None means this process's.
+        services: Where its client comes from; None means Google, or where ``environ`` leads.
 
     Raises:
         ConfigurationError: If settings contradict each other.
@@ -191,7 +209,7 @@ def make_voice(settings: Settings, environ: Mapping[str, str] | None = None) -> 
             voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
         ),
         first_segment=FirstSegment(settle=min(FirstSegment.settle, settings.first_wait), wait=settings.first_wait),
-        environ=environ,
+        make_client=(services or GoogleServices(environ)).texttospeech,
     )
 
 

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
             None makes one below ``sessions``.
         processors: Factories of the user's own processors, ``package.module:function``.
         report: Write a page that shows and plays the talk (``report.html``) into the session folder when it ends.
+        record_services: Keep in the session folder what the three services answered (``services.jsonl``,
+            ``services.audio``), so that the talk can be run again without them.
         continue_from: Session folder of an earlier talk to go on with, or ``last`` for the newest.
         notes: Markdown file of facts that the user asked to remember across talks.
         latency_budget: Seconds from the user's last word to the bot's first sound, above which a turn is shown in red.
@@ -108,6 +110,7 @@ class Settings(BaseSettings):
     latency_budget: float = Field(default=1.5, gt=0)
     plain: bool = False
     report: bool = True
+    record_services: bool = True
     prices: Path | None = None
     budget: float | None = Field(default=None, gt=0)
     llm_path: Path | None = None

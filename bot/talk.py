@@ -20,6 +20,7 @@ from pipecat.workers.runner import WorkerRunner
 from halfcascade.bot.budget import BUDGET_SPENT, BudgetGuard
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE, BotPipeline, build_pipeline
+from halfcascade.bot.services import Services
 from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
@@ -53,6 +54,7 @@ class Talk:
         tools: Functions for the model besides the built-in ones.
         environ: Variables that say which servers are talked to; None means this process's.
         history: What was said and heard before, if the talk continues an earlier one.
+        services: Where the clients of the three services come from; None means Google, or where ``environ`` leads.
         playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
         rtvi: Tells a client what happens and takes its messages, by Pipecat's RTVI protocol; None for no client.
         idle_secs: After how much silence on both sides the talk ends, in seconds, or None for never.
@@ -74,6 +76,7 @@ class Talk:
         environ: Mapping[str, str] | None = None,
         playout: Playout | None = None,
         history: "Sequence[LLMContextMessage]" = (),
+        services: Services | None = None,
         rtvi: RTVIProcessor | None = None,
         idle_secs: float | None = None,
         traced: bool = False,
@@ -88,7 +91,7 @@ class Talk:
         self.failing: Callable[[str], Coroutine[Any, Any, None]] | None = None
         """Called with the message of an error that cannot be recovered from, in place of ending the talk at once."""
         self.bot: BotPipeline = build_pipeline(
-            transport, settings, tools, environ=environ, playout=playout, history=history
+            transport, settings, tools, environ=environ, playout=playout, history=history, services=services
         )
         clock = SystemClock()
         self.worker = TalkWorker(

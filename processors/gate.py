@@ -1,5 +1,6 @@
 """A gate behind the microphone, and the place where its audio ends."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame
@@ -13,11 +14,13 @@ class MicrophoneGate(FrameProcessor):
 
     Attributes:
         closed: Whether only silence passes; may be changed at any time.
+        heard: Called with the audio that passes, before anybody hears it; must return at once.
     """
 
     def __init__(self) -> None:
         super().__init__(enable_direct_mode=True)
         self.closed = False
+        self.heard: Callable[[bytes], None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass a frame on.
@@ -27,8 +30,11 @@ class MicrophoneGate(FrameProcessor):
             direction: Where it goes.
         """
         await super().process_frame(frame, direction)
-        if self.closed and isinstance(frame, InputAudioRawFrame):
-            frame = replace(frame, audio=bytes(len(frame.audio)))
+        if isinstance(frame, InputAudioRawFrame):
+            if self.closed:
+                frame = replace(frame, audio=bytes(len(frame.audio)))
+            if self.heard:
+                self.heard(frame.audio)
         await self.push_frame(frame, direction)
 
 

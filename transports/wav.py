@@ -35,7 +35,8 @@ class WavTransportParams(TransportParams):
 
     Parameters:
         user_audio: What the microphone hears: a WAV file of any rate, channel count and sample width, an array of
-            samples (``int16``, or floats within ±1; a second axis holds channels), or None for silence.
+            samples (``int16``, or floats within ±1; a second axis holds channels), anything that gives such an array
+            (``int16``, one channel, the pipeline's rate) for each slice of it, or None for silence.
         user_audio_rate: Samples per second of an array; None means the pipeline's input rate.
         buffer_secs: How much speech the loudspeaker holds ahead of what is heard. A stall of the event loop
             shorter than this leaves no gap.
@@ -46,7 +47,7 @@ class WavTransportParams(TransportParams):
     audio_out_enabled: bool = True
     audio_out_10ms_chunks: int = 2
     audio_out_end_silence_secs: int = 0
-    user_audio: Path | str | np.ndarray | None = None
+    user_audio: Any = None
     user_audio_rate: int | None = None
     buffer_secs: float = 0.06
     tap: Any = None
@@ -75,7 +76,7 @@ def _load(params: WavTransportParams, sample_rate: int) -> Samples:
         return np.zeros(0, dtype=np.int16)
     if isinstance(source, np.ndarray):
         return to_samples(source, params.user_audio_rate or sample_rate, sample_rate)
-    return read_wav(Path(source), sample_rate)
+    return read_wav(Path(source), sample_rate) if isinstance(source, str | Path) else source
 
 
 class _Device:
@@ -308,7 +309,7 @@ class WavTransport(BaseTransport):
         self,
         params: WavTransportParams | None = None,
         *,
-        user_audio: Path | str | np.ndarray | None = None,
+        user_audio: Any = None,
         user_audio_rate: int | None = None,
         tap: AudioTap | None = None,
     ):

@@ -8,11 +8,9 @@ networks are the real ones; they take none of the clock's time.
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
-from unittest.mock import patch
 
 import numpy as np
 from pipecat.frames.frames import (
@@ -28,7 +26,6 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
-    VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -245,7 +242,7 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
     )
     heard: list[Heard] = []
     rng = np.random.default_rng(0)
-    async with _stamped(), running(worker, 120.0):
+    async with running(worker, 120.0):
         await worker.queue_frame(STTMetadataFrame(service_name="ears", ttfs_p99_latency=chain.ttfs_secs))
         for turn, pause_secs in turns:
             context.set_messages([])
@@ -254,18 +251,6 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
             heard.append(await _say(worker, ears, answerer, turn, pause_secs, rng))
             print(".", end="", file=sys.stderr, flush=True)
         return heard, time.monotonic() - began
-
-
-@asynccontextmanager
-async def _stamped() -> AsyncIterator[None]:
-    """Let frames that carry the moment of their making carry the loop's; their classes remember the real clock."""
-    made = VADUserStoppedSpeakingFrame.__init__
-
-    def make(frame: VADUserStoppedSpeakingFrame, *args: Any, **kwargs: Any) -> None:
-        made(frame, *args, **{"timestamp": time.time(), **kwargs})
-
-    with patch.object(VADUserStoppedSpeakingFrame, "__init__", make):
-        yield
 
 
 async def _say(

@@ -1,5 +1,8 @@
 """``report``, ``sessions``, ``diff`` and ``replay``: what session folders hold."""
 
+import tempfile
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,6 +10,7 @@ import typer
 
 from halfcascade.bot.commands import SettingsOf
 from halfcascade.bot.money import Models, Tariff, dollars, load_tariff
+from halfcascade.bot.session.names import SERVICES, SERVICES_AUDIO
 from halfcascade.bot.settings import Backend
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
@@ -14,6 +18,13 @@ from halfcascade.processors.extras import require
 
 if TYPE_CHECKING:
     from halfcascade.bot.report.compare import Limits
+
+
+class Source(StrEnum):
+    """Where a replay's answers come from."""
+
+    RECORDED = "recorded"
+    LIVE = "live"
 
 
 def register(app: typer.Typer, settings_of: SettingsOf) -> None:
@@ -30,10 +41,11 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         prices: Annotated[Path | None, typer.Option(help="A table of prices of your own (TOML).")] = None,
     ) -> None:
         """Make the page that shows and plays a talk, anew or for an old folder."""
-        from halfcascade.bot.report.page import write_report
-
         terminal = Terminal()
         settings = settings_of({"prices": prices}, terminal)
+        _require_bot("The report", terminal)
+        from halfcascade.bot.report.page import write_report
+
         try:
             page = write_report(folder, _tariff(folder, settings.prices))
         except ConfigurationError as error:
@@ -51,21 +63,45 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         money: Annotated[float, typer.Option(min=0, help="Part by which a talk may cost more.")] = 0.2,
     ) -> None:
         """Tell, turn by turn, what became better or worse; ends with 1 if something became worse."""
+        terminal = Terminal()
+        _require_bot("The comparison of talks", terminal)
         from halfcascade.bot.report.compare import Limits
 
         limits = Limits(latency_ms, words, said, money)
-        raise typer.Exit(_tell_difference(before, after, limits, Terminal()))
+        raise typer.Exit(_tell_difference(before, after, limits, terminal))
 
     @app.command()
     def replay(
         folder: Annotated[Path, typer.Argument(help="The session folder of the talk.")],
-        backend: Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")] = None,
+        services: Annotated[
+            Source | None,
+            typer.Option(
+                help="What answers: `recorded`, what the services answered then, faster than real time; `live`, "
+                "today's services.",
+                show_default="recorded, where the folder holds it and no backend is named",
+            ),
+        ] = None,
+        backend: Annotated[
+            Backend | None, typer.Option(help="Which live services; auto looks for credentials.")
+        ] = None,
         session: Annotated[Path | None, typer.Option(help="Folder of the new talk.")] = None,
     ) -> None:
-        """Play the user's part of a saved talk into today's code, in real time, and tell what differs."""
+        """Play the user's part of a saved talk into today's code, and tell what differs."""
         terminal = Terminal()
         settings_of({}, terminal)
-        raise typer.Exit(_replay(folder, backend, session, settings_of, terminal))
+        again = session or Path("sessions") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+        try:
+            require("bot", "Talking")
+            recorded = services is Source.RECORDED or (services is None and backend is None and _has_tape(folder))
+            code = (
+                _replay_recorded(folder, again, terminal)
+                if recorded
+                else _replay_live(folder, again, backend, settings_of, terminal)
+            )
+        except ConfigurationError as error:
+            terminal.fail(str(error))
+            code = 2
+        raise typer.Exit(code)
 
     @app.command()
     def sessions(
@@ -74,7 +110,17 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 30,
     ) -> None:
         """List the talks, or those in which something was said; the newest first."""
-        _list_sessions(" ".join(words or []), root, limit, Terminal())
+        terminal = Terminal()
+        _require_bot("The list of talks", terminal)
+        _list_sessions(" ".join(words or []), root, limit, terminal)
+
+
+def _require_bot(what: str, terminal: Terminal) -> None:
+    try:
+        require("bot", what)
+    except ConfigurationError as error:
+        terminal.fail(str(error))
+        raise typer.Exit(1) from None
 
 
 def _tell_difference(before: Path, after: Path, limits: "Limits | None", terminal: Terminal) -> int:
@@ -90,30 +136,35 @@ def _tell_difference(before: Path, after: Path, limits: "Limits | None", termina
     return 1 if comparison.worse else 0
 
 
-def _replay(
-    folder: Path, backend: Backend | None, session: Path | None, settings_of: SettingsOf, terminal: Terminal
-) -> int:
-    import tempfile
-    from datetime import datetime
+def _has_tape(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (SERVICES, SERVICES_AUDIO))
 
-    from halfcascade.bot.report.again import settings_of_talk, write_user_part
+
+def _replay_recorded(folder: Path, again: Path, terminal: Terminal) -> int:
+    from halfcascade.bot.replay.talk import replay_talk
+
+    with terminal.working("Replaying with the services of then"):
+        replayed = replay_talk(folder, again)
+    for guessed in replayed.guesses:
+        terminal.say(f"guess   {guessed.service}: the recording has no answer to {guessed.line}", "yellow")
+    faster = replayed.talked_secs / max(0.001, replayed.took_secs)
+    took = f"{_length(replayed.talked_secs)} of talk in {replayed.took_secs:.0f} s ({faster:.1f} times real time)"
+    terminal.say(f"{took}; session folder: {replayed.folder}", "dim")
+    return _tell_difference(folder, replayed.folder, None, terminal)
+
+
+def _replay_live(
+    folder: Path, again: Path, backend: Backend | None, settings_of: SettingsOf, terminal: Terminal
+) -> int:
+    from halfcascade.bot.replay.again import settings_of_talk, write_user_part
 
     with tempfile.TemporaryDirectory(prefix="halfcascade-") as place:
-        try:
-            require("bot", "Talking")
-            user = write_user_part(folder, Path(place) / "user.wav")
-            wanted = settings_of_talk(folder)
-        except ConfigurationError as error:
-            terminal.fail(str(error))
-            return 2
-        again = session or Path("sessions") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-        chosen = {**wanted, "user_audio": user, "session": again, "backend": backend}
+        user = write_user_part(folder, Path(place) / "user.wav")
+        chosen = {**settings_of_talk(folder), "user_audio": user, "session": again, "backend": backend}
         from halfcascade.bot.desk import run_conversation
 
         code = run_conversation(settings_of(chosen, terminal), terminal=terminal)
-    if code:
-        return code
-    return _tell_difference(folder, again, None, terminal)
+    return code or _tell_difference(folder, again, None, terminal)
 
 
 def _list_sessions(query: str, root: Path, limit: int, terminal: Terminal) -> None:

@@ -90,6 +90,8 @@ class EventType(StrEnum):
     """``secs`` of the user's speech that could not be recognized and were given up."""
     UNSPOKEN = "unspoken"
     """``text`` of a reply that the voice could not speak and gave up."""
+    GUESSED = "guessed"
+    """``service`` of a recording (see ``replay``) that was asked what it has no answer to; ``message``."""
     USER_AUDIO_FINISHED = "user_audio_finished"
     """The recorded user has said everything."""
     ERROR = "error"

@@ -48,7 +48,7 @@ class Session(EventHub):
         self._metrics_document = MetricsDocument(self.metrics)
         try:
             self.folder, self._log = _begin(folder)
-            self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self._recorder_failed)
+            self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self.writer_failed)
             self._save()
         except OSError as error:
             raise ConfigurationError(
@@ -63,7 +63,7 @@ class Session(EventHub):
             settings: All of it.
         """
         self.begin()
-        self._title = dict(self._redactor.value(title))
+        self._title = dict(self.redactor.value(title))
         self._saver = asyncio.create_task(self._save_regularly(), name="session saver")
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         self.emit(EventType.SESSION_STARTED, started=started, **title, settings=dict(settings or {}))
@@ -123,6 +123,15 @@ class Session(EventHub):
         self._log.close()
         self._save()
 
+    def writer_failed(self, message: str) -> None:
+        """Pass on that one of the folder's files ends. Thread-safe.
+
+        Args:
+            message: One line.
+        """
+        fields = {"message": message, "source": "recorder", "permanent": False}
+        self._call_on_loop(self._take, EventType.ERROR, None, fields)
+
     def _happened(self, event: Event, *, changed: bool) -> None:
         try:
             self._log.write(event)
@@ -141,9 +150,6 @@ class Session(EventHub):
             self._call_on_loop(
                 self._take, EventType.ERROR, None, {"message": message, "source": "session folder", "permanent": False}
             )
-
-    def _recorder_failed(self, message: str) -> None:
-        self._call_on_loop(self._take, "error", None, {"message": message, "source": "recorder", "permanent": False})
 
     async def _save_regularly(self) -> None:
         while True:

@@ -34,7 +34,7 @@ class EventHub:
         self.clock = SessionClock()
         self.metrics = Metrics()
         self.transcript = Transcript()
-        self._redactor = redactor
+        self.redactor = redactor
         self._listeners: list[Listener] = []
         self._edges = SoundEdges()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,7 +86,7 @@ class EventHub:
         Args:
             message: Its message.
         """
-        hidden = harmless_lines(self._redactor.text(message))
+        hidden = harmless_lines(self.redactor.text(message))
         return any(isinstance(entry, Problem) and entry.message == hidden for entry in self.transcript.entries)
 
     def captured(self, audio: bytes, sample_rate: int, at: float) -> None:
@@ -114,7 +114,7 @@ class EventHub:
         if self._closed:
             return
         fields = {
-            name: self.clock.seconds(value) if name in _TIMES else harmless_value(self._redactor.value(value))
+            name: self.clock.seconds(value) if name in _TIMES else harmless_value(self.redactor.value(value))
             for name, value in fields.items()
         }
         event = Event(self.clock.seconds(time.monotonic() if at is None else at), type_, fields)

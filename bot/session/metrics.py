@@ -182,7 +182,7 @@ class Metrics:
         return round(self.spent_before + (0.0 if self.emulated else self.bill().usd), 6)
 
     def _on_backend(self, t: float, fields: dict[str, Any]) -> None:
-        self.emulated = fields["backend"] == "emulator"
+        self.emulated = fields["backend"] != "google"
 
     def _on_user_started(self, t: float, fields: dict[str, Any]) -> None:
         self._speech_began = fields.get("speech_at", t)

@@ -90,6 +90,8 @@ from halfcascade.processors.language import SpokenWord, has_unspaced, is_unspace
 from halfcascade.processors.written.markup import PAUSE_TAGS
 from halfcascade.processors.written.speakable import speakable, speakable_markup, without_pause_tags
 
+MakeClient = Callable[[str | None], tts.TextToSpeechAsyncClient]
+
 # facts/tts#limits: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_SEGMENT_BYTES = 4_500
 # A segment must be handed over before the voice would fall silent, by the time to first audio and this.
@@ -146,6 +148,7 @@ class ChirpTTSService(TTSService):
         speech: SpeechParams | None = None,
         text_transforms: Sequence[tuple[str, TextTransform]] | None = None,
         environ: Mapping[str, str] | None = None,
+        make_client: MakeClient | None = None,
         **kwargs: Any,
     ):
         """Initialize; nothing is connected yet.
@@ -161,6 +164,8 @@ class ChirpTTSService(TTSService):
             output_latency: Seconds from pushing audio into an idle pipeline until it is heard.
             text_transforms: Rewriting of text before synthesis, after what makes it speakable.
             environ: Variables that say where a client of its own leads; None means this process's.
+            make_client: Makes a client of its own for a location; None means
+                ``halfcascade.processors.google_clients.texttospeech_client``.
             **kwargs: Arguments of Pipecat's ``TTSService``.
 
         Raises:
@@ -178,7 +183,7 @@ class ChirpTTSService(TTSService):
         )
         check_settings(self._settings)
         self._location = location
-        self._environ = environ
+        self._client_for = make_client or partial(texttospeech_client, environ=environ)
         self._channel = CloudChannel(self._make_client, client)
         self._synthesizer = ChirpSynthesizer(
             self._channel.require, self._settings, self._sent, self.create_task, phrase_cache
@@ -640,7 +645,7 @@ class ChirpTTSService(TTSService):
     #
 
     def _make_client(self) -> tts.TextToSpeechAsyncClient:
-        return texttospeech_client(self._location, self._environ)
+        return self._client_for(self._location)
 
     async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:  # type: ignore[override]  # as Pipecat's own
         wanted = replace(self._settings)

@@ -91,6 +91,8 @@ from halfcascade.processors.google_errors import GEMINI_LIVE, ProblemKind, probl
 from halfcascade.processors.language import phrases
 from halfcascade.processors.plain import plain
 
+MakeClient = Callable[[], genai.Client]
+
 FUNCTION_SECS = 30.0
 """How long a function may take unless its own options say otherwise, in seconds."""
 
@@ -135,6 +137,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         options: SessionOptions | None = None,
         opener: Opener = LiveConnection.open,
         environ: Mapping[str, str] | None = None,
+        make_client: MakeClient | None = None,
         **kwargs: Any,
     ) -> None:
         """Prepare the brain; nothing is opened before ``setup``.
@@ -144,8 +147,10 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             settings: What differs from the defaults.
             context: The context that the aggregators share; its tools and messages go into the first setup.
             options: Timeouts of the session.
-            opener: Opens a connection; for tests.
+            opener: Opens a connection.
             environ: Variables that say where a client of its own leads; None means this process's.
+            make_client: Makes a client of its own; None means
+                ``halfcascade.processors.google_clients.gemini_client``.
             **kwargs: For ``LLMService``.
         """
         complete = default_settings()
@@ -154,7 +159,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         kwargs.setdefault("function_call_timeout_secs", FUNCTION_SECS)
         super().__init__(settings=complete, **kwargs)
         self._client = client
-        self._environ = environ
+        self._make_client = make_client or partial(gemini_client, environ)
         self._context = context
         self._opener = opener
         self._machine = SessionMachine(self._row(), options, self._function_is_async)
@@ -192,7 +197,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             ConfigurationError: If no client was given and the environment names none.
         """
         await super().setup(setup)
-        client = self._client or gemini_client(self._environ)
+        client = self._client or self._make_client()
         if self._context is not None:
             self._machine.context = self._context.messages
             self._sync_registered_tool_handlers(self._context.tools)
@@ -223,7 +228,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         """
         self._declared, self._instruction = self._declarations(), self._effective_instruction()
         return await probe_session(
-            self._client or gemini_client(self._environ),
+            self._client or self._make_client(),
             self._model_name(),
             self._row(),
             setup=lambda row: self._setup_of(row, row.modality, handle=None, history=False),

@@ -3,8 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from google.api_core import exceptions as google_errors
@@ -69,6 +70,8 @@ from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
 from halfcascade.processors.google_stt.requests import FEATURES, duration_secs, results, streaming_config
 from halfcascade.processors.language import has_unspaced
 
+MakeClient = Callable[[str], tuple[speech_v2.SpeechAsyncClient, str]]
+
 # Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts/stt#requests).
 MAX_AUDIO_BYTES = 15_000
 MESSAGE_SECS = 0.1
@@ -113,6 +116,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         eager: bool = False,
         ttfs_p99_latency: float | None = TTFS_P99_SECS,
         environ: Mapping[str, str] | None = None,
+        make_client: MakeClient | None = None,
         **kwargs: Any,
     ):
         """Check the settings; nothing is connected yet.
@@ -127,6 +131,8 @@ class GoogleStreamingSTTService(GoogleSTTService):
             eager: Whether to push an ``EagerTranscriptionFrame`` when uncertain words already cover the speech.
             ttfs_p99_latency: What Pipecat's turn strategies are told to wait for a final at most, in seconds.
             environ: Variables that say where a client of its own leads; None means this process's.
+            make_client: Makes a client of its own for a location, and names its project; None means
+                ``halfcascade.processors.google_clients.speech_client``.
             **kwargs: Passed to ``STTService``.
 
         Raises:
@@ -165,7 +171,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._eager = eager
         self._eager_pending = False
         self._bot_speaking = False
-        self._environ = environ
+        self._client_for = make_client or partial(speech_client, environ=environ)
         self._project_id = project or ""
         self._channel = CloudChannel(self._make_client, client)
         # GoogleSTTService reconnects this one when a setting changes; every stream of ours takes the newest settings.
@@ -540,7 +546,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         return None
 
     def _make_client(self) -> speech_v2.SpeechAsyncClient:
-        client, self._project_id = speech_client(self._location, self._environ)
+        client, self._project_id = self._client_for(self._location)
         return client
 
     def _first_request(self, sample_rate: int) -> cloud_speech.StreamingRecognizeRequest:

@@ -12,9 +12,9 @@ import soundfile
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
 
-from bench import virtual_time
 from bench.turn_corpus.corpus import RATE, Turn
 from bench.turn_corpus.talk import Chain, Heard, talk
+from halfcascade.bot.replay import virtual_time
 from halfcascade.processors.turns import Speculations, SpeechDetector, joining_aggregators, user_turn_strategies
 
 DATA = Path(__file__).parents[2] / "data"

@@ -1,4 +1,4 @@
-"""A saved talk as the beginning of a new one: the user's part as a recording, and what the talk was set up with."""
+"""A saved talk as the beginning of another: the user's part as a recording, and what the talk was set up with."""
 
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ _KEPT = (
     "stt_model",
     "stt_languages",
     "speaking_rate",
+    "first_wait",
+    "short_start",
+    "openers",
     "tools",
     "speculate",
     "understand_barge_in",

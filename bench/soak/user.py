@@ -1,0 +1,129 @@
+"""Somebody who talks all day: sentences of ``bench.turn_corpus`` with pauses between them, made as they are needed."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from bench.turn_corpus.corpus import RATE, Turn
+from halfcascade.bot.replay.ears import Word
+
+_NOISE = 12.0
+_GAP_SECS = (6.0, 14.0)
+_LEAD_SECS = 1.0
+_PAUSE_SECS = (0.6, 1.2)
+_NOISE_SAMPLES = 7 * RATE
+
+
+@dataclass(frozen=True)
+class Said:
+    """One sentence of the day.
+
+    Parameters:
+        begin: Number of its first sample.
+        end: Number of the sample behind its last.
+        samples: Its sound.
+        words: Its words, each with the sample at which it is over.
+    """
+
+    begin: int
+    end: int
+    samples: np.ndarray
+    words: tuple[Word, ...]
+
+
+class TalkingUser:
+    """The user's part (see ``WavTransportParams.user_audio``).
+
+    Parameters:
+        said: All sentences.
+        words: All words.
+
+    Args:
+        said: What is said when, in order.
+        secs: How long the talk is.
+        room: What is heard besides, again and again; nothing for a room without any sound.
+    """
+
+    def __init__(self, said: Sequence[Said], secs: float, room: np.ndarray | None = None):
+        self._length = round(secs * RATE)
+        self._room = np.zeros(1, np.int16) if room is None else room
+        self.said = said
+        self.words = [word for one in said for word in one.words]
+        self._ends = [word.end for word in self.words]
+        self._begins = [one.begin for one in said]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        first, last, _ = span.indices(self._length)
+        block = np.take(self._room, range(first, last), mode="wrap").astype(np.int32)
+        for said in self.said[max(0, bisect_left(self._begins, first) - 1) : bisect_left(self._begins, last)]:
+            begin, end = max(first, said.begin), min(last, said.end)
+            if begin < end:
+                block[begin - first : end - first] += said.samples[begin - said.begin : end - said.begin]
+        return np.clip(block, -32768, 32767).astype(np.int16)
+
+    def words_between(self, begin: int, end: int) -> list[Word]:
+        """What is over within a range.
+
+        Args:
+            begin: First sample.
+            end: The sample behind the last.
+        """
+        return self.words[bisect_left(self._ends, begin + 1) : bisect_left(self._ends, end + 1)]
+
+
+def chatter(turns: Sequence[Turn], secs: float, seed: int) -> TalkingUser:
+    """Somebody who says one thing after another, in a quiet room.
+
+    Args:
+        turns: Sentences to choose from.
+        secs: How long the talk is; the last sentence ends well before.
+        seed: Decides what is said when.
+    """
+    random = Random(seed)
+    said: list[Said] = []
+    at = round(_LEAD_SECS * RATE)
+    while (one := say(random.choice(turns), at, random.uniform(*_PAUSE_SECS))).end < RATE * (secs - _GAP_SECS[1]):
+        said.append(one)
+        at = one.end + round(random.uniform(*_GAP_SECS) * RATE)
+    room = np.random.default_rng(seed).standard_normal(_NOISE_SAMPLES) * _NOISE
+    return TalkingUser(said, secs, room.astype(np.int16))
+
+
+def say(turn: Turn, at: int, pause_secs: float) -> Said:
+    """Say a sentence.
+
+    Args:
+        turn: The sentence.
+        at: Number of its first sample.
+        pause_secs: How long a hesitation in it is.
+    """
+    samples: list[np.ndarray] = []
+    words: list[Word] = []
+    place = at
+    for number, (part, text) in enumerate(zip(turn.parts, turn.words, strict=True)):
+        if number:
+            pause = np.zeros(round(pause_secs * RATE), np.int16)
+            samples.append(pause)
+            place += len(pause)
+        tokens = text.split()
+        sizes = np.cumsum([len(token) + 1 for token in tokens])
+        audible = _audible(part)
+        words += [
+            Word(f" {token}", place + int(audible * size / sizes[-1]), turn.language)
+            for token, size in zip(tokens, sizes, strict=True)
+        ]
+        samples.append(part)
+        place += len(part)
+    return Said(at, place, np.concatenate(samples), tuple(words))
+
+
+def _audible(samples: np.ndarray) -> int:
+    """Where the last word is over: some voices trail off for half a second."""
+    loudness = np.abs(samples.astype(np.float32))
+    return int(np.flatnonzero(loudness > loudness.max() / 16)[-1]) + 1

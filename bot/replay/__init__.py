@@ -1,0 +1,1 @@
+"""A saved talk run again in virtual time, with the services that it had."""

@@ -1,0 +1,96 @@
+"""The three services of a saved talk: what they answered then, to whoever asks the same now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google import genai
+from google.cloud import speech_v2, texttospeech_v1
+from google.genai import types
+
+from halfcascade.bot.replay.brain import BrainPlayer
+from halfcascade.bot.replay.ears import EarsPlayer
+from halfcascade.bot.replay.hearing import UserAudio
+from halfcascade.bot.replay.memory import MemoryEars, MemoryLive, MemoryVoice
+from halfcascade.bot.replay.tape import Tape
+from halfcascade.bot.replay.voice import VoicePlayer, spoken_text
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """Something that was asked and the recording has no answer to.
+
+    Parameters:
+        service: ``ears``, ``brain`` or ``voice``.
+        line: What it was, and how it was answered.
+    """
+
+    service: str
+    line: str
+
+
+class PlayedServices:
+    """The services of a saved talk (see ``Services``).
+
+    Parameters:
+        guesses: What was asked that the recording does not hold.
+
+    Args:
+        tape: The recording.
+        on_guess: Told of each guess as it is made.
+    """
+
+    def __init__(self, tape: Tape, on_guess: Callable[[Guessed], None] = lambda guessed: None):
+        self.guesses: list[Guessed] = []
+        self._on_guess = on_guess
+        self._user = UserAudio()
+        self._ears = EarsPlayer(tape.lines("ears"), self._user, self._guess)
+        self._brain = BrainPlayer(tape.lines("brain"), self._guess)
+        calls = [spoken_text(line, tape.sound(line)) for line in tape.lines("voice")]
+        self._voice = VoicePlayer(calls, self._guess)
+
+    def heard(self, audio: bytes) -> None:
+        """Take what the ears are about to be given.
+
+        Args:
+            audio: 16-bit mono PCM.
+        """
+        self._user.append(audio)
+
+    def speech(self, location: str) -> tuple[speech_v2.SpeechAsyncClient, str]:
+        """Make a Speech-to-Text client.
+
+        Args:
+            location: Ignored.
+        """
+        client: Any = MemoryEars(self._ears.recognize)
+        return client, "recording"
+
+    def texttospeech(self, location: str | None) -> texttospeech_v1.TextToSpeechAsyncClient:
+        """Make a Text-to-Speech client.
+
+        Args:
+            location: Ignored.
+        """
+        client: Any = MemoryVoice(self._voice.speak)
+        return client
+
+    def gemini(self) -> genai.Client:
+        """Make nothing: connections of the recording need no client."""
+        client: Any = None
+        return client
+
+    async def open_live(self, client: genai.Client, model: str, config: types.LiveConnectConfig) -> MemoryLive:
+        """Open the next Live connection of the recording.
+
+        Args:
+            client: Ignored.
+            model: Ignored.
+            config: Ignored.
+        """
+        return await self._brain.open_live()
+
+    def _guess(self, service: str, line: str) -> None:
+        guessed = Guessed(service, line)
+        self.guesses.append(guessed)
+        self._on_guess(guessed)
