@@ -56,7 +56,7 @@ from halfcascade.transports.wav import WavOutputTransport, WavTransport
 TALK = Path(__file__).parents[1] / "tests" / "data" / "talks" / "errands"
 
 # Seconds at which each sentence begins, and the answer to it.
-_SCENE = (
+SCENE = (
     (0.6, "How tall is that mountain?", "About four thousand meters. You can see it from the north side of the lake."),
     (9.6, "If it rains tomorrow we should stay at home.", "Good idea. There may be some rain in the afternoon, "
      "and it will be rather cold in the evening, so take a coat with you when you go."),
@@ -94,8 +94,8 @@ def make(folder: Path) -> None:
 
 
 async def _hold(turns: dict[str, Turn], folder: Path) -> None:
-    said = [say(turns[text], round(at * RATE), _PAUSE_SECS) for at, text, _ in _SCENE]
-    user, replies = TalkingUser(said, _SCENE_SECS), iter([reply for _, _, reply in _SCENE])
+    said = [say(turns[text], round(at * RATE), _PAUSE_SECS) for at, text, _ in SCENE]
+    user, replies = TalkingUser(said, _SCENE_SECS), iter([reply for _, _, reply in SCENE])
     settings, outcome = Settings(_env_file=None), Outcome()
     session = Session(folder, Redactor())
     tape = TapeWriter(folder, session.redactor)
@@ -114,7 +114,7 @@ async def _hold(turns: dict[str, Turn], folder: Path) -> None:
 
 
 def _turns_end_late() -> AbstractContextManager[Any]:
-    usual = EndOfTurnJudge.wait_secs
+    usual: Any = EndOfTurnJudge.wait_secs
     return patch.object(EndOfTurnJudge, "wait_secs", property(lambda judge: usual.fget(judge) + 0.4))
 
 

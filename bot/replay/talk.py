@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ class _Replay:
     async def _accompany(self, talk: Talk, controls: TalkControls, session: Session, outcome: Outcome) -> None:
         """Type what was typed, and end the talk when it is over."""
         for event in self._saved.of_type(EventType.TYPED):
-            talk.soon(_at(event.t, session, lambda text=event.fields["text"]: controls.type(text)))
+            talk.soon(_at(event.t, session, partial(controls.type, str(event.fields["text"]))))
         last = time.monotonic() + len(self._user) / USER_RATE + _FINISH_SECS
         while time.monotonic() < last and not self._finish.over(time.monotonic()):  # noqa: ASYNC110 silence is no event
             await asyncio.sleep(0.1)

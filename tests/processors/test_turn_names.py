@@ -34,7 +34,7 @@ from pipecat.processors.aggregators.llm_response_universal import LLMUserAggrega
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from bench import virtual_time
+from halfcascade.bot.replay import virtual_time
 from halfcascade.processors.frames import SpeechCoveredFrame, TurnSentFrame
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor
 from halfcascade.processors.gemini_live.connection import ConnectionLost
