@@ -9,12 +9,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from halfcascade.bot.harmless import harmless
+from halfcascade.bot.harmless import LONGEST, harmless
 from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
-from halfcascade.bot.session.transcript import ALIVE, BotSaid, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.bot.session.transcript import ALIVE, BotSaid, Problem, Prompt, ToolUsed, UserSaid, parts_of
 
 if TYPE_CHECKING:
     from halfcascade.bot.controls import Controls
@@ -252,7 +252,8 @@ def _aside(entry: UserSaid) -> tuple[str, str]:
 
 
 def _reply(entry: BotSaid, *, coloured: bool) -> Text:
-    heard, rest = (harmless(" ".join(part.split()), longest=_LONGEST) for part in entry.split())
+    reached, rest = entry.split()
+    heard, rest = reached_text(reached, _LONGEST), harmless(" ".join(rest.split()), longest=_LONGEST)
     gap = " " if heard and rest else ""
     words = rest.split()
     more = len(words) - UNHEARD_WORDS
@@ -262,6 +263,26 @@ def _reply(entry: BotSaid, *, coloured: bool) -> Text:
     if rest and not coloured:
         rest = f"~~{rest}~~"
     return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike" if coloured else ""), (told, "dim"))
+
+
+def reached_text(reached: str, longest: int = LONGEST) -> Text:
+    """Show what of a reply was heard, and what was only to be looked at.
+
+    Args:
+        reached: Both, as written.
+        longest: Characters of a part that are shown.
+
+    Returns:
+        One line; what was only looked at is of another style, with a word that says so.
+    """
+    line = Text()
+    for number, part in enumerate(parts_of(reached)):
+        text = harmless(" ".join(part.text.split()), longest=longest)
+        line.append(" " if number else "")
+        line.append(text, "italic" if part.shown else "")
+        if part.shown:
+            line.append(f" ({tr('shown')})", "dim")
+    return line
 
 
 def _tail(text: str) -> str:

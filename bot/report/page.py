@@ -14,7 +14,7 @@ from halfcascade.bot.report.sound import PEAKS_PER_SEC, Sound, compress
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import STAGES, Turn, summary
 from halfcascade.bot.session.names import REPORT, REPORT_SOUND
-from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid, parts_of
 from halfcascade.processors.errors import ConfigurationError
 
 _ASSETS = Path(__file__).parents[1] / "assets" / "report"
@@ -164,8 +164,11 @@ def _entry(said: Said) -> dict[str, Any]:
         case UserSaid():
             return {**common, "who": "user", "text": entry.text, "backchannel": entry.backchannel}
         case BotSaid():
-            heard, rest = entry.split()
-            return {**common, "who": "bot", "heard": heard, "unheard": rest, "interrupted": entry.interrupted}
+            reached, rest = entry.split()
+            heard = " ".join(part.text for part in parts_of(reached) if not part.shown)
+            shown = [part.text for part in parts_of(reached) if part.shown]
+            told = {"heard": heard, "shown": shown, "unheard": rest, "interrupted": entry.interrupted}
+            return {**common, "who": "bot", **told}
         case ToolUsed():
             result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
             arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)

@@ -13,7 +13,7 @@ from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.transcript import BotSaid, Entry, Problem, Prompt, ToolUsed, UserSaid
-from halfcascade.bot.terminal import UNHEARD_WORDS
+from halfcascade.bot.terminal import UNHEARD_WORDS, reached_text
 
 if TYPE_CHECKING:
     from halfcascade.bot.session.hub import EventHub
@@ -262,7 +262,8 @@ def line_of(entry: Entry) -> Text | None:  # noqa: PLR0911 one return a kind
             aside = tr("(in passing)") if entry.backchannel else ""
             return Text.assemble((_label(tr("you")), "bold cyan"), harmless(entry.text), (f"  {aside}", "dim"))
         case BotSaid():
-            heard, rest = (harmless(" ".join(part.split())) for part in entry.split())
+            reached, rest = entry.split()
+            heard, rest = reached_text(reached), harmless(" ".join(rest.split()))
             if not heard and not rest:
                 return None
             line = Text.assemble((_label(tr("bot")), "bold green"), heard, " " if heard and rest else "")

@@ -4,7 +4,7 @@ from typing import Any
 
 from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
-from halfcascade.bot.session.transcript import BotSaid, Entry, Problem, ToolUsed, UserSaid
+from halfcascade.bot.session.transcript import BotSaid, Entry, Problem, ToolUsed, UserSaid, parts_of
 
 Message = dict[str, Any]
 
@@ -16,10 +16,11 @@ _STAGES = ("final", "turn_sent", "first_text", "first_audio", "heard")
 class Captions:
     """Turns what happens into messages for a page.
 
-    Messages are ``{"kind": "user", "id", "text", "open", "aside"}``, ``{"kind": "bot", "id", "heard", "rest",
-    "interrupted", "closed"}``, ``{"kind": "tool", "id", "name", "done"}``, ``{"kind": "interim", "text"}``,
-    ``{"kind": "problem", "text"}``, ``{"kind": "latency", "ms"}`` (by stage, since the user's last sound), and
-    ``{"kind": "gone", "id"}`` for an entry that was taken back. A message replaces the earlier one of its ``id``.
+    Messages are ``{"kind": "user", "id", "text", "open", "aside"}``, ``{"kind": "bot", "id", "heard", "parts", "rest",
+    "interrupted", "closed"}`` (``parts`` is what was heard and shown so far, each with ``text`` and whether it is
+    ``shown`` only), ``{"kind": "tool", "id", "name", "done"}``, ``{"kind": "interim", "text"}``, ``{"kind": "problem",
+    "text"}``, ``{"kind": "latency", "ms"}`` (by stage, since the user's last sound), and ``{"kind": "gone", "id"}`` for
+    an entry that was taken back. A message replaces the earlier one of its ``id``.
 
     Args:
         hub: Where all that happens in the talk comes together.
@@ -80,9 +81,11 @@ def _described(entry: Entry, number: int) -> Message | None:
         case UserSaid():
             return {"kind": "user", "id": number, "text": entry.text, "open": entry.open, "aside": entry.backchannel}
         case BotSaid() if entry.text.strip():
-            heard, rest = entry.split()
+            reached, rest = entry.split()
+            parts = [{"text": part.text, "shown": part.shown} for part in parts_of(reached)]
+            heard = " ".join(part.text for part in parts_of(reached) if not part.shown)
             ended = {"interrupted": entry.interrupted, "closed": entry.closed}
-            return {"kind": "bot", "id": number, "heard": heard, "rest": rest, **ended}
+            return {"kind": "bot", "id": number, "heard": heard, "parts": parts, "rest": rest, **ended}
         case ToolUsed():
             return {"kind": "tool", "id": number, "name": entry.name, "done": entry.result is not None}
         case Problem():

@@ -411,16 +411,45 @@ def line_of(entry: Entry) -> str:
     return f"> ({_time(entry.t)}) error: {_flat(entry.message)}"
 
 
-def _prose_and_blocks(text: str) -> Iterator[str]:
-    """What is said as one line, what is only looked at as it is written."""
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a reply.
+
+    Parameters:
+        text: As it is written, without white space around it.
+        shown: Whether it is only looked at: code, a table, a picture, a formula.
+    """
+
+    text: str
+    shown: bool
+
+
+def parts_of(text: str) -> Iterator[Part]:
+    """Tell apart what of a reply is said and what is only looked at.
+
+    Args:
+        text: A reply, or the beginning or the end of one.
+
+    Yields:
+        Its parts, in order; comments, which are neither, are left out.
+    """
     while text.strip():
         block = find_block(text, line_start=True, complete=True)
         start, end = (block.start, block.end or len(text)) if block else (len(text), len(text))
-        if prose := _flat(text[:start]):
-            yield prose
-        if shown := text[start:end].strip():
-            yield f"\n\n{shown}\n\n"
+        if prose := text[:start].strip():
+            yield Part(prose, shown=False)
+        if block and block.kind != "silent" and (shown := text[start:end].strip()):
+            yield Part(shown, shown=True)
         text = text[end:]
+
+
+def _prose_and_blocks(text: str) -> Iterator[str]:
+    """What is said as one line, what is only looked at as it is written."""
+    for part in parts_of(text):
+        if part.shown:
+            yield f"\n\n{part.text}\n\n"
+        elif prose := _flat(part.text):
+            yield prose
 
 
 def _flat(text: str) -> str:

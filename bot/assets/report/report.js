@@ -143,9 +143,10 @@
     } else if (entry.who === "user" && entry.words.length && entry.words.map(([, text]) => text.trim()).join(" ") === entry.text.trim().split(/\s+/).join(" ")) {
       for (const [t, text] of entry.words) what.append(word(t, text, "w"));
     } else what.append(entry.text);
+    for (const text of entry.shown ?? []) what.append(make("pre", { class: "shown" }, text));
     if (entry.backchannel) what.append(make("span", { class: "badge" }, "in passing"));
     const who = { user: "you", bot: "bot", tool: "tool", prompt: "told", error: "error" }[entry.who];
-    if (entry.who === "bot" && !entry.heard.trim() && !entry.unheard.trim()) continue;
+    if (entry.who === "bot" && !entry.heard.trim() && !entry.unheard.trim() && !entry.shown.length) continue;
     $("entries").append(make("div", { class: `entry ${entry.who}` }, make("time", { onclick: () => seek(entry.t) }, clock(entry.t)), make("span", { class: "who" }, who), what));
   }
   spans.sort((a, b) => a[0] - b[0]);

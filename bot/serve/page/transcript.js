@@ -63,15 +63,20 @@ export class Transcript {
     if (!open) this.#once(item, this.#words().you(text));
   }
 
-  _bot(item, { heard, rest, interrupted, closed }) {
+  _bot(item, { heard, parts, rest, interrupted, closed }) {
     item.className = `bot${interrupted ? " interrupted" : ""}${closed ? " closed" : ""}`;
     const [said, unsaid] = [document.createElement("span"), document.createElement("span")];
     said.className = "heard";
-    said.textContent = heard;
+    parts.forEach(({ text, shown }, number) => {
+      const part = document.createElement(shown ? "pre" : "span");
+      part.className = shown ? "shown" : "";
+      part.textContent = shown ? text : `${number ? " " : ""}${text}`;
+      said.append(part);
+    });
     unsaid.className = "rest";
     unsaid.textContent = beginning(rest, interrupted ? 70 : 240);
     item.replaceChildren(said, unsaid);
-    item.hidden = !heard && interrupted;
+    item.hidden = !parts.length && interrupted;
     if (closed) this.#once(item, this.#words().bot(heard));
   }
 
