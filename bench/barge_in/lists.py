@@ -2,7 +2,7 @@
 
 python -m bench.barge_in.lists LANGUAGE FILE
 
-``FILE`` holds lines of a number, a tab and a text: how often it was said as a backchannel. Such counts are not part of
+``FILE`` holds lines of a text, a tab and how often it was said as a backchannel. Such counts are not part of
 the project; bench/README.md says which were used.
 """
 
@@ -25,7 +25,7 @@ def measure(language: str, lines: list[str]) -> dict[str, object]:
         Counts of texts and of times they were said, and the most frequent texts that the lists do not know.
     """
     words = turn_words(language)
-    counts = [(int(count), text) for count, _, text in (line.partition("\t") for line in lines) if count.isdigit()]
+    counts = [(int(count), text) for text, _, count in (line.rpartition("\t") for line in lines) if count.isdigit()]
     unknown = [(count, text) for count, text in counts if not words.is_backchannel(text)]
     said, missed = sum(count for count, _ in counts), sum(count for count, _ in unknown)
     return {
