@@ -44,7 +44,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py --cov --cov-report= || $(ALONE)
 	@echo "Of the lines of code, the tests run $$($(BIN)/coverage report --format=total) %; \`.venv/bin/coverage report\` has them by file."
 
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.scale
 	@scripts/system-packages.sh $(SYSTEM)
 	$(BIN)/python -m pytest -m slow
 
@@ -109,4 +109,8 @@ $(VENV)/.serve: $(VENV)/.demo requirements/serve.txt
 
 $(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.scale: $(VENV)/.dev requirements/scale.txt
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements/scale.txt
 	@touch $@

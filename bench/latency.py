@@ -101,10 +101,13 @@ def scenario(seed: int = 0) -> dict[str, Any]:
     }
 
 
-def start_emulator(folder: Path, profile: str, seed: int = 0) -> subprocess.Popen[str]:
-    """Run the emulator in a process of its own and lead all clients there."""
+def start_emulator(
+    folder: Path, profile: str, seed: int = 0, replies: Sequence[dict[str, Any]] = ()
+) -> subprocess.Popen[str]:
+    """Run the emulator in a process of its own and lead all clients there; ``replies`` come before the usual ones."""
     path = folder / "scenario.json"
-    path.write_text(json.dumps(scenario(seed)), "utf-8")
+    told = scenario(seed)
+    path.write_text(json.dumps({**told, "replies": [*replies, *told["replies"]]}), "utf-8")
     command = [sys.executable, "-m", "halfcascade.emulator", "--scenario", str(path), "--profile", profile, "--json"]
     process = subprocess.Popen([*command, "--any-port", "--exit-with-parent"], stdout=subprocess.PIPE, text=True)
     ready = json.loads(process.stdout.readline()) if process.stdout else {}

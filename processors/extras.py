@@ -11,6 +11,7 @@ from halfcascade.processors.errors import ConfigurationError
 PACKAGES = {
     "bot": {"pipecat": "pipecat-ai", "google.genai": "google-genai", "onnxruntime": "onnxruntime"},
     "serve": {"aiortc": "aiortc", "fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client"},
+    "scale": {"ray": "ray", "httpx": "httpx"},
     "talk": {"pyaudio": "pyaudio", "pywebrtc_audio": "pywebrtc-audio"},
 }
 """What each extra brings: name to import, name to install."""

@@ -24,7 +24,7 @@ PLATFORMS = {
     "Windows x64": "x86_64-pc-windows-msvc",
 }
 MACOS = "15.0"
-EXTRAS = ("bot", "talk", "demo", "serve", "trace", "screen")
+EXTRAS = ("bot", "talk", "demo", "serve", "trace", "screen", "scale")
 BUILT = ("docopt", "pyaudio")
 """Without wheels (pyaudio: but for Windows): built from source on the spot, docopt by pip alone."""
 PIPECAT = "pipecat-ai[cli,evals,runner,webrtc,tracing]==1.14.*"

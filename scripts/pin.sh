@@ -18,3 +18,4 @@ compile requirements/demo.txt --extra demo --extra screen -c requirements/base.t
 compile requirements/serve.txt --extra serve --extra trace --extra demo --extra screen -c requirements/demo.txt
 compile requirements/dev.txt --extra serve --extra trace --extra demo --extra screen --group dev -c requirements/serve.txt
 compile requirements/server.txt --extra serve --extra trace -c requirements/serve.txt
+compile requirements/scale.txt --extra scale --extra trace --extra demo --extra screen --group dev -c requirements/dev.txt

@@ -38,6 +38,9 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
             str | None, typer.Option(help="Name by which the world reaches this server behind a proxy.")
         ] = None,
         evals: Annotated[bool, typer.Option("--evals", help="Let Pipecat's eval harness in.")] = False,
+        cluster: Annotated[
+            str | None, typer.Option(help="Ray cluster that holds the talks: its address, auto, or local.")
+        ] = None,
         verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every log line.")] = False,
     ) -> None:
         """Serve a page to talk with in a browser, and the same bot by telephone and WebSocket."""
@@ -50,12 +53,15 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
             "keep_sessions": keep_sessions,
             "public_host": public_host,
             "evals": evals or None,
+            "cluster": cluster,
         }
         try:
             serving = _serve_settings({name: value for name, value in chosen.items() if value is not None})
             serving.check()
             require("bot", "Serving")
             require("serve", "Serving")
+            if serving.cluster:
+                require("scale", "Talks on a cluster")
         except ConfigurationError as error:
             terminal.fail(str(error))
             raise typer.Exit(2) from None

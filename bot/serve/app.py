@@ -52,10 +52,12 @@ class App:
     Args:
         house: What all talks of this process share.
         keeper: Knows who may come.
+        visit: Holds the talk of whoever was let in.
     """
 
-    def __init__(self, house: House, keeper: Gatekeeper):
+    def __init__(self, house: House, keeper: Gatekeeper, visit: type[Visit] = Visit):
         self._house = house
+        self._visit = visit
         self._keeper = keeper
         self._visits: set[asyncio.Task[None]] = set()
         self._webrtc = _webrtc_handler(house)
@@ -82,6 +84,21 @@ class App:
         ]
         guard = Middleware(Guard, keeper=self._keeper, measures=self._house.measures)
         return Starlette(routes=routes, middleware=[guard])
+
+    @property
+    def taken(self) -> int:
+        """How many talks are held."""
+        return self._house.rooms.taken
+
+    async def drain(self, patience: float) -> None:
+        """Let nobody else in, and let those who talk finish.
+
+        Args:
+            patience: How long they may go on, in seconds.
+        """
+        self._house.rooms.draining = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._house.rooms.wait_until_empty(), patience)
 
     async def close(self) -> None:
         """End what is left of talks and connections."""
@@ -121,33 +138,39 @@ class App:
         """Give a ticket for one talk."""
         if refusal := self._refusal(request):
             return refusal
-        wishes = await _json(request)
+        wishes = await read_json(request)
         if wishes is None:
-            return _sorry(400, "That was no JSON object.")
+            return sorry(400, "That was no JSON object.")
         body = wishes.get("body", wishes)
-        ticket = self._keeper.issue(time.monotonic(), body if isinstance(body, dict) else {})
+        ticket = await self._give_ticket(body if isinstance(body, dict) else {})
+        if isinstance(ticket, Response):
+            return ticket
         return JSONResponse({"sessionId": ticket, "iceConfig": {"iceServers": _ice_config(self._house)}})
+
+    async def _give_ticket(self, wishes: dict[str, Any]) -> str | Response:
+        """Give a ticket to somebody who may have one, or say why there is none."""
+        return self._keeper.issue(time.monotonic(), wishes)
 
     async def _offer(self, request: Request) -> Response:
         if self._webrtc is None:
-            return _sorry(501, "Browsers cannot talk here: aiortc is not installed.")
-        sent = await _json(request)
+            return sorry(501, "Browsers cannot talk here: aiortc is not installed.")
+        sent = await read_json(request)
         if sent is None:
-            return _sorry(400, "That was no JSON object.")
+            return sorry(400, "That was no JSON object.")
         try:
             return await (self._candidates(sent) if request.method == "PATCH" else self._answer(request, sent))
         except HTTPException as error:
-            return _sorry(error.status_code, str(error.detail))
+            return sorry(error.status_code, str(error.detail))
         except Exception as error:  # whatever parsers of SDP and candidates may raise
             logger.info(f"An offer that makes no sense was refused ({type(error).__name__}).")
-            return _sorry(400, "That was no offer of WebRTC.")
+            return sorry(400, "That was no offer of WebRTC.")
 
     async def _answer(self, request: Request, sent: dict[str, Any]) -> Response:
         known = sent.get("pc_id")
         if known is not None:
             # Known by a number that only this client was told: its talk goes on over a new connection.
             if known not in self._connections:
-                return _sorry(404, "That talk is over.")
+                return sorry(404, "That talk is over.")
             return JSONResponse(await self._webrtc.handle_web_request(_offer_of(sent), _nobody))
         admitted = self._admit(request)
         if isinstance(admitted, Response):
@@ -160,7 +183,7 @@ class App:
             self._connections.add(connection.pc_id)
             connection.add_event_handler("closed", self._on_closed)
             arguments = SmallWebRTCRunnerArguments(connection, body=wishes, session_id=_new_name())
-            visits.append(Visit(self._house, arguments))
+            visits.append(self._visit(self._house, arguments))
 
         try:
             answer = await self._webrtc.handle_web_request(_offer_of(sent), on_connection)
@@ -198,7 +221,7 @@ class App:
         try:
             await websocket.accept()
             arguments = WebSocketRunnerArguments(websocket, kind, body=admitted, session_id=_new_name())
-            outcome = await Visit(self._house, arguments).hold()
+            outcome = await self._visit(self._house, arguments).hold()
         finally:
             self._house.rooms.leave()
         if websocket.application_state is WebSocketState.CONNECTED:
@@ -209,14 +232,21 @@ class App:
         """Tell a telephone company where to bring a call."""
         form = _CALLS.get(request.path_params["company"])
         if not form:
-            return _sorry(404, f"No such telephone company: one of {', '.join(_CALLS)}.")
+            return sorry(404, f"No such telephone company: one of {', '.join(_CALLS)}.")
         if refusal := self._refusal(request):
             return refusal
-        host = self._house.serve.public_host or request.headers.get("host", "")
-        secure = "wss" if self._house.serve.public_host or self._house.serve.tls_certificate else "ws"
-        url = f"{secure}://{host}/ws/{self._keeper.issue(time.monotonic())}"
+        ticket = await self._give_ticket({})
+        if isinstance(ticket, Response):
+            return ticket
+        url = f"{self._stream_url(request, ticket)}/ws/{ticket}"
         head = '<?xml version="1.0" encoding="UTF-8"?>'
         return Response(head + form.format(url=html.escape(url)), media_type="application/xml")
+
+    def _stream_url(self, request: Request, ticket: str) -> str:
+        """Where a telephone company finds the sockets of this server."""
+        serve = self._house.serve
+        secure = "wss" if serve.public_host or serve.tls_certificate else "ws"
+        return f"{secure}://{serve.public_host or request.headers.get('host', '')}"
 
     def _begin(self, talk: Coroutine[Any, Any, Outcome]) -> None:
         """Hold a talk in a room that was entered, after the request is answered."""
@@ -241,20 +271,22 @@ class App:
             wishes = ticket.wishes
         elif not self._keeper.knows_token(request.headers.get("authorization")):
             return self._refuse(401, "token", "The token is missing or wrong.")
-        if not self._house.rooms.enter():
-            return self._refuse(503, "full", _FULL)
-        return wishes
+        return wishes if self._house.rooms.enter() else self._full()
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, request: HTTPConnection) -> Response | None:
         if not self._keeper.knows_token(request.headers.get("authorization")):
             return self._refuse(401, "token", "The token is missing or wrong.")
-        if not self._house.rooms.has_room:
-            return self._refuse(503, "full", _FULL)
-        return None
+        return None if self._has_room() else self._full()
+
+    def _has_room(self) -> bool:
+        return self._house.rooms.has_room
+
+    def _full(self) -> Response:
+        return self._refuse(503, "full", _FULL)
 
     def _refuse(self, status: int, why: str, text: str) -> Response:
         self._house.measures.refused.labels(why).inc()
-        return _sorry(status, text)
+        return sorry(status, text)
 
     # For what watches
 
@@ -272,13 +304,26 @@ class App:
         return Response(self._house.measures.text(), media_type="text/plain; version=0.0.4")
 
 
-def _sorry(status: int, text: str) -> Response:
+def sorry(status: int, text: str) -> Response:
+    """Answer with an error.
+
+    Args:
+        status: Of HTTP.
+        text: A sentence for a person.
+    """
     headers = {503: {"retry-after": str(_RETRY_SECS)}, 401: {"www-authenticate": "Bearer"}}.get(status)
     return JSONResponse({"error": text}, status, headers)
 
 
-async def _json(request: Request) -> dict[str, Any] | None:
-    """The body, if it is an object; an empty body is an empty one."""
+async def read_json(request: Request) -> dict[str, Any] | None:
+    """Read a body that is a JSON object.
+
+    Args:
+        request: Whose body; an empty one is an empty object.
+
+    Returns:
+        The object, or None if it is none.
+    """
     try:
         body = await request.body()
         sent = json.loads(body) if body else {}

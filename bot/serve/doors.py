@@ -10,7 +10,6 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from pipecat.audio.utils import create_stream_resampler
 from pipecat.frames.frames import Frame, InputAudioRawFrame, InputTransportMessageFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
@@ -25,6 +24,7 @@ from pipecat.serializers.protobuf import ProtobufFrameSerializer
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE
+from halfcascade.bot.serve.resampling import PromptResampler, PromptSerializer
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.playout import Playout
 
@@ -90,7 +90,7 @@ class VisitorSerializer(ProtobufFrameSerializer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._resampler = create_stream_resampler()
+        self._resampler = PromptResampler(AUDIO_IN_RATE)
 
     async def deserialize(self, data: str | bytes) -> Frame | None:
         """Read one message.
@@ -108,17 +108,17 @@ class VisitorSerializer(ProtobufFrameSerializer):
         except Exception:  # whatever a parser says about garbage
             return None
         if isinstance(frame, InputAudioRawFrame):
-            return await self._normal(frame)
+            return self._normal(frame)
         return frame if isinstance(frame, InputTransportMessageFrame) else None
 
-    async def _normal(self, frame: InputAudioRawFrame) -> Frame | None:
+    def _normal(self, frame: InputAudioRawFrame) -> Frame | None:
         rate, channels = frame.sample_rate, frame.num_channels
         if rate not in _RATES or not 0 < channels <= _MOST_CHANNELS:
             return None
         audio = frame.audio[: len(frame.audio) - len(frame.audio) % (2 * channels)]
         if channels == _MOST_CHANNELS:
             audio = mono(audio)
-        audio = await self._resampler.resample(audio, rate, AUDIO_IN_RATE)
+        audio = self._resampler.resample(audio, rate)
         return InputAudioRawFrame(audio, AUDIO_IN_RATE, 1) if audio else None
 
 
@@ -197,7 +197,8 @@ async def _telephone(arguments: WebSocketRunnerArguments, playout: Playout, *, e
         if not evals:
             raise ConfigurationError("Pipecat's eval harness is not let in: start the server with --evals.")
         return _eval(arguments, playout)
-    transport = _socket(arguments, playout, _telephone_serializer(name, call), _TELEPHONE_RATE)
+    serializer = PromptSerializer(_telephone_serializer(name, call), AUDIO_IN_RATE)
+    transport = _socket(arguments, playout, serializer, _TELEPHONE_RATE)
     return Door(name, transport, rtvi=None, delay_secs=0.2)
 
 
@@ -216,7 +217,9 @@ def _telephone_serializer(name: str, call: Any) -> FrameSerializer:
                 number,
                 account,
                 secret,
-                params=TwilioFrameSerializer.InputParams(auto_hang_up=bool(number and account and secret)),
+                params=TwilioFrameSerializer.InputParams(
+                    sample_rate=_TELEPHONE_RATE, auto_hang_up=bool(number and account and secret)
+                ),
             )
         case "telnyx":
             from pipecat.serializers.telnyx import TelnyxFrameSerializer
@@ -228,7 +231,9 @@ def _telephone_serializer(name: str, call: Any) -> FrameSerializer:
                 "PCMU",
                 number,
                 key,
-                params=TelnyxFrameSerializer.InputParams(auto_hang_up=bool(number and key)),
+                params=TelnyxFrameSerializer.InputParams(
+                    sample_rate=_TELEPHONE_RATE, auto_hang_up=bool(number and key)
+                ),
             )
     from pipecat.serializers.plivo import PlivoFrameSerializer
 
@@ -238,7 +243,9 @@ def _telephone_serializer(name: str, call: Any) -> FrameSerializer:
         number,
         account,
         secret,
-        params=PlivoFrameSerializer.InputParams(auto_hang_up=bool(number and account and secret)),
+        params=PlivoFrameSerializer.InputParams(
+            sample_rate=_TELEPHONE_RATE, auto_hang_up=bool(number and account and secret)
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -28,7 +28,7 @@ from halfcascade.processors.extras import missing_extra
 _HOUR_SECS = 3600.0
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Leaves signals to us, so that talks may end first, and tells when it serves."""
 
     def __init__(self, config: uvicorn.Config):
@@ -37,9 +37,11 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
         yield
 
     async def startup(self, sockets: Any = None) -> None:
+        """Begin to serve, and tell."""
         await super().startup(sockets)
         self.serving.set()
 
@@ -84,12 +86,15 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     outcome = Outcome()
     with ending_on_signals(outcome):
-        socket = _bind(serve)
+        socket = bind(serve)
         with terminal.working("Finding the servers"):
-            servers, _ = await asyncio.gather(find_servers(settings), asyncio.to_thread(_load, settings.listen_for))
-        house = House(settings, serve, servers.environ, redactor=redactor, traced=_set_up_traces())
+            loading = () if serve.cluster else (asyncio.to_thread(load, settings.listen_for),)
+            servers, *_ = await asyncio.gather(find_servers(settings), *loading)
+        house = House(settings, serve, servers.environ, redactor=redactor, traced=set_up_traces())
+        keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
         try:
-            await _hold_open(house, servers, socket, outcome, terminal)
+            async with _app(house, keeper, servers) as app:
+                await _hold_open(app, serve, servers, socket, outcome=outcome, terminal=terminal)
         finally:
             if servers.emulator:
                 await servers.emulator.stop()
@@ -98,8 +103,27 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     return outcome.exit_code
 
 
-def _set_up_traces() -> bool:
-    """Send traces where OpenTelemetry's own variable says, if it is set."""
+@contextlib.asynccontextmanager
+async def _app(house: House, keeper: Gatekeeper, servers: Servers) -> AsyncIterator[App]:
+    """The talks of this process, or the front of those that a cluster holds."""
+    if not house.serve.cluster:
+        yield App(house, keeper)
+        return
+    from halfcascade.bot.scale.front import front
+
+    async with front(house, keeper, emulated=bool(servers.emulator)) as before_the_cluster:
+        yield before_the_cluster
+
+
+def set_up_traces() -> bool:
+    """Send traces where OpenTelemetry's own variable says, if it is set.
+
+    Returns:
+        Whether they are sent.
+
+    Raises:
+        ConfigurationError: If they are wanted and the packages for it are missing.
+    """
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return False
     try:
@@ -111,19 +135,26 @@ def _set_up_traces() -> bool:
     return setup_tracing("halfcascade", OTLPSpanExporter())
 
 
-def _load(languages: Sequence[str]) -> None:
-    """Load what takes seconds before somebody waits for it."""
+def load(languages: Sequence[str]) -> None:
+    """Load what takes seconds before somebody waits for it.
+
+    Args:
+        languages: Locales that are listened for.
+    """
     import halfcascade.bot.talk  # noqa: F401
     from halfcascade.processors.turns import load_networks
 
     load_networks(*languages)
 
 
-async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outcome, terminal: Terminal) -> None:
-    serve = house.serve
-    keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
-    app = App(house, keeper)
-    server = _Server(
+def server_of(app: App, serve: ServeSettings) -> Server:
+    """Make the server of an application.
+
+    Args:
+        app: What answers.
+        serve: What the server is like.
+    """
+    return Server(
         uvicorn.Config(
             app.build(),
             log_config=None,
@@ -141,6 +172,12 @@ async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outco
             timeout_graceful_shutdown=5,
         )
     )
+
+
+async def _hold_open(
+    app: App, serve: ServeSettings, servers: Servers, socket: Any, *, outcome: Outcome, terminal: Terminal
+) -> None:
+    server = server_of(app, serve)
     running = asyncio.create_task(server.serve(sockets=[socket]), name="server")
     others = [asyncio.create_task(_watch(servers, outcome)), asyncio.create_task(_forget(serve))]
     over = asyncio.create_task(outcome.over.wait())
@@ -149,7 +186,7 @@ async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outco
     terminal.say(f"Talk at {serve.url}/  (Ctrl-C ends)", "bold")
     try:
         await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)
-        await _drain(house, outcome, terminal)
+        await _drain(app, serve, outcome, terminal)
         await app.close()
     finally:
         server.should_exit = True
@@ -158,14 +195,12 @@ async def _hold_open(house: House, servers: Servers, socket: Any, outcome: Outco
         await asyncio.gather(running, *others, over, serving, return_exceptions=True)
 
 
-async def _drain(house: House, outcome: Outcome, terminal: Terminal) -> None:
+async def _drain(app: App, serve: ServeSettings, outcome: Outcome, terminal: Terminal) -> None:
     """Let nobody else in, and let those who talk finish; on Ctrl-C a person waits, so talks end at once."""
-    house.rooms.draining = True
-    patience = house.serve.drain_secs if outcome.signal == signal.SIGTERM else 0.0
-    if house.rooms.taken and patience:
-        terminal.say(f"Waiting up to {patience:.0f} s for {house.rooms.taken} talks to end …")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(house.rooms.wait_until_empty(), patience)
+    patience = serve.drain_secs if outcome.signal == signal.SIGTERM else 0.0
+    if app.taken and patience:
+        terminal.say(f"Waiting up to {patience:.0f} s for {app.taken} talks to end …")
+    await app.drain(patience)
 
 
 async def _watch(servers: Servers, outcome: Outcome) -> None:
@@ -182,8 +217,15 @@ async def _forget(serve: ServeSettings) -> None:
         await asyncio.sleep(_HOUR_SECS)
 
 
-def _bind(serve: ServeSettings) -> Any:
-    """Take the port before anything slow is started."""
+def bind(serve: ServeSettings) -> Any:
+    """Take the port before anything slow is started.
+
+    Args:
+        serve: Names the address; learns the port if it was 0.
+
+    Raises:
+        ConfigurationError: If it cannot be had.
+    """
     import socket
 
     family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET

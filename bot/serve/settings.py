@@ -36,6 +36,8 @@ class ServeSettings(BaseSettings):
         tls_key: PEM file with its key.
         ice_servers: STUN and TURN servers for browsers behind firewalls, such as ``stun:stun.example.org:3478``.
         evals: Whether Pipecat's eval harness may connect.
+        cluster: Address of the Ray cluster that holds the talks, ``auto`` for the one of this machine, or ``local`` for
+            one of its own; None holds them in this process.
     """
 
     model_config = SettingsConfigDict(env_prefix=SERVE_PREFIX, env_ignore_empty=True, extra="ignore")
@@ -55,6 +57,7 @@ class ServeSettings(BaseSettings):
     tls_key: Path | None = None
     ice_servers: Annotated[list[str], NoDecode] = Field(default_factory=list)
     evals: bool = False
+    cluster: str | None = None
 
     @field_validator("origins", "ice_servers", mode="before")
     @classmethod

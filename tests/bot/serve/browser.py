@@ -29,6 +29,7 @@ _QUIET = [
 _MICROPHONE = """
 const context = new AudioContext();
 const heard = context.createMediaStreamDestination();
+window.sounds = context;
 // A room is never quite silent, and a microphone never stops.
 const room = new ConstantSourceNode(context, { offset: 1e-5 });
 room.connect(heard);
@@ -39,7 +40,9 @@ window.say = async (recording) => {
   const bytes = Uint8Array.from(atob(recording), (letter) => letter.charCodeAt(0));
   source.buffer = await context.decodeAudioData(bytes.buffer);
   source.connect(heard);
-  source.start();
+  const at = context.currentTime + 0.02;
+  source.start(at);
+  return at;
 };
 """
 # A recorded user's level is right as it is, and the scripted mind knows recordings by their sound.
@@ -65,12 +68,15 @@ async def say(page: Page, name: str) -> None:
 
 
 @asynccontextmanager
-async def browsing(url: str, microphone: Microphone | Path = Microphone.OURS, **options) -> AsyncIterator[Page]:
+async def browsing(
+    url: str, microphone: Microphone | Path = Microphone.OURS, script: str = "", **options
+) -> AsyncIterator[Page]:
     """Open the page.
 
     Args:
         url: Where it is.
         microphone: Ours, denied, or a file that Chromium's own fake device plays from when it is opened.
+        script: Runs in the page before its own, behind the microphone's.
         **options: For the browser's context.
     """
     arguments = ["--use-fake-device-for-media-stream"]
@@ -80,7 +86,7 @@ async def browsing(url: str, microphone: Microphone | Path = Microphone.OURS, **
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*_QUIET, *arguments])
         context = await browser.new_context(viewport={"width": 900, "height": 640}, **options)
         if microphone is Microphone.OURS:
-            await context.add_init_script(_MICROPHONE)
+            await context.add_init_script(_MICROPHONE + script)
         elif isinstance(microphone, Path):
             await context.add_init_script(_UNPROCESSED)
         page = await context.new_page()

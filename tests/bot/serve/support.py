@@ -5,7 +5,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -26,8 +26,9 @@ from pipecat.serializers.protobuf import ProtobufFrameSerializer
 from halfcascade.bot.serve.access import Gatekeeper
 from halfcascade.bot.serve.app import App
 from halfcascade.bot.serve.house import House
-from halfcascade.bot.serve.server import _bind, _Server
+from halfcascade.bot.serve.server import bind, server_of
 from halfcascade.bot.serve.settings import ServeSettings
+from halfcascade.bot.serve.visit import Visit
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
 from tests.bot.support import DATA, recording
@@ -68,16 +69,16 @@ class _RememberingHouse(House):
 
 
 @asynccontextmanager
-async def serving(environ: dict[str, str], settings: Settings | None = None, **options) -> AsyncIterator[Served]:
+async def serving(
+    environ: dict[str, str], settings: Settings | None = None, visit: type[Visit] = Visit, **options
+) -> AsyncIterator[Served]:
     """Serve on a free port of loopback."""
-    import uvicorn
-
     serve = ServeSettings(port=0, **options)
     house = _RememberingHouse(settings or Settings(_env_file=None), serve, {**os.environ, **environ})
     keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
-    app = App(house, keeper)
-    socket = _bind(serve)
-    server = _Server(uvicorn.Config(app.build(), log_config=None, access_log=False, ws_max_size=65_536, lifespan="off"))
+    app = App(house, keeper, visit)
+    socket = bind(serve)
+    server = server_of(app, serve)
     running = asyncio.create_task(server.serve(sockets=[socket]))
     await server.serving.wait()
     try:
@@ -106,7 +107,10 @@ class Client:
         self.heard: list[tuple[float, np.ndarray]] = []
         self.cleared: list[float] = []
         self.messages: list[dict] = []
-        self._saying: list[np.ndarray] = []
+        # Told what is heard and what is thrown away, each with its time.
+        self.listening: Callable[[np.ndarray, float], None] | None = None
+        self.clearing: Callable[[float], None] | None = None
+        self._saying: list[tuple[np.ndarray, asyncio.Future[float]]] = []
         self._socket: Any = None
 
     async def send(self, pcm: bytes) -> None:
@@ -129,7 +133,21 @@ class Client:
                     task.cancel()
 
     def say(self, name: str) -> None:
-        self._saying.append(samples(name, self.rate))
+        self._say(samples(name, self.rate))
+
+    async def say_samples(self, sound: np.ndarray) -> float:
+        """Say a sound to its end.
+
+        Returns:
+            ``time.monotonic()`` at which its first sample was before the microphone.
+        """
+        begun = await self._say(sound)
+        await asyncio.sleep(max(0.0, begun + len(sound) / self.rate - time.monotonic()))
+        return begun
+
+    def _say(self, sound: np.ndarray) -> asyncio.Future[float]:
+        self._saying.append((sound, asyncio.get_running_loop().create_future()))
+        return self._saying[-1][1]
 
     async def hears(self, secs: float = 15.0) -> None:
         """Wait for sound."""
@@ -154,9 +172,13 @@ class Client:
         while True:
             block = np.zeros(size, "<i2")
             if self._saying:
-                piece, self._saying[0] = self._saying[0][:size], self._saying[0][size:]
-                block[: len(piece)] = piece
-                if not len(self._saying[0]):
+                sound, begun = self._saying[0]
+                if not begun.done():
+                    # A microphone has heard a block before it can be sent.
+                    begun.set_result(time.monotonic() - period)
+                block[: min(size, len(sound))] = sound[:size]
+                self._saying[0] = (sound[size:], begun)
+                if len(sound) <= size:
                     self._saying.pop(0)
             await self.send(block.tobytes())
             at += period
@@ -167,7 +189,16 @@ class Client:
             await self.take(message)
 
     def _hear(self, pcm: bytes) -> None:
-        self.heard.append((time.monotonic(), np.frombuffer(pcm, "<i2")))
+        block, now = np.frombuffer(pcm, "<i2"), time.monotonic()
+        if len(block):
+            self.heard.append((now, block))
+            if self.listening:
+                self.listening(block, now)
+
+    def _clear(self) -> None:
+        self.cleared.append(time.monotonic())
+        if self.clearing:
+            self.clearing(self.cleared[-1])
 
 
 class Telephone(Client):
@@ -194,7 +225,9 @@ class Telephone(Client):
 
     async def send(self, pcm: bytes) -> None:
         self._count += 1
-        payload = base64.b64encode(await pcm_to_ulaw(pcm, 8_000, 8_000, self._to)).decode()
+        await self._media(base64.b64encode(await pcm_to_ulaw(pcm, 8_000, 8_000, self._to)).decode())
+
+    async def _media(self, payload: str) -> None:
         media = {"track": "inbound", "chunk": str(self._count), "timestamp": str(20 * self._count), "payload": payload}
         await self._socket.send(
             json.dumps({"event": "media", "sequenceNumber": str(self._count + 1), "media": media, "streamSid": "MZ1"})
@@ -203,10 +236,54 @@ class Telephone(Client):
     async def take(self, message: str | bytes) -> None:
         sent = json.loads(message)
         assert sent["streamSid"] == "MZ1"
-        if sent["event"] == "clear":
-            self.cleared.append(time.monotonic())
-        elif sent["event"] == "media":
-            self._hear(await ulaw_to_pcm(base64.b64decode(sent["media"]["payload"]), 8_000, 8_000, self._from))
+        await self._taken(sent["event"], sent.get("media", {}).get("payload", ""))
+
+    async def _taken(self, event: str, payload: str) -> None:
+        if event == "clear":
+            self._clear()
+        elif event == "media":
+            self._hear(await ulaw_to_pcm(base64.b64decode(payload), 8_000, 8_000, self._from))
+
+
+class Telnyx(Telephone):
+    """Telnyx's media streams."""
+
+    async def greet(self) -> None:
+        await self._socket.send(json.dumps({"event": "connected", "version": "1.0.0"}))
+        form = {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}
+        start = {"call_control_id": "v3:1", "from": "+1555", "to": "+1556", "media_format": form}
+        await self._socket.send(
+            json.dumps({"event": "start", "sequence_number": "1", "start": start, "stream_id": "MZ1"})
+        )
+
+    async def _media(self, payload: str) -> None:
+        media = {"track": "inbound", "chunk": str(self._count), "timestamp": str(20 * self._count), "payload": payload}
+        await self._socket.send(json.dumps({"event": "media", "media": media, "stream_id": "MZ1"}))
+
+    async def take(self, message: str | bytes) -> None:
+        sent = json.loads(message)
+        await self._taken(sent["event"], sent.get("media", {}).get("payload", ""))
+
+
+class Plivo(Telephone):
+    """Plivo's media streams."""
+
+    async def greet(self) -> None:
+        form = {"encoding": "audio/x-mulaw", "sampleRate": 8000}
+        start = {"callId": "C1", "streamId": "MZ1", "accountId": "A1", "tracks": ["inbound"], "mediaFormat": form}
+        await self._socket.send(json.dumps({"sequenceNumber": 0, "event": "start", "start": start}))
+
+    async def _media(self, payload: str) -> None:
+        media = {"track": "inbound", "timestamp": str(20 * self._count), "chunk": self._count, "payload": payload}
+        await self._socket.send(json.dumps({"event": "media", "media": media, "streamId": "MZ1"}))
+
+    async def take(self, message: str | bytes) -> None:
+        sent = json.loads(message)
+        assert sent["streamId"] == "MZ1"
+        if sent["event"] == "playAudio":
+            assert sent["media"]["contentType"] == "audio/x-mulaw" and sent["media"]["sampleRate"] == 8000
+        names = {"playAudio": "media", "clearAudio": "clear"}
+        await self._taken(names[sent["event"]], sent.get("media", {}).get("payload", ""))
 
 
 class Program(Client):
@@ -215,6 +292,7 @@ class Program(Client):
     def __init__(self, rate: int = 16_000, channels: int = 1):
         super().__init__(rate)
         self._channels = channels
+        self._resampler = create_stream_resampler()
         self._serializer = _ClientSerializer()
 
     async def greet(self) -> None:
@@ -235,9 +313,9 @@ class Program(Client):
     async def take(self, message: str | bytes) -> None:
         frame = await self._serializer.deserialize(message)
         if isinstance(frame, InputAudioRawFrame):
-            self._hear(frame.audio)
+            self._hear(await self._resampler.resample(frame.audio, frame.sample_rate, self.rate))
         elif isinstance(frame, InterruptionFrame):
-            self.cleared.append(time.monotonic())
+            self._clear()
         else:
             self.messages.append(frame.message)
 

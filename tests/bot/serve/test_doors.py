@@ -7,7 +7,7 @@ import pytest
 
 from halfcascade.bot.session.transcript import BotSaid, UserSaid
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.serve.support import STORY, Client, Program, Served, Telephone, serving
+from tests.bot.serve.support import STORY, Client, Plivo, Program, Served, Telephone, Telnyx, serving
 from tests.bot.support import recordings_for
 
 SCENARIO = {
@@ -31,6 +31,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CLIENTS = {
     "telephone": (Telephone, "/ws"),
     "program": (Program, "/ws-client"),
+    "Telnyx": (Telnyx, "/ws"),
+    "Plivo": (Plivo, "/ws"),
     "program at 8 kHz in stereo": (lambda: Program(8_000, 2), "/ws-client"),
     "program at 48 kHz": (lambda: Program(48_000), "/ws-client"),
 }
@@ -78,5 +80,5 @@ async def test_a_telephone_and_a_program_talk_at_once(served):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(CLIENTS)[2:])
-async def test_a_talk_at_an_odd_rate(served, name):
+async def test_a_talk_by_other_companies_and_at_odd_rates(served, name):
     await _holds(served, name)
