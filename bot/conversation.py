@@ -164,8 +164,13 @@ class Conversation:
         self._toolbox = toolbox = Toolbox(builtin=self._settings.tools)
         for address in self._settings.mcp_servers:
             server = McpServer(address)
-            with self._terminal.working(f"Connecting the MCP server {server.name}"):
-                await toolbox.add(server)
+            try:
+                with self._terminal.working(f"Connecting the MCP server {server.name}"):
+                    await toolbox.add(server)
+            except ConfigurationError as error:
+                line = f"{error} The talk begins without it."
+                self._session.emit(EventType.ERROR, message=line, source="tools", permanent=False)
+                self._terminal.say(line, "yellow")
         for line in toolbox.renamed:
             self._terminal.say(line, "yellow")
         if offered := toolbox.describe():

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,14 +24,15 @@ class _Handler(logging.Handler):
 
 
 class _Redacted:
-    """A file that secrets do not reach."""
+    """A file that secrets do not reach; what a full disk refuses is dropped, and nobody is disturbed with it."""
 
     def __init__(self, file: TextIO, redactor: Redactor):
         self._file = file
         self._redactor = redactor
 
     def write(self, line: str) -> None:
-        self._file.write(harmless_lines(self._redactor.text(line)))
+        with suppress(OSError):
+            self._file.write(harmless_lines(self._redactor.text(line)))
 
 
 def set_up_logs(folder: Path, redactor: Redactor, *, verbose: bool = False) -> None:

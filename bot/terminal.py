@@ -231,6 +231,10 @@ class _Steady:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
+        except UnicodeEncodeError:
+            # A terminal of another character set shows what it can.
+            encoding = getattr(self._stream, "encoding", None) or "ascii"
+            return self._stream.write(text.encode(encoding, errors="replace").decode(encoding))
         except OSError:
             self._drop_the_rest()
             return len(text)

@@ -48,6 +48,7 @@ class BotSaid:
         ended: Whether the text is complete.
         spoken: Whether its speech ended by itself.
         interrupted: Whether the user cut it short.
+        unspoken: Parts that the voice gave up, in order.
     """
 
     t: float
@@ -58,6 +59,7 @@ class BotSaid:
     ended: bool = False
     spoken: bool = False
     interrupted: bool = False
+    unspoken: list[str] = field(default_factory=list)
 
     @property
     def closed(self) -> bool:
@@ -81,6 +83,20 @@ class BotSaid:
         if cut is None:
             cut = heard_length(self.text, self.heard)
         return self.text[:cut], self.text[cut:]
+
+    def pieces(self) -> list[tuple[str, bool]]:
+        """Divide the text, parts that the voice gave up included.
+
+        Returns:
+            Pieces that make up the text, each with whether it was heard.
+        """
+        heard, rest = self.split()
+        found: list[tuple[str, bool]] = []
+        for part in self.unspoken:
+            if place := _find(part, heard):
+                found += [(heard[: place[0]], True), (heard[place[0] : place[1]], False)]
+                heard = heard[place[1] :]
+        return [(text, was_heard) for text, was_heard in [*found, (heard, True), (rest, False)] if text.strip()]
 
 
 @dataclass
@@ -251,6 +267,11 @@ class Transcript:
         reply.heard += fields["text"]
         reply.reached += fields.get("written", fields["text"])
 
+    def _on_unspoken(self, t: float, fields: Mapping[str, Any]) -> None:
+        reply = next((r for r in self._replies() if not r.closed and _find(fields["text"], r.text)), None)
+        if reply:
+            reply.unspoken.append(fields["text"])
+
     def _on_shown(self, t: float, fields: Mapping[str, Any]) -> None:
         reply = next((r for r in self._replies() if not r.closed and r.text.strip()), None)
         if reply:
@@ -349,6 +370,18 @@ def heard_length(text: str, heard: str) -> int:
     return end
 
 
+def _find(part: str, text: str) -> tuple[int, int] | None:
+    """Find a part of a text by its letters, and give its place with the punctuation that closes it."""
+    wanted, (key, places) = _letters(part)[0], _letters(text)
+    at = key.find(wanted) if wanted else -1
+    if at < 0:
+        return None
+    end = places[at + len(wanted) - 1] + 1
+    while end < len(text) and not text[end].isalnum() and not text[end].isspace():
+        end += 1
+    return places[at], end
+
+
 def _letters(text: str) -> tuple[str, list[int]]:
     """Letters and digits alone, in one case, and the place of each in the text."""
     found = [(letter, index) for index, character in enumerate(text) for letter in character.casefold()]
@@ -394,12 +427,11 @@ def line_of(entry: Entry) -> str:
     if isinstance(entry, BotSaid):
         if not entry.text.strip():
             return ""
-        heard, rest = entry.split()
-        parts = list(_prose_and_blocks(heard))
-        parts += [f"~~{_flat(part)}~~" for part in _prose_and_blocks(rest)]
+        pieces = [(part, heard) for piece, heard in entry.pieces() for part in _prose_and_blocks(piece)]
+        parts = [part if heard else f"~~{_flat(part)}~~" for part, heard in pieces]
         if entry.opener:
             parts.append("*(while the answer was on its way)*")
-        if entry.interrupted and rest:
+        if entry.interrupted and pieces and not pieces[-1][1]:
             parts.append("*(interrupted)*")
         return f"**Bot** ({_time(entry.t)}): {' '.join(parts)}".rstrip()
     if isinstance(entry, ToolUsed):
@@ -475,6 +507,7 @@ _HANDLERS: Mapping[EventType, Callable[[Transcript, float, Mapping[str, Any]], N
     EventType.REPLY_TEXT: Transcript._on_reply_text,
     EventType.REPLY_ENDED: Transcript._on_reply_ended,
     EventType.HEARD: Transcript._on_heard,
+    EventType.UNSPOKEN: Transcript._on_unspoken,
     EventType.SHOWN: Transcript._on_shown,
     EventType.SPEAKING_STOPPED: Transcript._on_speaking_stopped,
     EventType.INTERRUPTED: Transcript._on_interrupted,

@@ -34,7 +34,9 @@ async def talk(tmp_path_factory):
     home = tmp_path_factory.mktemp("talk")
     user_audio(home / "user.wav", *PARTS)
     async with GoogleEmulator(scenario=SCENARIO) as google:
-        run = await run_bot(home, "--backend", "google", "--user-audio", "user.wav", **google.env)
+        # A server of tools that does not start keeps no talk from its beginning.
+        variables = {**google.env, "HALFCASCADE_MCP_SERVERS": "no-such-program --key private-7"}
+        run = await run_bot(home, "--backend", "google", "--user-audio", "user.wav", **variables)
         run.log = list(google.log)
     assert run.code == 0, run.output
     run.user = soundfile.read(home / "user.wav", dtype="float32")
@@ -115,6 +117,13 @@ async def test_tools_are_called_and_told(talk):
     assert "tool `get_current_time`" in talk.transcript
     assert "get_current_time(" in talk.output
     assert talk.metrics["turns"][0]["tools"] == ["get_current_time"]
+
+
+async def test_a_server_of_tools_that_does_not_start_is_told_and_done_without(talk):
+    (error,) = talk.of_type("error")
+    assert "no-such-program cannot be used" in error["message"] and "begins without it" in error["message"]
+    assert not error["permanent"] and "begins without it" in " ".join(talk.output.split())
+    assert "private-7" not in talk.output
 
 
 async def test_metrics_split_the_latency_and_count_what_was_used(talk):

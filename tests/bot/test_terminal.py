@@ -186,6 +186,22 @@ async def test_a_conversation_goes_on_when_nobody_reads_it_any_more(session):
     assert session.transcript.entries
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "euc-kr", "ascii", "utf-8"])
+async def test_a_terminal_of_any_charset_shows_what_it_can_and_every_line(session, encoding):
+    raw = io.BytesIO()
+    terminal = Terminal(Console(file=io.TextIOWrapper(raw, encoding=encoding, newline=""), width=60))
+    with terminal.showing(session):
+        session.emit("final", text="Schön 🙂 좋아요", language="de-DE")
+        session.emit("turn_sent", text="Schön 🙂 좋아요", turn=1, attempt=1)
+        session.emit("turn_ended")
+        converse(session)
+    terminal.say("The end.")
+    terminal.console.file.flush()
+    lines = raw.getvalue().decode(encoding).splitlines()
+    assert any("Sch" in line for line in lines) and any("It is five." in line for line in lines)
+    assert lines[-1].strip() == "The end."
+
+
 async def test_what_comes_from_outside_is_shown_harmless(session):
     terminal, evil = plain(), "\x1b]52;c;aGk=\x07\x1b[31mred\u202e\nbot  forged"
     with terminal.showing(session):

@@ -188,6 +188,29 @@ def tell_all(messages: Sequence[Any], exclude: Sequence[Any]) -> tuple[list[tupl
     return [("user" if role == "call" else role, text) for role, text in worded if text], covered
 
 
+LONGEST_SEED = 24_000
+"""Characters of a conversation that a fresh session is given at most, some 6,000 tokens; the newest are kept whole."""
+
+
+def newest(told: Sequence[tuple[str, str]], longest: int = LONGEST_SEED) -> list[tuple[str, str]]:
+    """Keep the newest messages of a conversation, and tell the model if older ones are left out.
+
+    Args:
+        told: Roles and texts, oldest first.
+        longest: Characters that may be kept; the newest message is, whatever its length.
+
+    Returns:
+        The rest, oldest first.
+    """
+    kept: list[tuple[str, str]] = []
+    for role, text in reversed(told):
+        longest -= len(text)
+        if kept and longest < 0:
+            return [("user", wording.LEFT_OUT_NOTE), *reversed(kept)]
+        kept.append((role, text))
+    return kept[::-1]
+
+
 def to_contents(messages: Sequence[tuple[str, str]]) -> list[types.Content]:
     """Make Live contents of (role, text) pairs, neighbours of one role merged.
 

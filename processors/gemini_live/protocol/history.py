@@ -19,6 +19,7 @@ from halfcascade.processors.gemini_live.protocol.context_messages import (
     is_input,
     is_late_result,
     is_told,
+    newest,
     role_of,
     tell_all,
     text_of,
@@ -306,7 +307,7 @@ class History:
         told, covered = tell_all(messages, exclude)
         if covered:
             self._entries.append(Entry("user", messages=covered))
-        return to_contents(told)
+        return to_contents(newest(told))
 
     # Matching what was said with what was heard.
 

@@ -53,6 +53,22 @@ def test_of_an_interrupted_reply_only_what_was_heard_stays():
     assert text.endswith("Stop.")
 
 
+def test_a_sentence_that_the_voice_gave_up_is_struck_out_where_it_stands():
+    said = reply("First things first. ", "Then the second. ", "And the end.")
+    words = heard("First", " things", " first.")
+    skipped = ("unspoken", {"text": "Then the second."})
+    text = told(*user("Go."), *said, *words, skipped, *heard(" And", " the", " end.")[1:], STOPPED)
+    assert text.endswith("First things first. ~~Then the second.~~ And the end.")
+    text = told(*user("Go."), *said, *words, skipped, ("unspoken", {"text": "And the end."}), STOPPED)
+    assert text.endswith("First things first. ~~Then the second.~~ ~~And the end.~~")
+    text = told(*user("Go."), *said, *words, skipped, *heard(" And")[1:], INTERRUPTED, STOPPED)
+    assert text.endswith("First things first. ~~Then the second.~~ And ~~the end.~~ *(interrupted)*")
+
+
+def test_a_reply_of_which_nothing_was_spoken_is_struck_out():
+    assert told(*user("Go."), *reply("All of it."), ("unspoken", {"text": "All of it."})).endswith("~~All of it.~~")
+
+
 def spoken_and_shown(*told):
     return [("speaking_started", {}), *(("heard" if kind == "said" else "shown", fields) for kind, fields in told)]
 

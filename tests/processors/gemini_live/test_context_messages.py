@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from pipecat.processors.aggregators.llm_context import LLMSpecificMessage
 
+from halfcascade.processors.gemini_live.protocol import wording
 from halfcascade.processors.gemini_live.protocol.context_messages import (
     as_history,
     as_input,
     is_input,
     is_told,
+    newest,
     opening_instruction,
     role_of,
     tell_all,
@@ -20,6 +22,16 @@ SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": " Hello. "}
 BOT = {"role": "assistant", "content": "Hi."}
 FOREIGN = LLMSpecificMessage(llm="other", message={"x": 1})
+
+
+def test_of_a_long_conversation_the_newest_are_kept_whole_and_the_model_is_told() -> None:
+    told = [("user" if number % 2 else "model", f"{number:02d} " + "word " * 20) for number in range(40)]
+    assert newest(told) == told
+    (role, note), *kept = newest(told, longest=1_050)
+    assert (role, note) == ("user", wording.LEFT_OUT_NOTE)
+    assert kept == told[-10:]
+    assert newest(told, longest=1)[1:] == told[-1:]
+    assert newest([]) == []
 
 
 def test_only_a_system_message_at_the_beginning_is_the_instruction() -> None:
