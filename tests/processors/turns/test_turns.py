@@ -429,3 +429,16 @@ def test_conversations_share_one_model_and_the_last_one_frees_it():
     one.close()
     with pytest.raises(RuntimeError):
         one.probability("Hello")
+
+
+async def test_the_model_reads_a_turn_of_several_parts_as_one_sentence_and_each_text_once():
+    model = SlowModel()
+    interim = InterimTranscriptionFrame("I would have", "", "")
+    first = [*AUDIO, STARTED, *AUDIO, WAIT, stopped(), final("If I had known that.")]
+    second = [STARTED, *AUDIO, interim, interim, WAIT, SpeechPausedFrame(0.09), WAIT, stopped()]
+    await turns(
+        [*first, *second, final("You would have stayed?"), final("I know."), PAST_THE_WAIT], 0.5, text_end=model
+    )
+    assert model.asked[:2] == ["If I had known that", "If I had known that I would have"]
+    assert "If I had known that you would have stayed I know" in model.asked
+    assert len(model.asked) == len(set(model.asked))

@@ -1,0 +1,107 @@
+"""The judge of speech over the bot, alone: properties that hold for whatever it is told, in any order."""
+
+from functools import cache
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
+from halfcascade.processors.turns.speech_sound import Heard
+from halfcascade.processors.turns.words import turn_words
+
+RATE = 16_000
+PARAMS = BargeInParams()
+TENTH = bytes(2 * RATE // 10)
+shares = st.floats(0.0, 1.0)
+opinions = st.builds(Heard, shares, shares, shares, shares)
+steps = st.lists(
+    st.one_of(
+        st.just(("audio",)),
+        st.just(("silence",)),
+        st.just(("words",)),
+        st.just(("end",)),
+        st.tuples(st.just("begin"), st.floats(0.0, 0.4), st.booleans()),
+    ),
+    max_size=30,
+)
+english = cache(turn_words)
+
+
+class Listener:
+    """A judge whose questions about the sound are answered as told."""
+
+    def __init__(self, opinion: Heard, params: BargeInParams = PARAMS):
+        self.judge = BargeInJudge(english("en-US"), params)
+        self.judge.set_sample_rate(RATE)
+        self._opinion = opinion
+        self.hear(5)
+
+    def hear(self, tenths: int) -> None:
+        for _ in range(tenths):
+            self.judge.audio(TENTH)
+            while self.judge.listen() is not None:
+                self.judge.sounded(self._opinion)
+
+
+@settings(deadline=None, max_examples=40)
+@given(steps, opinions)
+def test_whatever_comes_in_any_order_speech_that_has_ended_is_decided(steps, opinion):
+    listener, judge = Listener(opinion), None
+    judge = listener.judge
+    for name, *arguments in steps:
+        match name:
+            case "audio":
+                listener.hear(1)
+            case "begin":
+                judge.begin(arguments[0], sure=arguments[1])
+            case "silence":
+                judge.silence()
+            case "words":
+                judge.backchannel_words()
+            case "end":
+                judge.end()
+        assert judge.active or judge.verdict() is Verdict.UNDECIDED
+    judge.begin(0.1)
+    judge.silence()
+    listener.hear(8)
+    assert judge.verdict() is not Verdict.UNDECIDED
+
+
+@settings(deadline=None, max_examples=40)
+@given(opinions, st.booleans())
+def test_what_may_be_no_speech_at_all_stops_nobody_however_long(opinion, words):
+    listener = Listener(opinion)
+    listener.judge.begin(0.1, sure=False)
+    for _ in range(40):
+        listener.hear(1)
+        if words:
+            listener.judge.backchannel_words()
+        assert listener.judge.verdict() is not Verdict.INTERRUPTION
+
+
+@settings(deadline=None, max_examples=40)
+@given(opinions, st.integers(0, 30))
+def test_a_listener_s_words_hold_until_they_last_too_long_whenever_they_come(opinion, at):
+    listener = Listener(Heard(0.0, opinion.speech, opinion.steady, opinion.voiced))
+    listener.judge.begin(0.1)
+    for tenth in range(40):
+        if tenth == at:
+            listener.judge.backchannel_words()
+        listener.hear(1)
+    assert listener.judge.verdict() is Verdict.INTERRUPTION
+
+
+@settings(deadline=None, max_examples=40)
+@given(opinions, shares)
+def test_a_likelier_interruption_never_stops_the_bot_later(opinion, more):
+    def stopped_after(interruption: float) -> int:
+        listener = Listener(Heard(interruption, opinion.speech, opinion.steady, opinion.voiced))
+        listener.judge.begin(0.1)
+        for tenth in range(30):
+            listener.hear(1)
+            if listener.judge.verdict() is Verdict.INTERRUPTION:
+                return tenth
+        return 30
+
+    less, more = sorted((opinion.interruption, more))
+    assert stopped_after(more) <= stopped_after(less)
