@@ -1,6 +1,6 @@
 import pytest
 
-from halfcascade.bot.finish import SETTLE_SECS, TIMEOUT_SECS, EndOfConversation
+from halfcascade.bot.finish import PATIENCE_SECS, SETTLE_SECS, TIMEOUT_SECS, EndOfConversation
 from halfcascade.bot.session.events import Event, EventType
 
 
@@ -15,6 +15,7 @@ def after(*types, fields=None):
 
 
 TURN = ["user_started", "turn_started", "user_stopped", "final", "turn_ended"]
+ANSWERED = ["turn_sent", "reply_started", "reply_text", "speaking_started", "reply_ended", "speaking_stopped"]
 OVER = "user_audio_finished"
 
 
@@ -26,6 +27,7 @@ def test_it_does_not_end_while_the_recording_plays():
     "under_way",
     [
         ["user_started"],
+        TURN,
         [*TURN, "turn_sent"],
         [*TURN, "turn_sent", "reply_started"],
         [*TURN, "turn_sent", "reply_started", "reply_text", "reply_ended"],
@@ -65,11 +67,34 @@ def test_a_bot_whose_last_sound_ended_untold_is_waited_for_but_has_answered():
     assert not finish.unanswered
 
 
-def test_words_that_take_no_turn_are_waited_for_but_are_no_failure():
-    finish = after(*TURN, OVER)
+@pytest.mark.parametrize(
+    "events",
+    [
+        [*TURN, *ANSWERED, "final"],
+        ["user_started", "turn_started", "user_stopped", "turn_sent", "final", "turn_ended", *ANSWERED[1:]],
+    ],
+    ids=["after its turn", "after its turn was asked early"],
+)
+def test_words_that_come_late_are_waited_for_but_are_no_failure(events):
+    finish = after(*events, OVER)
     assert not finish.over(100.0 + SETTLE_SECS + 1)
     assert finish.over(100.0 + TIMEOUT_SECS)
     assert not finish.unanswered
+
+
+def test_a_turn_that_was_never_answered_is_known_although_a_later_one_was():
+    def talk(gap, *between):
+        finish = EndOfConversation()
+        for number, type_ in enumerate([*TURN, "turn_sent", *between, *TURN, *ANSWERED, OVER]):
+            text = {"final": {"text": "words"}, "turn_sent": {"text": "words"}, "reply_text": {"text": "words"}}
+            finish.apply(Event(0.0, type_, text.get(type_, {})), now=100.0 + (gap if number > len(TURN) else 0.0))
+        assert finish.over(100.0 + gap + SETTLE_SECS) or finish.unanswered
+        return finish.unanswered
+
+    assert talk(PATIENCE_SECS + 1.0) == ["1 turns passed over"]
+    assert not talk(PATIENCE_SECS - 1.0), "the user gave it no time"
+    assert not talk(PATIENCE_SECS + 1.0, "turn_reopened"), "the user went on with it"
+    assert not talk(PATIENCE_SECS + 1.0, "reply_started", "reply_text", "interrupted")
 
 
 def test_it_knows_whether_anything_was_understood():
