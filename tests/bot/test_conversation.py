@@ -139,7 +139,7 @@ async def test_metrics_split_the_latency_and_count_what_was_used(talk):
     assert metrics["usage"]["tts_characters"] > len("It will be sunny all day.Please go ahead.")
     assert metrics["interruptions"][0]["ms"] < 5_000
     assert set(metrics["transport"]) == {"underruns", "underrun_secs"}
-    assert metrics["errors"] == 0
+    assert metrics["errors"] == 1  # of the server of tools
 
 
 async def test_what_it_cost_is_told_by_turn_and_in_all(talk):
