@@ -10,6 +10,7 @@ are chosen on ``told``, and the figures of ``other`` are those to report.
 
 import argparse
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -157,6 +158,12 @@ def mid_phrase_cuts(locale: str, text: str, cut: Cut) -> list[bool]:
     return found
 
 
+def begins_shortly(text: str, words: int = 5) -> bool:
+    """Whether a reply begins with a clause or a sentence of few words, and goes on."""
+    first = re.match(r"[^,;:.!?…]*[,;:.!?…]", text)
+    return first is not None and len(first.group().split()) <= words and bool(text[first.end() :].strip())
+
+
 def half_of(text: str) -> str:
     """Which half a reply belongs to."""
     return "told" if zlib.crc32(text.encode()) % 2 == 0 else "other"
@@ -201,6 +208,12 @@ def main() -> None:
             times = f"{found['ms'][0]:4} / {found['ms'][1]:4} / {found['mean_ms']:4}"
             middles = f"{found['first_mid_phrase']:5.1%} / {found['later_mid_phrase']:5.1%}"
             print(f"{name:16}{group:9}{times}; {middles}; {found['gaps']:5.1%}")
+    print("What a short first clause is worth: all English replies that begin with words, default policy")
+    english = [reply for reply in REPLIES if reply[0] == "en-US" and reply[1][0].isalnum()]
+    for name, wanted in (("at most 5 words", True), ("longer", False)):
+        found = row([reply for reply in english if begins_shortly(reply[1]) is wanted], FirstSegment(), pace)
+        result[f"first clause {name}"] = found
+        print(f"{name:16}{found['replies']:3} replies; {found['ms'][0]:4} / {found['ms'][1]:4} / {found['mean_ms']:4}")
     print(json.dumps(result))
 
 

@@ -338,11 +338,18 @@ def texts(limit: int) -> list[str]:
     return [*plain, *ENGLISH.strip().splitlines()][:limit]
 
 
+def one_breath(first: Spoken, second: Spoken, rate: int) -> Spoken:
+    """Two texts one after the other, as the voice's own engine says a text of several sentences."""
+    begin = len(first.audio) / rate
+    words = [(start + begin, end + begin) for start, end in second.words]
+    return Spoken(np.concatenate([first.audio, second.audio]), first.words + words)
+
+
 def natural_places(joe: Joe, replies: list[str]) -> list[Place]:
-    """Places of speech in one breath; two replies at a time, so that sentences end in it."""
+    """Places of speech in one breath; each reply goes on with the next one, so that sentences end in it."""
     found = []
-    for text in (" ".join(pair) for pair in zip(replies, replies[1:] + replies[:1], strict=True)):
-        spoken, words = joe.say(text), text.split()
+    for text, following in sentence_cuts(replies):
+        spoken, words = one_breath(joe.say(text), joe.say(following), joe.rate), f"{text} {following}".split()
         around = usual_pitch(spoken.audio, joe.rate)
         found += [place_in(spoken, words, index, around, joe.rate) for index in range(2, len(words))]
     return [place for place in found if place is not None]
@@ -383,7 +390,7 @@ def measure(limit: int) -> dict[str, Any]:
         joe, rng = Joe(Path(folder)), random.Random(1)
         replies = texts(limit)
         told, other = ([text for text in replies if half_of(text) == half] for half in ("told", "other"))
-        judge = Naturalness(natural_places(joe, told), list(joins(joe, random_cuts(told * 3, rng), marked=False)))
+        judge = Naturalness(natural_places(joe, told), list(joins(joe, random_cuts(told * 2, rng), marked=False)))
         shares = ", ".join(f"{name} {share:.2f}" for name, share in zip(FEATURES, judge.separates, strict=True))
         print(f"{len(told)} texts set the limits, {len(other)} are measured")
         print(f"Natural places are told from random cuts by {shares}")
@@ -393,7 +400,7 @@ def measure(limit: int) -> dict[str, Any]:
         for kind in ("sentence", "clause", "phrase", "middle"):
             places = [place for place in checked if place.kind == kind]
             result[f"natural {kind}"] = _row(f"check: in one breath, {kind}", judge, places, None, None)
-        cuts = random_cuts(other * 3, rng)
+        cuts = random_cuts(other * 2, rng)
         for marked in (False, True):
             label = f"check: random cuts{', comma' if marked else ''}"
             result[label] = _row(label, judge, list(joins(joe, cuts, marked=marked)), None, None)
