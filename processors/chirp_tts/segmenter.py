@@ -63,7 +63,7 @@ class FirstSegment:
     phrase: float = 8.0
     early_clause: float = 1.0
     early: float = 1.5
-    settle: float = 0.12
+    settle: float = 0.25
     enough: float = 8.0
     wait: float = 0.6
     slack: float = 0.45
@@ -172,10 +172,11 @@ class SpeechSegmenter:
 
     @property
     def is_surely_over(self) -> bool:
-        """Whether what is pending ends with a mark behind which no number, name or quotation goes on."""
+        """Whether what is pending ends with a mark behind which no number, name, address or quotation goes on."""
         prose = self._prose()
         bare = prose.rstrip()
-        return bool(bare) and bare[-1] in SURE_AT_END and self.seems_over and not in_aside(prose)
+        ended = bool(bare) and (bare[-1] in SURE_AT_END or self._splits.only_between_words)
+        return ended and self.seems_over and not in_aside(prose)
 
     @property
     def has_enough(self) -> bool:

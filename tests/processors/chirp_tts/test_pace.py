@@ -63,8 +63,13 @@ def test_when_the_first_segment_is_cut(locale, deltas, at, text):
         ([" one", " two", " three", " four", " five", " six", " seven."], "Octopuses have", "Octopuses "),
         ([" one", " two", " three", " four", " five", " six", " seven."], "Hey, nice", "Hey, "),
         ([" one", " two", " three", " four", " five", " six", " seven."], "Hey,", "Hey,"),
+        # So is a full stop at its end, unless it may belong to a number or an abbreviation.
+        ([" one", " two", " three", " four", " five", " six", " seven."], "Welcome back.", "Welcome back."),
+        ([" one", " two", " three", " four", " five", " six", " seven."], "See Dr.", None),
+        ([" one", " two", " three", " four", " five", " six", " seven."], "It is 5.", None),
         # Not after the first deltas of a talk, nor of a model that splits words.
         ([" one", " two."], "Octopuses have", None),
+        ([" one", " two."], "Use Node.", None),
         ([" one", " two", " three", " four", " five", " six", "ty", " seven."], "Octopuses have", None),
         ([" one", " two", " three", " four", " five", " six", " 1", "000."], "Octopuses have", None),
     ],
