@@ -18,7 +18,8 @@ KINDS = (
     "voice break",
     "voice late",
 )
-_EVERY_SECS = (20.0, 100.0)
+FAULT_EVERY_SECS = 60.0
+_QUIET_END_SECS = 30.0
 _LAST_SECS = (0.3, 6.0)
 
 
@@ -62,16 +63,17 @@ class Faults:
         return next((fault for fault in self._now if fault.kind == kind), None)
 
 
-def plan(secs: float, seed: int) -> Iterator[Fault]:
+def plan(secs: float, seed: int, every_secs: float = FAULT_EVERY_SECS) -> Iterator[Fault]:
     """Choose what goes wrong.
 
     Args:
         secs: How long the talk is.
         seed: Decides everything.
+        every_secs: How often, on average.
 
     Yields:
         Faults, in order.
     """
     random, at = Random(seed), 0.0
-    while (at := at + random.uniform(*_EVERY_SECS)) < secs - _EVERY_SECS[1]:
+    while (at := at + every_secs * random.uniform(0.3, 1.7)) < secs - _QUIET_END_SECS:
         yield Fault(random.choice(KINDS), at, at + random.uniform(*_LAST_SECS))

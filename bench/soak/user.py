@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 import numpy as np
@@ -15,6 +16,7 @@ _GAP_SECS = (6.0, 14.0)
 _LEAD_SECS = 1.0
 _PAUSE_SECS = (0.6, 1.2)
 _NOISE_SAMPLES = 7 * RATE
+_SILENCE = np.zeros(2 * RATE, np.int16)
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,23 @@ class Said:
     Parameters:
         begin: Number of its first sample.
         end: Number of the sample behind its last.
-        samples: Its sound.
+        parts: Its sound, part by part.
         words: Its words, each with the sample at which it is over.
     """
 
     begin: int
     end: int
-    samples: np.ndarray
+    parts: tuple[np.ndarray, ...]
     words: tuple[Word, ...]
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """All of its sound."""
+        return np.concatenate(self.parts)
+
+    def forget(self) -> None:
+        """Let its sound go; it is made again where it is needed."""
+        self.__dict__.pop("samples", None)
 
 
 class TalkingUser:
@@ -63,7 +74,9 @@ class TalkingUser:
         block = np.take(self._room, range(first, last), mode="wrap").astype(np.int32)
         for said in self.said[max(0, bisect_left(self._begins, first) - 1) : bisect_left(self._begins, last)]:
             begin, end = max(first, said.begin), min(last, said.end)
-            if begin < end:
+            if said.end <= first:
+                said.forget()
+            elif begin < end:
                 block[begin - first : end - first] += said.samples[begin - said.begin : end - said.begin]
         return np.clip(block, -32768, 32767).astype(np.int16)
 
@@ -108,9 +121,8 @@ def say(turn: Turn, at: int, pause_secs: float) -> Said:
     place = at
     for number, (part, text) in enumerate(zip(turn.parts, turn.words, strict=True)):
         if number:
-            pause = np.zeros(round(pause_secs * RATE), np.int16)
-            samples.append(pause)
-            place += len(pause)
+            samples.append(_SILENCE[: round(pause_secs * RATE)])
+            place += len(samples[-1])
         tokens = text.split()
         sizes = np.cumsum([len(token) + 1 for token in tokens])
         audible = _audible(part)
@@ -120,7 +132,7 @@ def say(turn: Turn, at: int, pause_secs: float) -> Said:
         ]
         samples.append(part)
         place += len(part)
-    return Said(at, place, np.concatenate(samples), tuple(words))
+    return Said(at, place, tuple(samples), tuple(words))
 
 
 def _audible(samples: np.ndarray) -> int:

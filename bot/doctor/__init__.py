@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from halfcascade.bot.backend import Choice, choose_backend
 from halfcascade.bot.doctor.findings import Daemons, Finding, Status, within
+from halfcascade.bot.lines import tr
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
@@ -61,11 +62,11 @@ class Examination:
         choice = await self._choose()
         self._note(machine.check_python())
         packages = asyncio.to_thread(machine.check_packages, "bot")
-        if await self._check(_IMPORT_SECS, "The packages", packages):
+        if await self._check(_IMPORT_SECS, tr("The packages"), packages):
             if not settings.user_audio:
                 await self._check_devices()
             await self._check_talk(choice)
-        await self._check(_SHORT_SECS, "The session folder", asyncio.to_thread(machine.check_disk, settings))
+        await self._check(_SHORT_SECS, tr("The session folder"), asyncio.to_thread(machine.check_disk, settings))
         self._note(expect(choice, self.findings))
         return self.findings
 
@@ -73,44 +74,44 @@ class Examination:
         from halfcascade.bot.doctor import machine
 
         packages = asyncio.to_thread(machine.check_packages, "talk")
-        if not await self._check(_IMPORT_SECS, "The audio packages", packages):
+        if not await self._check(_IMPORT_SECS, tr("The audio packages"), packages):
             return
         if not await self._check(_DEVICE_SECS, "PortAudio", asyncio.to_thread(machine.check_portaudio)):
             return
         devices = asyncio.to_thread(machine.check_devices, self._settings)
-        if await self._check(_DEVICE_SECS, "The audio devices", devices):
+        if await self._check(_DEVICE_SECS, tr("The audio devices"), devices):
             sound = machine.check_sound(self._settings, make_noise=self._make_noise)
-            await self._check(_SOUND_SECS, "Microphone and loudspeaker", sound)
+            await self._check(_SOUND_SECS, tr("Microphone and loudspeaker"), sound)
 
     async def _check_talk(self, choice: Choice) -> None:
         from halfcascade.bot.doctor import machine, talk
         from halfcascade.bot.toolbox import Toolbox
 
         settings = self._settings
-        await self._check(_SHORT_SECS, "The recording", asyncio.to_thread(talk.check_recording, settings))
-        await self._check(_SHORT_SECS, "The language", asyncio.to_thread(talk.check_language, settings))
+        await self._check(_SHORT_SECS, tr("The recording"), asyncio.to_thread(talk.check_recording, settings))
+        await self._check(_SHORT_SECS, tr("The language"), asyncio.to_thread(talk.check_language, settings))
         toolbox = Toolbox(builtin=settings.tools)
         try:
-            await self._check(_ALL_STEPS_SECS, "The processors", talk.check_processors(settings))
-            await self._check(_ALL_STEPS_SECS, "The tools", talk.check_tools(settings, toolbox))
-            ready = await self._check(_SHORT_SECS, "The credentials", talk.check_credentials(choice))
+            await self._check(_ALL_STEPS_SECS, tr("The processors"), talk.check_processors(settings))
+            await self._check(_ALL_STEPS_SECS, tr("The tools"), talk.check_tools(settings, toolbox))
+            ready = await self._check(_SHORT_SECS, tr("The credentials"), talk.check_credentials(choice))
             if choice.backend is Backend.EMULATOR:
                 await self._check(_SHORT_SECS, "The emulator's ears", asyncio.to_thread(talk.check_hearing, settings))
                 installed = asyncio.to_thread(talk.check_emulator, settings)
-                ready = await self._check(_SHORT_SECS, "The emulator", installed)
+                ready = await self._check(_SHORT_SECS, tr("The emulator"), installed)
                 ready = ready and await asyncio.to_thread(talk.can_start_emulator, settings)
             await self._check_services(choice, toolbox, ask=ready)
         finally:
             await toolbox.close()
         if choice.backend is Backend.GOOGLE and ready:
-            await self._check(_SHORT_SECS, "The clock", machine.check_clock())
+            await self._check(_SHORT_SECS, tr("The clock"), machine.check_clock())
 
     async def _check_services(self, choice: Choice, toolbox: "Toolbox", *, ask: bool) -> None:
         from halfcascade.bot.doctor import talk
         from halfcascade.bot.doctor.voice import measure_voice
 
         settings = self._settings
-        what = "The services"
+        what = tr("The services")
         if not ask:
             made = talk.check_services(settings, toolbox, None, choice.backend, ask=False)
             await self._check(_IMPORT_SECS, what, made)
@@ -155,15 +156,17 @@ def expect(choice: Choice, findings: Sequence[Finding]) -> Finding:
     """
     failed = sum(finding.status is Status.FAIL for finding in findings)
     if failed:
-        what = "one thing" if failed == 1 else f"{failed} things"
-        return Finding(Status.FAIL, f"`talk` would use {choice.backend}, and fail", f"mend {what} above first.")
+        remedy = tr("mend one thing above first.") if failed == 1 else tr("mend {count} things above first.")
+        line = tr("`talk` would use {backend}, and fail").format(backend=choice.backend)
+        return Finding(Status.FAIL, line, remedy.format(count=failed))
     times = [finding.secs for finding in findings if finding.secs is not None]
-    line = f"`talk` would use {choice.backend} (because {choice.reason})"
+    line = tr("`talk` would use {backend} (because {reason})").format(backend=choice.backend, reason=choice.reason)
     if times:
-        line += f": expect an answer about {sum(times) + _OWN_LATENCY_SECS:.1f} s after you stop speaking"
+        seconds = f"{sum(times) + _OWN_LATENCY_SECS:.1f}"
+        fast = tr("expect an answer about {seconds} s after you stop speaking").format(seconds=seconds)
     else:
-        line += ": its local models answer as fast as this machine computes, 1 to 3 s on a laptop"
-    return Finding(Status.OK, line)
+        fast = tr("its local models answer as fast as this machine computes, 1 to 3 s on a laptop")
+    return Finding(Status.OK, f"{line}: {fast}")
 
 
 async def examine(settings: Settings, *, make_noise: bool, tell: Tell, measure_voice: bool = False) -> list[Finding]:

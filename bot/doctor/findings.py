@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from halfcascade.bot.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 
 
@@ -66,11 +67,13 @@ async def within(secs: float, what: str, check: Awaitable[Sequence[Finding] | Fi
     except ConfigurationError as error:
         return [failure(error)]
     except TimeoutError:
-        return [Finding(Status.FAIL, f"{what}: no answer within {secs:.0f} s", "try again, or restart what hangs.")]
+        line = tr("{what}: no answer within {seconds} s").format(what=what, seconds=f"{secs:.0f}")
+        return [Finding(Status.FAIL, line, tr("try again, or restart what hangs."))]
     except Exception as error:  # a check that breaks is a finding too, and the others go on
         said = " ".join(str(error).split())[:200]
-        line = f"{what} could not be checked ({type(error).__name__}{f': {said}' if said else ''})"
-        return [Finding(Status.FAIL, line, "this is unexpected; please report it.")]
+        cause = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        line = tr("{what} could not be checked ({cause})").format(what=what, cause=cause)
+        return [Finding(Status.FAIL, line, tr("this is unexpected; please report it."))]
     return [found] if isinstance(found, Finding) else list(found)
 
 

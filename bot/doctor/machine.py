@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halfcascade.bot.doctor.findings import Finding, Status, failure
+from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Settings
 from halfcascade.installing import in_checkout
 from halfcascade.processors.errors import ConfigurationError
@@ -50,11 +51,16 @@ def check_python() -> Finding:
     """Check the interpreter's version."""
     version = platform.python_version()
     if _PYTHON[0] <= sys.version_info[:2] < _PYTHON[1]:
-        where = "this checkout" if in_checkout() else "the installed package"
-        system = f"{platform.system()} {platform.machine()}"
-        return Finding(Status.OK, f"halfcascade {_version()} from {where}, Python {version} on {system}")
+        line = tr("halfcascade {version} from {where}, Python {python} on {system}").format(
+            version=_version(),
+            where=tr("this checkout") if in_checkout() else tr("the installed package"),
+            python=version,
+            system=f"{platform.system()} {platform.machine()}",
+        )
+        return Finding(Status.OK, line)
     low, high = (".".join(map(str, bound)) for bound in _PYTHON)
-    return Finding(Status.FAIL, f"Python {version} is not supported", f"use one from {low} on, below {high}.")
+    line = tr("Python {version} is not supported").format(version=version)
+    return Finding(Status.FAIL, line, tr("use one from {low} on, below {high}.").format(low=low, high=high))
 
 
 def check_packages(extra: str) -> Finding:
@@ -72,7 +78,8 @@ def check_packages(extra: str) -> Finding:
             return failure(missing_extra(extra, error))
         except OSError as error:  # of a shared library that it needs
             return failure(missing_extra(extra, ImportError(str(error), name=package)))
-    return Finding(Status.OK, f"Packages to {extra if extra == 'talk' else 'run'}: " + ", ".join(versions))
+    line = tr("Packages to talk: {versions}") if extra == "talk" else tr("Packages to run: {versions}")
+    return Finding(Status.OK, line.format(versions=", ".join(versions)))
 
 
 def check_portaudio() -> Finding:
@@ -113,7 +120,8 @@ def check_devices(settings: Settings) -> list[Finding]:
             except ConfigurationError as error:
                 findings.append(failure(error))
                 continue
-            line = f"{direction.noun.capitalize()}: {device.name} ({device.host_api}, {form.sample_rate} Hz)"
+            noun = tr("Microphone") if direction is Direction.INPUT else tr("Loudspeaker")
+            line = f"{noun}: {device.name} ({device.host_api}, {form.sample_rate} Hz)"
             findings.append(Finding(Status.OK, line))
     finally:
         portaudio.close()
@@ -134,10 +142,15 @@ async def check_sound(settings: Settings, *, make_noise: bool) -> list[Finding]:
 
     reading = await listen(settings.input_device, settings.output_device, make_noise=make_noise)
     if reading.dead:
-        allow = "allow it under System Settings > Privacy & Security > Microphone" if sys.platform == "darwin" else ""
-        remedy = f"unmute it{', or ' + allow if allow else ''}, or choose another with --input-device."
-        return [Finding(Status.WARN, "The microphone gives pure silence", remedy)]
-    findings = [Finding(Status.OK, f"The microphone hears the room at {reading.noise_dbfs:.0f} dBFS")]
+        remedy = tr("unmute it, or choose another with --input-device.")
+        if sys.platform == "darwin":
+            remedy = tr(
+                "unmute it, or allow it under System Settings > Privacy & Security > Microphone, or choose another "
+                "with --input-device."
+            )
+        return [Finding(Status.WARN, tr("The microphone gives pure silence"), remedy)]
+    line = tr("The microphone hears the room at {level} dBFS").format(level=f"{reading.noise_dbfs:.0f}")
+    findings = [Finding(Status.OK, line)]
     return [*findings, judge_echo(reading, settings)] if make_noise else findings
 
 
@@ -149,19 +162,20 @@ def judge_echo(reading: "AudioReading", settings: Settings) -> Finding:
         settings: Whether echo cancelling is on.
     """
     if not reading.heard:
-        line = "No echo of the loudspeaker in the microphone (a headset, or it is muted): barge-in will work"
+        line = tr("No echo of the loudspeaker in the microphone (a headset, or it is muted): barge-in will work")
         return Finding(Status.OK, line)
-    measured = (
-        f"round trip {reading.round_trip_secs * 1000:.0f} ms, echo {reading.echo_db:+.0f} dB, "
-        f"{reading.erle_db:.0f} dB of it cancelled"
+    measured = tr("round trip {round_trip} ms, echo {echo} dB, {cancelled} dB of it cancelled").format(
+        round_trip=f"{reading.round_trip_secs * 1000:.0f}",
+        echo=f"{reading.echo_db:+.0f}",
+        cancelled=f"{reading.erle_db:.0f}",
     )
     if not settings.echo_cancel:
-        line = f"The bot would hear itself ({measured}), and echo cancelling is off"
-        return Finding(Status.WARN, line, "use a headset, or leave --no-echo-cancel away.")
+        line = tr("The bot would hear itself ({measured}), and echo cancelling is off").format(measured=measured)
+        return Finding(Status.WARN, line, tr("use a headset, or leave --no-echo-cancel away."))
     if reading.erle_db < _GOOD_ERLE_DB and reading.echo_db > _FAINT_ECHO_DB:
-        line = f"Echo cancelling does not do well here ({measured})"
-        return Finding(Status.WARN, line, "use a headset, or a lower volume, to be able to interrupt.")
-    return Finding(Status.OK, f"Loudspeaker to microphone: {measured}")
+        line = tr("Echo cancelling does not do well here ({measured})").format(measured=measured)
+        return Finding(Status.WARN, line, tr("use a headset, or a lower volume, to be able to interrupt."))
+    return Finding(Status.OK, tr("Loudspeaker to microphone: {measured}").format(measured=measured))
 
 
 async def check_clock() -> Finding:
@@ -169,11 +183,13 @@ async def check_clock() -> Finding:
     try:
         off = await asyncio.to_thread(_clock_difference)
     except (OSError, ValueError, TypeError):
-        return Finding(Status.OK, "The clock could not be compared: Google is not reachable from here")
+        return Finding(Status.OK, tr("The clock could not be compared: Google is not reachable from here"))
     if abs(off) > _CLOCK_OFF_SECS:
-        line = f"The clock is {abs(off) / 60:.0f} min {'ahead' if off > 0 else 'behind'}"
-        return Finding(Status.FAIL, line, "set it, or Google refuses the credentials.")
-    return Finding(Status.OK, f"The clock is right to within {max(2.0, abs(off)):.0f} s")
+        line = tr("The clock is {minutes} min ahead") if off > 0 else tr("The clock is {minutes} min behind")
+        line = line.format(minutes=f"{abs(off) / 60:.0f}")
+        return Finding(Status.FAIL, line, tr("set it, or Google refuses the credentials."))
+    right = tr("The clock is right to within {seconds} s").format(seconds=f"{max(2.0, abs(off)):.0f}")
+    return Finding(Status.OK, right)
 
 
 def check_disk(settings: Settings) -> Finding:
@@ -185,12 +201,15 @@ def check_disk(settings: Settings) -> Finding:
     folder = (settings.session or Path("sessions")).expanduser().absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        return Finding(Status.FAIL, f"Sessions cannot be written to {folder}", "choose another with --session DIR.")
+        line = tr("Sessions cannot be written to {folder}").format(folder=folder)
+        return Finding(Status.FAIL, line, tr("choose another with --session DIR."))
     free = shutil.disk_usage(existing).free // 1_000_000
     minutes = free // _MEGABYTES_PER_MINUTE
     if free < _LOW_MEGABYTES:
-        return Finding(Status.WARN, f"Only {free} MB are free for sessions, {minutes} minutes", "free some space.")
-    return Finding(Status.OK, f"Sessions go to {folder}: room for {minutes // 60} hours")
+        line = tr("Only {free} MB are free for sessions, {minutes} minutes").format(free=free, minutes=minutes)
+        return Finding(Status.WARN, line, tr("free some space."))
+    line = tr("Sessions go to {folder}: room for {hours} hours").format(folder=folder, hours=minutes // 60)
+    return Finding(Status.OK, line)
 
 
 def _version() -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from halfcascade.bot.backend import Choice, Emulator, deaf_to
 from halfcascade.bot.doctor.findings import Finding, Status, failure, within
+from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.installing import how_to_install
 
@@ -50,7 +51,8 @@ def check_recording(settings: Settings) -> list[Finding]:
     from halfcascade.transports.wav_file import check_wav
 
     check_wav(settings.user_audio)
-    return [Finding(Status.OK, f"The recording {settings.user_audio} plays the user's part")]
+    line = tr("The recording {file} plays the user's part").format(file=settings.user_audio)
+    return [Finding(Status.OK, line)]
 
 
 def check_language(settings: Settings) -> list[Finding]:
@@ -64,8 +66,11 @@ def check_language(settings: Settings) -> list[Finding]:
     if settings.language in LOCALES:
         return []
     near = [locale for locale in LOCALES if locale.split("-")[0] == settings.language.split("-")[0].lower()]
-    remedy = f"did you mean {' or '.join(near)}?" if near else "`halfcascade voices` lists them."
-    return [Finding(Status.WARN, f"{settings.language} is no locale that Chirp 3 HD is known to speak", remedy)]
+    remedy = tr("`halfcascade voices` lists them.")
+    if near:
+        remedy = tr("did you mean {locales}?").format(locales=", ".join(near))
+    line = tr("{locale} is no locale that Chirp 3 HD is known to speak").format(locale=settings.language)
+    return [Finding(Status.WARN, line, remedy)]
 
 
 async def check_processors(settings: Settings) -> list[Finding]:
@@ -81,7 +86,8 @@ async def check_processors(settings: Settings) -> list[Finding]:
 
         async def load(path: str = path) -> Finding:
             processor = await asyncio.to_thread(load_processor, path)
-            return Finding(Status.OK, f"Processor {path}: {type(processor).__name__}")
+            line = tr("Processor {path}: {kind}").format(path=path, kind=type(processor).__name__)
+            return Finding(Status.OK, line)
 
         findings += await within(_PROCESSOR_SECS, f"--processor {path}", load())
     return findings
@@ -102,12 +108,15 @@ async def check_tools(settings: Settings, toolbox: "Toolbox") -> list[Finding]:
 
         async def connect(server: McpServer = server) -> Finding:
             names = await toolbox.add(server)
-            return Finding(Status.OK, f"MCP server {server.name}: {', '.join(names) or 'no tools'}")
+            line = tr("MCP server {name}: {tools}").format(name=server.name, tools=", ".join(names) or tr("no tools"))
+            return Finding(Status.OK, line)
 
-        findings += await within(_SERVER_SECS + _MARGIN_SECS, f"The MCP server {server.name}", connect())
+        findings += await within(
+            _SERVER_SECS + _MARGIN_SECS, tr("The MCP server {name}").format(name=server.name), connect()
+        )
     findings += [Finding(Status.WARN, line.rstrip(".")) for line in toolbox.renamed]
     if offered := toolbox.describe():
-        findings.append(Finding(Status.OK, f"Tools: {offered}"))
+        findings.append(Finding(Status.OK, tr("Tools: {offered}").format(offered=offered)))
     return findings
 
 
@@ -121,7 +130,8 @@ async def check_credentials(choice: Choice) -> Finding:
         ConfigurationError: If there is not, or it cannot be used.
     """
     if choice.backend is Backend.EMULATOR:
-        return Finding(Status.OK, f"Google credentials are not needed: the emulator serves, because {choice.reason}")
+        line = tr("Google credentials are not needed: the emulator serves, because {reason}")
+        return Finding(Status.OK, line.format(reason=choice.reason))
     async with asyncio.timeout(_CREDENTIALS_SECS):
         return await asyncio.to_thread(_find_access)
 
@@ -135,8 +145,9 @@ def _find_access() -> Finding:
     )
 
     projects = {cloud_access(host).project for host in (SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST)}
-    via = "Vertex AI" if gemini_client().vertexai else "an API key"
-    return Finding(Status.OK, f"Credentials: project {', '.join(sorted(projects))}, Gemini by {via}")
+    via = tr("Vertex AI") if gemini_client().vertexai else tr("an API key")
+    line = tr("Credentials: project {projects}, Gemini by {via}").format(projects=", ".join(sorted(projects)), via=via)
+    return Finding(Status.OK, line)
 
 
 def check_emulator(settings: Settings) -> Finding:
@@ -149,16 +160,17 @@ def check_emulator(settings: Settings) -> Finding:
     from halfcascade.emulator.minds.local.weights import MEGABYTES
 
     if missing := missing_packages():
-        remedy = f"run {how_to_install('demo')}."
-        return Finding(Status.FAIL, f"The emulator lacks {', '.join(missing)}", remedy)
+        remedy = tr("run {command}.").format(command=how_to_install("demo"))
+        return Finding(Status.FAIL, tr("The emulator lacks {packages}").format(packages=", ".join(missing)), remedy)
     if lacks_weights(settings.llm_path):
-        line = f"The embedded emulator is installed; the first talk fetches its language model, {MEGABYTES} MB"
-        return Finding(Status.OK, line)
+        line = tr("The embedded emulator is installed; the first talk fetches its language model, {size} MB")
+        return Finding(Status.OK, line.format(size=MEGABYTES))
     try:
         model = model_file(settings.llm_path)
     except FileNotFoundError as error:
         return failure(str(error))
-    return Finding(Status.OK, f"The embedded emulator is installed, and thinks with {model.name}")
+    line = tr("The embedded emulator is installed, and thinks with {model}").format(model=model.name)
+    return Finding(Status.OK, line)
 
 
 def check_hearing(settings: Settings) -> list[Finding]:
@@ -207,7 +219,7 @@ async def servers(choice: Choice, settings: Settings, note: Callable[[Finding], 
             return []
 
         try:
-            for finding in await within(_EMULATOR_SECS, "The embedded emulator", start()):
+            for finding in await within(_EMULATOR_SECS, tr("The embedded emulator"), start()):
                 note(finding)
             yield environ
         finally:

@@ -1,0 +1,86 @@
+"""A day of talk with random faults.
+
+python -m bench.soak [--hours 24] [--seed 1] [--parts 2] [--every 60]
+
+Somebody says one sentence after another, 10 s apart on average, to the whole bot (neural networks, pipeline, session
+machines) in virtual time. The services are in memory (``bench.soak.services``) and something of them fails every 60 s
+on average: refused, broken, mute, late, forgotten, for up to 6 s. The day is cut into talks that run side by side, one
+process each. Prints what was lost; the same seed gives the same talk, which ``fingerprint`` shows.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from loguru import logger
+
+from bench.soak.faults import FAULT_EVERY_SECS
+from bench.soak.talk import soak
+from bench.turn_corpus.corpus import read
+from halfcascade.processors.turns import load_networks
+
+_TOLD = 12
+
+
+def run_part(secs: float, seed: int, fault_every_secs: float | None) -> dict[str, Any]:
+    """Hold one talk.
+
+    Args:
+        secs: How long.
+        seed: Decides everything.
+        fault_every_secs: How often something goes wrong, or None for never.
+
+    Returns:
+        Figures, and what went wrong.
+    """
+    turns = [turn for turn in read("report") if turn.language == "en-US"]
+    load_networks("en-US")
+    began, computed = time.monotonic(), time.process_time()
+    found = soak(turns, secs, seed, fault_every_secs=fault_every_secs)
+    return {
+        "seed": seed,
+        "hours": round(secs / 3600, 3),
+        "sentences": found.sentences,
+        "turns": found.turns,
+        "dead": len(found.dead),
+        "lost_words": len(found.lost),
+        "doubled_words": len(found.doubled),
+        "megabytes_an_hour": round(found.slope, 2),
+        "ended_early": found.failure,
+        "took_secs": round(time.monotonic() - began, 1),
+        "processor_secs": round(time.process_time() - computed, 1),
+        "fingerprint": f"{found.fingerprint:08x}",
+        "told": [f"{at:.1f} {text}" for kind in (found.dead, found.lost, found.doubled) for at, text in kind[:_TOLD]],
+    }
+
+
+def main() -> int:
+    """Parse the command line and talk."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=24.0, help="of talk, all parts together")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parts", type=int, default=os.cpu_count() or 1, help="talks that run side by side")
+    parser.add_argument("--every", type=float, default=FAULT_EVERY_SECS, help="seconds between faults; 0: none")
+    options = parser.parse_args()
+    logger.remove()
+    if options.parts > 1:
+        return _side_by_side(options)
+    found = run_part(3600 * options.hours, options.seed, options.every or None)
+    print(json.dumps({"bench": "soak", **found}, ensure_ascii=False), flush=True)
+    return 1 if found["dead"] or found["lost_words"] or found["doubled_words"] or found["ended_early"] else 0
+
+
+def _side_by_side(options: argparse.Namespace) -> int:
+    hours = options.hours / options.parts
+    command = [sys.executable, "-m", "bench.soak", "--parts", "1", "--hours", str(hours), "--every", str(options.every)]
+    seeds = range(options.seed, options.seed + options.parts)
+    parts = [subprocess.Popen([*command, "--seed", str(seed)]) for seed in seeds]
+    return max(part.wait() for part in parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
