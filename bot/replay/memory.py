@@ -238,11 +238,27 @@ class MemoryLive:
         """
         self._send({"results": results_of(responses), "complete": True})
 
-    async def close(self) -> None:
-        """Close."""
+    async def ping(self) -> bool:
+        """Ask for a sign of life.
+
+        Returns:
+            Whether the connection is open.
+        """
+        return not self._closed
+
+    async def close(self, secs: float = 0.0) -> bool:
+        """Close.
+
+        Args:
+            secs: Ignored.
+
+        Returns:
+            True: the other side has let go.
+        """
         self._closed = True
         for handle, _ in self._coming:
             handle.cancel()
+        return True
 
     def _send(self, line: Line) -> None:
         if self._closed:

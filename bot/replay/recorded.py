@@ -326,5 +326,8 @@ class _RecordedLive:
         self._log.write("sent", results=results_of(responses), complete=True)
         await self._connection.send_results(responses)
 
-    async def close(self) -> None:
-        await self._connection.close()
+    async def ping(self) -> bool:
+        return bool(await self._connection.ping())
+
+    async def close(self, *args: Any) -> bool:
+        return bool(await self._connection.close(*args))

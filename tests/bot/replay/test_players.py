@@ -1,6 +1,7 @@
 """What recorded services answer to what was asked then, and to what was not."""
 
 import asyncio
+import inspect
 import time
 
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 from google.api_core import exceptions as google_errors
 from google.cloud.speech_v2.types import cloud_speech
 
-from halfcascade.bot.replay import virtual_time
+from halfcascade.bot.replay import recorded, virtual_time
 from halfcascade.bot.replay.brain import BrainPlayer, function_results
 from halfcascade.bot.replay.ears import EarsPlayer
 from halfcascade.bot.replay.hearing import UserAudio
+from halfcascade.bot.replay.memory import MemoryLive
+from halfcascade.bot.replay.played import PlayedServices
 from halfcascade.bot.replay.voice import VoicePlayer, spoken_text
-from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused
+from halfcascade.bot.services import GoogleServices
+from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused, LiveConnection
 
 RATE = 16_000
 SOUND = np.random.default_rng(1).integers(-9000, 9000, 20 * RATE, dtype=np.int16)
@@ -22,6 +26,31 @@ SOUND = np.random.default_rng(1).integers(-9000, 9000, 20 * RATE, dtype=np.int16
 class Guesses(list):
     def __call__(self, service: str, line: str) -> None:
         self.append((service, line))
+
+
+@pytest.mark.parametrize(
+    ("real", "others"),
+    [
+        (LiveConnection, (MemoryLive, recorded._RecordedLive)),
+        (GoogleServices, (PlayedServices, recorded.RecordedServices)),
+    ],
+)
+def test_whoever_stands_in_for_a_client_can_do_all_it_can(real, others):
+    """Else a talk would break at the first call that nobody passes on."""
+    for name, method in vars(real).items():
+        if inspect.isfunction(method) and not name.startswith("_"):
+            for other in others:
+                inspect.signature(getattr(other, name)).bind(*_positional(method), **_named(method))
+
+
+def _positional(method) -> list:
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [None for parameter in inspect.signature(method).parameters.values() if parameter.kind in kinds]
+
+
+def _named(method) -> dict:
+    parameters = inspect.signature(method).parameters.items()
+    return {name: None for name, parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 # Ears
