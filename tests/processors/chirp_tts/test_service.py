@@ -22,6 +22,7 @@ from pipecat.metrics.metrics import TTSUsageMetricsData
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import SleepFrame, run_test
 
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService, TTSDiscardedMetricsData
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, Pronunciation
 from halfcascade.processors.errors import ConfigurationError
@@ -246,6 +247,25 @@ async def test_later_text_is_cut_before_the_voice_falls_silent(server):
     written = " ".join(str(f.raw_text) for f in down if isinstance(f, TTSTextFrame) and f.append_to_context)
     assert written == "Good morning. Once there was a tiny village without any locks."
     assert len(words(down)) == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        # The end of a phrase, a sentence that may be over, and no end at all: each is spoken though no more text comes.
+        ("The race is long and ", "The race is long,"),
+        ("Welcome back.", "Welcome back."),
+        ("Honey never ", "Honey never,"),
+    ],
+)
+async def test_the_first_segment_is_spoken_while_the_model_pauses(server, text, first):
+    tts = ChirpTTSService(client=server, first_segment=FirstSegment(settle=0.1, wait=0.3))
+    frames = [LLMFullResponseStartFrame(), LLMTextFrame(text), SleepFrame(1.5)]
+    await run_test(tts, frames_to_send=[*frames, LLMTextFrame(" yes."), LLMFullResponseEndFrame()])
+    sent = [entry for entry in tts.ledger.entries if entry.kind == "sent"]
+    assert sent[0].text == first
+    # Long before the next text, which the model gives a second and a half later.
+    assert len(sent) > 1 and sent[-1].at - sent[0].at > 0.5
 
 
 async def test_short_audio_breaks_are_retried_from_the_word_that_was_lost(server):
