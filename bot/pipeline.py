@@ -115,6 +115,7 @@ def build_pipeline(
         ),
     )
     brain, voice = make_brain(settings, context, services=services), make_voice(settings, services=services)
+    users = [load_processor(path) for path in settings.processors]
     pipeline = Pipeline(
         [
             transport.input(),
@@ -122,10 +123,8 @@ def build_pipeline(
             SpeechDetector(),
             ears,
             user,
-            brain,
-            # Processors of a user may listen; nothing behind them does.
-            *(load_processor(path) for path in settings.processors),
-            MicrophoneEnd(),
+            # Processors of a user may listen; nothing else behind the turns does.
+            *([brain, *users, MicrophoneEnd()] if users else [MicrophoneEnd(), brain]),
             *([openers(settings, voice)] if settings.openers is not OpenerMode.OFF else []),
             BotSpeechTap(bot_speech, audible=False),
             OutageAnnouncer(settings.language),

@@ -6,14 +6,30 @@ blocks of audio a second through a dozen processors that costs a talk more than 
 
 from typing import Any
 
-from pipecat.frames.frames import AudioRawFrame
+from pipecat.frames.frames import AudioRawFrame, InputAudioRawFrame
 from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.pipeline.worker_observer import WorkerObserver
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+
+
+class Listener(BaseObserver):
+    """Hears the microphone. Is told at once, so it has to be quick."""
+
+    def heard(self, frame: InputAudioRawFrame) -> None:
+        """Take a block of audio as it enters the pipeline.
+
+        Args:
+            frame: The block.
+        """
 
 
 class FrugalObserver(WorkerObserver):
-    """Shows a block of audio when it is first pushed and not again, and processing only if somebody follows it."""
+    """Shows the microphone's audio to a ``Listener`` only, other audio once, and processing to who follows it.
+
+    Audio is shown when it is first pushed, and not again where the transport has played it.
+    """
 
     def __init__(self, observers: list[BaseObserver]):
         """Name those who watch.
@@ -23,6 +39,7 @@ class FrugalObserver(WorkerObserver):
         """
         super().__init__(observers=observers)
         self._followed = any(map(_follows, observers))
+        self._listeners = [observer for observer in observers if isinstance(observer, Listener)]
 
     def add_observer(self, observer: BaseObserver) -> None:
         """Let one more watch.
@@ -31,6 +48,8 @@ class FrugalObserver(WorkerObserver):
             observer: Who.
         """
         self._followed = self._followed or _follows(observer)
+        if isinstance(observer, Listener):
+            self._listeners.append(observer)
         super().add_observer(observer)
 
     async def on_process_frame(self, data: FrameProcessed) -> None:
@@ -48,7 +67,14 @@ class FrugalObserver(WorkerObserver):
         Args:
             data: Which, from where to where.
         """
-        if not (isinstance(data.frame, AudioRawFrame) and data.frame.id in self._frames_pushed):
+        frame, source = data.frame, data.source
+        if isinstance(frame, InputAudioRawFrame):
+            if isinstance(source, BaseInputTransport):
+                for listener in self._listeners:
+                    listener.heard(frame)
+            return
+        played = isinstance(source, BaseOutputTransport)
+        if not isinstance(frame, AudioRawFrame) or not (played or frame.id in self._frames_pushed):
             await super().on_push_frame(data)
 
 

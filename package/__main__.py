@@ -1,5 +1,6 @@
 """The command line: ``halfcascade``, or ``python -m halfcascade``."""
 
+import os
 import sys
 
 _INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
@@ -11,6 +12,8 @@ def run(program: str = "halfcascade") -> None:
     Args:
         program: How the person called it, for the help.
     """
+    # What is multiplied here is small: more threads would only wait for each other, and burn a core while they do.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         if sys.argv[1:2] == ["emulator"]:
             _run_emulator(program)

@@ -55,6 +55,8 @@ SEAMS = {
     "SileroVADAnalyzer._windows_since_reset": "what its constructor sets, which is not called",
     "LocalSmartTurnAnalyzerV3._log_data": "what its constructor sets, which is not called",
     "LocalSmartTurnAnalyzerV3._session": "load the network once for all talks of a process",
+    "FastAPIWebsocketTransport._client": "give the socket to an input of our own",
+    "FastAPIWebsocketTransport._input": "push audio without another queue and task",
     "GoogleSTTService._disconnect": "end our streams in place of the one that Pipecat knows",
     "GoogleSTTService._get_denoiser_config": "the settings' denoiser in our own config",
     "GoogleSTTService._get_language_codes": "languages as strings, and `auto`",

@@ -10,7 +10,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from pipecat.frames.frames import Frame, InputAudioRawFrame, InputTransportMessageFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame, InputTransportMessageFrame, OutputAudioRawFrame
+from pipecat.frames.protobufs import frames_pb2
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
 from pipecat.runner.types import (
@@ -28,6 +29,8 @@ from halfcascade.bot.serve.resampling import PromptResampler, PromptSerializer
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.playout import Playout
 
+# Protobuf makes these classes when it is loaded, so type checkers do not know them.
+_messages: Any = frames_pb2
 _TELEPHONE_RATE = 8_000
 _HANDSHAKE_SECS = 10.0
 # A client that does not read for this long is gone.
@@ -104,18 +107,40 @@ class VisitorSerializer(ProtobufFrameSerializer):
         if not isinstance(data, bytes):
             return None
         try:
+            message = _messages.Frame.FromString(data)
+            if message.WhichOneof("frame") == "audio":
+                # Nearly everything that comes; what Pipecat does with any kind of frame takes twice as long.
+                return self._normal(message.audio)
             frame = await super().deserialize(data)
         except Exception:  # whatever a parser says about garbage
             return None
-        if isinstance(frame, InputAudioRawFrame):
-            return self._normal(frame)
         return frame if isinstance(frame, InputTransportMessageFrame) else None
 
-    def _normal(self, frame: InputAudioRawFrame) -> Frame | None:
-        rate, channels = frame.sample_rate, frame.num_channels
+    async def serialize(self, frame: Frame) -> str | bytes | None:
+        """Write one message.
+
+        Args:
+            frame: What is to be sent.
+
+        Returns:
+            The message, or None if it is nothing that a client is sent.
+        """
+        if type(frame) is not OutputAudioRawFrame:
+            return await super().serialize(frame)
+        audio = _messages.AudioRawFrame(
+            id=frame.id,
+            name=frame.name,
+            audio=frame.audio,
+            sample_rate=frame.sample_rate,
+            num_channels=frame.num_channels,
+        )
+        return _messages.Frame(audio=audio).SerializeToString()
+
+    def _normal(self, sent: Any) -> Frame | None:
+        audio, rate, channels = sent.audio, sent.sample_rate, sent.num_channels
         if rate not in _RATES or not 0 < channels <= _MOST_CHANNELS:
             return None
-        audio = frame.audio[: len(frame.audio) - len(frame.audio) % (2 * channels)]
+        audio = audio[: len(audio) - len(audio) % (2 * channels)]
         if channels == _MOST_CHANNELS:
             audio = mono(audio)
         audio = self._resampler.resample(audio, rate)
@@ -252,11 +277,13 @@ def _telephone_serializer(name: str, call: Any) -> FrameSerializer:
 def _socket(
     arguments: WebSocketRunnerArguments, playout: Playout, serializer: FrameSerializer, rate: int
 ) -> BaseTransport:
-    from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+    from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
+
+    from halfcascade.bot.serve.socket import PromptWebsocketTransport
 
     # The server has judged the origin already.
     params = FastAPIWebsocketParams(serializer=serializer, allowed_origins=[], **_shared(playout, rate))
-    return FastAPIWebsocketTransport(arguments.websocket, params)
+    return PromptWebsocketTransport(arguments.websocket, params)
 
 
 def _eval(arguments: WebSocketRunnerArguments, playout: Playout) -> Door:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame
-from pipecat.observers.base_observer import BaseObserver, FramePushed
-from pipecat.transports.base_input import BaseInputTransport
 
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.serve.captions import Captions
 from halfcascade.bot.serve.doors import Door, open_door
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.hub import EventHub
+from halfcascade.bot.watching import Listener
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import PlayoutDelayFrame
 from halfcascade.processors.playout import Playout
@@ -34,21 +33,19 @@ _LONGEST_DELAY_SECS = 1.0
 _SERVER_DELAY_SECS = 0.04
 
 
-class _Listening(BaseObserver):
-    """Shows the microphone's audio to the hub, as it enters the pipeline."""
+class _Listening(Listener):
+    """Shows the microphone's audio to the hub."""
 
     def __init__(self, hub: EventHub):
         super().__init__(observe_every_push=False)
         self._hub = hub
         self._clock: BlockClock | None = None
 
-    async def on_push_frame(self, data: FramePushed) -> None:
-        frame = data.frame
-        if isinstance(frame, InputAudioRawFrame) and isinstance(data.source, BaseInputTransport):
-            self._clock = self._clock or BlockClock(frame.sample_rate)
-            samples = len(frame.audio) // 2
-            at = self._clock.stamp(time.monotonic() - samples / frame.sample_rate, samples)
-            self._hub.captured(frame.audio, frame.sample_rate, at)
+    def heard(self, frame: InputAudioRawFrame) -> None:
+        self._clock = self._clock or BlockClock(frame.sample_rate)
+        samples = len(frame.audio) // 2
+        at = self._clock.stamp(time.monotonic() - samples / frame.sample_rate, samples)
+        self._hub.captured(frame.audio, frame.sample_rate, at)
 
 
 class Visit:

@@ -171,7 +171,7 @@ class SpeechDetector(VADProcessor):
             audio_idle_timeout: Seconds without audio after which speech is held to have stopped.
         """
         self._analyzer = analyzer or vad_analyzer()
-        super().__init__(vad_analyzer=self._analyzer, audio_idle_timeout=audio_idle_timeout)
+        super().__init__(vad_analyzer=self._analyzer, audio_idle_timeout=audio_idle_timeout, enable_direct_mode=True)
         self._pause_secs = pause_secs
         self._onset_secs = onset_secs
         self._usual, self._over_bot = self._analyzer.params, over_bot or self._analyzer.params

@@ -1,13 +1,15 @@
 """What watches a talk is shown, and what it is spared."""
 
-from pipecat.frames.frames import EndFrame, InputAudioRawFrame, TextFrame
+from pipecat.frames.frames import EndFrame, InputAudioRawFrame, TextFrame, TTSAudioRawFrame
 from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.tests.utils import run_test
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
-from halfcascade.bot.watching import TalkWorker
+from halfcascade.bot.watching import Listener, TalkWorker
 from halfcascade.processors.gate import MicrophoneEnd
 
 AUDIO = bytes(640)
@@ -38,18 +40,40 @@ class Follower(Watcher):
         self.processed.append(data)
 
 
+class Ear(Listener):
+    """Counts what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = 0
+
+    def heard(self, frame: InputAudioRawFrame) -> None:
+        self.blocks += 1
+
+
+class Microphone(BaseInputTransport):
+    """An input that passes audio on as it comes."""
+
+    async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
+        await self.push_frame(frame)
+
+
 async def watched(*watchers: BaseObserver) -> None:
-    worker = TalkWorker(Pipeline([IdentityFilter() for _ in range(4)]), observers=list(watchers))
-    await worker.queue_frames([InputAudioRawFrame(AUDIO, 16_000, 1), TextFrame("hello"), EndFrame()])
+    microphone = Microphone(TransportParams(audio_in_enabled=True))
+    worker = TalkWorker(Pipeline([microphone, *(IdentityFilter() for _ in range(4))]), observers=list(watchers))
+    audio = [InputAudioRawFrame(AUDIO, 16_000, 1), TTSAudioRawFrame(AUDIO, 16_000, 1)]
+    await worker.queue_frames([*audio, TextFrame("hello"), EndFrame()])
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     await runner.run()
 
 
-async def test_audio_is_shown_once_and_text_at_every_step():
-    watcher, follower = Watcher(), Follower()
-    await watched(watcher, follower)
-    assert watcher.count(InputAudioRawFrame) == follower.count(InputAudioRawFrame) == 1
+async def test_audio_is_shown_once_the_microphones_to_listeners_and_text_at_every_step():
+    watcher, follower, ear = Watcher(), Follower(), Ear()
+    await watched(watcher, follower, ear)
+    assert ear.blocks == 1
+    assert watcher.count(InputAudioRawFrame) == follower.count(InputAudioRawFrame) == 0
+    assert watcher.count(TTSAudioRawFrame) == follower.count(TTSAudioRawFrame) == 1
     assert watcher.count(TextFrame) == follower.count(TextFrame) > 4
     assert {type(data.frame) for data in follower.processed} >= {InputAudioRawFrame, TextFrame}
 
