@@ -63,7 +63,7 @@ WITH_ENDINGS = Weights(
     text=0.0,
     ends={
         SentenceEnd.ANSWER: -4.0,
-        SentenceEnd.CLOSED: -2.5,
+        SentenceEnd.CLOSED: -3.2,
         SentenceEnd.HANGING: 1.0,
         SentenceEnd.OPEN: 2.0,
         SentenceEnd.READING_OUT: 2.0,
