@@ -296,7 +296,12 @@ class Conversation:
     def _watch(self, watching: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(watching)
         self._watchers.add(task)
-        task.add_done_callback(self._watchers.discard)
+        task.add_done_callback(self._watched)
+
+    def _watched(self, task: asyncio.Task[None]) -> None:
+        self._watchers.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.opt(exception=error).error("What watched the servers failed.")
 
 
 _NAMES = {Backend.GOOGLE: "Google", Backend.EMULATOR: "the embedded emulator"}

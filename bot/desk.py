@@ -80,10 +80,12 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
                 await _report(folder, tariff, round(1000 * settings.latency_budget), terminal)
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
+    if session.incomplete:
+        terminal.fail(f"The record lacks something of {', '.join(session.incomplete)}: free some space on the disk.")
     if cost := in_words(session.metrics.bill(), tariff, emulated=session.metrics.emulated):
         terminal.say(cost, "dim")
     terminal.say(tr("Session folder: {folder}").format(folder=folder))
-    return outcome.exit_code
+    return outcome.exit_code or int(bool(session.incomplete))
 
 
 async def _count_month(metrics: Metrics, folder: Path) -> None:

@@ -47,6 +47,8 @@ class WavTransportParams(TransportParams):
     audio_out_enabled: bool = True
     audio_out_10ms_chunks: int = 2
     audio_out_end_silence_secs: int = 0
+    # Nobody is at the other end who could have gone: a write that takes long is that of a process that was stopped.
+    audio_out_write_timeout_secs: float = 86_400.0
     user_audio: Any = None
     user_audio_rate: int | None = None
     buffer_secs: float = 0.06

@@ -44,11 +44,12 @@ class Session(EventHub):
         self._saver: asyncio.Task[None] | None = None
         self._dirty = True
         self._lagging: set[str] = set()
+        self._incomplete: set[str] = set()
         self._transcript_document = TranscriptDocument(self.transcript)
         self._metrics_document = MetricsDocument(self.metrics)
         try:
             self.folder, self._log = _begin(folder)
-            self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self.writer_failed)
+            self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self._recording_failed)
             self._save()
         except OSError as error:
             raise ConfigurationError(
@@ -88,6 +89,11 @@ class Session(EventHub):
         """
         self._recorder.played(audio, sample_rate, at)
         super().played(audio, sample_rate, at)
+
+    @property
+    def incomplete(self) -> list[str]:
+        """Names of the files that lack something, because it could not be written."""
+        return sorted(self._incomplete)
 
     @property
     def headline(self) -> str:
@@ -132,6 +138,10 @@ class Session(EventHub):
         fields = {"message": message, "source": "recorder", "permanent": False}
         self._call_on_loop(self._take, EventType.ERROR, None, fields)
 
+    def _recording_failed(self, message: str) -> None:
+        self._incomplete.add(RECORDING)
+        self.writer_failed(message)
+
     def _happened(self, event: Event, *, changed: bool) -> None:
         try:
             self._log.write(event)
@@ -141,6 +151,7 @@ class Session(EventHub):
 
     def _cannot_write(self, name: str, error: OSError) -> None:
         """Say once of each file that it lags behind; it is tried again every time, and the others go on."""
+        self._incomplete.add(name)
         if name in self._lagging:
             return
         self._lagging.add(name)
@@ -156,7 +167,10 @@ class Session(EventHub):
             await asyncio.sleep(_SAVE_SECS)
             if self._dirty:
                 self._dirty = False
-                await asyncio.to_thread(self._write_documents, *self._documents())
+                try:
+                    await asyncio.to_thread(self._write_documents, *self._documents())
+                except Exception:  # what cannot be told now may be told with the next event
+                    logger.exception("Transcript and metrics could not be written this time.")
 
     def _save(self) -> None:
         self._write_documents(*self._documents())
@@ -172,6 +186,7 @@ class Session(EventHub):
             try:
                 new.write_text(text, encoding="utf-8", errors="replace")
                 new.replace(self.folder / name)
+                self._incomplete.discard(name)
             except OSError as error:
                 self._cannot_write(name, error)
                 with suppress(OSError):

@@ -98,7 +98,8 @@ class Recorder:
                 self._wave.writeframes(self._mixer.take())
             self._drain()
             self._wave.writeframes(self._mixer.finish())
-        except (OSError, wave.Error, struct.error) as error:
+        except Exception as error:
+            # Whatever it is, nothing more is taken, or the memory would fill.
             self._stop.set()
             self._on_error(f"The recording {self._path} ends here, it cannot be written any more: {error}.")
         finally:

@@ -6,6 +6,9 @@ import os
 import pty
 import signal
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -136,3 +139,45 @@ async def test_a_killed_process_leaves_what_can_be_read(home, google):
     assert abs(sound[:, 1]).max() > 0.01
     assert "clock" in run.transcript
     assert json.loads((home / "s" / "metrics.json").read_text())["turns"]
+
+
+@pytest.mark.slow
+async def test_a_talk_that_was_stopped_while_the_bot_spoke_goes_on_with_it(home, google):
+    process = await start_bot(home, *ARGUMENTS, **google.env)
+    await speaks(home / "s")
+    known = heard(home / "s")
+    process.send_signal(signal.SIGSTOP)  # Ctrl-Z, longer than Pipecat gives one write
+    await asyncio.sleep(12.0)
+    process.send_signal(signal.SIGCONT)
+    await until(lambda: heard(home / "s") >= known + 3)
+    process.send_signal(signal.SIGTERM)
+    run = await finish(process, home / "s")
+    assert run.code == 128 + signal.SIGTERM
+    assert not run.of_type("error")
+
+
+def processes_of(home) -> list[str]:
+    """Command lines of the processes that call this folder their home."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"HOME={home}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes where Linux lists them")
+@pytest.mark.parametrize("after", [0.2, 0.7, 1.5, 3.0, 6.0, 9.0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_whatever_it_is_at_it_ends_soon_and_leaves_no_process_behind(home, after, number):
+    process = await start_bot(home, "--backend", "emulator", *ARGUMENTS[2:])
+    await asyncio.sleep(after)
+    process.send_signal(number)
+    began = time.monotonic()
+    run = await finish(process, home / "s")
+    took = time.monotonic() - began
+    # On a quiet machine 3 and 10 s are promised; this bound holds on a busy one.
+    assert took < 20.0
+    assert "Traceback" not in run.output
+    assert not processes_of(home)

@@ -167,6 +167,7 @@ async def test_a_full_disk_costs_one_warning_a_file_and_what_comes_later_is_writ
     await asyncio.sleep(0.05)
     messages = [entry.message for entry in session.transcript.entries]
     assert len(messages) == 3
+    assert session.incomplete == ["events.jsonl", "metrics.json", "transcript.md"]
     assert all("No space left" in message and "\n" not in message for message in messages)
     monkeypatch.undo()
     log._file = kept
@@ -175,6 +176,26 @@ async def test_a_full_disk_costs_one_warning_a_file_and_what_comes_later_is_writ
     lines = [json.loads(line) for line in (tmp_path / "s" / "events.jsonl").read_text().splitlines()]
     assert [line["type"] for line in lines][-2:] == ["final", "session_ended"]
     assert "later" in (tmp_path / "s" / "transcript.md").read_text()
+    assert session.incomplete == ["events.jsonl"], "what was replaced whole lacks nothing"
+
+
+async def test_what_cannot_be_told_once_costs_no_later_word(tmp_path, monkeypatch):
+    session = Session(tmp_path / "s", Redactor())
+    session.start({})
+    monkeypatch.setattr("halfcascade.bot.session.folder._SAVE_SECS", 0.02)
+    monkeypatch.setattr(session, "_documents", lambda: 1 / 0)
+    session.emit("final", text="broken")
+    await asyncio.sleep(0.6)
+    monkeypatch.undo()
+    session.emit("final", text="mended")
+    path = tmp_path / "s" / "transcript.md"
+    for _ in range(1000):
+        if "mended" in path.read_text():
+            break
+        await asyncio.sleep(0.02)
+    else:
+        pytest.fail("the writer has died")
+    await session.close("finished")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")

@@ -97,3 +97,14 @@ def test_a_disk_that_refuses_ends_the_recording_with_one_line(tmp_path, monkeypa
     assert len(told) == 1
     assert "No space left" in told[0]
     assert "\n" not in told[0]
+
+
+def test_a_recorder_that_fails_for_any_reason_says_so_and_takes_nothing_more(tmp_path, monkeypatch):
+    told = []
+    recorder = Recorder(tmp_path / "c.wav", SessionClock(), on_error=told.append)
+    monkeypatch.setattr(recorder._mixer, "take", lambda: 1 / 0)
+    wait_for(lambda: told)
+    play(recorder, 1.0)
+    assert recorder._blocks.qsize() == 0, "the memory does not fill"
+    recorder.close()
+    assert len(told) == 1
