@@ -14,10 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+import soxr
 from websockets.asyncio.client import ClientConnection, connect
+
+from halfcascade.emulator.minds.base import LISTENER_RATE, Hypothesis, RecognitionRequest
+from halfcascade.emulator.minds.recordings import load_index
+from halfcascade.emulator.minds.scripted_listener import ScriptedListener
+from halfcascade.emulator.profiles import load_profile
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "emulator.md"
@@ -126,13 +135,42 @@ async def many(program: Program, sessions: int) -> list[float]:
     return memory
 
 
+async def mistaken(files: Sequence[Path]) -> int:
+    """Count the recordings in which the scripted mind hears words of other recordings, those of the tests.
+
+    Args:
+        files: Audio that it does not know.
+    """
+    known = load_index(ROOT / "tests" / "data" / "recordings.json")
+    listener = ScriptedListener(load_profile("instant").listener, known)
+    wrong = 0
+    for file in files:
+        sound, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        samples = soxr.resample(sound.mean(axis=1), rate, LISTENER_RATE)
+        pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+        recognition = listener.recognize(RecognitionRequest(["en-US"], "long", interim_results=True))
+        for start in range(0, len(pcm), 3200):
+            await recognition.audio(pcm[start : start + 3200])
+        await recognition.finish()
+        said = [event.text async for event in recognition.results() if isinstance(event, Hypothesis)]
+        if said:
+            print(f"{file.name}: {said[-1]}")
+        wrong += bool(said)
+    return wrong
+
+
 async def main() -> None:
     """Measure and print, or write."""
     parser = argparse.ArgumentParser(prog="python -m bench.emulator", description=__doc__)
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--at-once", type=int, default=500)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--unknown", type=Path, help="only count what is taken for a known recording in this folder")
     options = parser.parse_args()
+    if options.unknown:
+        files = sorted(options.unknown.rglob("*.wav"))
+        print(f"{await mistaken(files)} of {len(files)} unknown recordings were taken for known ones.")
+        return
     starts, computing = [], []
     for _ in range(5):
         program = Program()

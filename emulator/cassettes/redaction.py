@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from halfcascade.emulator.listening import PLACEHOLDER_KEY
+
 REMOVED = "REMOVED"
 _KEPT_HEADERS = {
     "accept",
@@ -45,6 +47,8 @@ _BEARER = re.compile(r"\b(Bearer|Token|Basic)\s+[\w.~+/=-]{8,}")
 _IN_URL = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_QUERY))})=)[^&\s\"'#]+", re.IGNORECASE)
 _IN_JSON = re.compile(rf'("{_SECRET_FIELD.pattern}"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
 _EPHEMERAL = re.compile(r"auth_tokens/[\w.~-]+")
+# What the emulators' clients are told to use for a key, as it is or as a bearer's: a word that stands in other places.
+_NO_SECRETS = {PLACEHOLDER_KEY, f"Bearer {PLACEHOLDER_KEY}"}
 # Shorter ones would be found in words.
 _SHORTEST = 6
 
@@ -63,7 +67,8 @@ class Redactor:
 
     def learn(self, *secrets: str) -> None:
         """Note further secrets, to be removed wherever they stand."""
-        self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST)
+        known = (secret for secret in secrets if len(secret) >= _SHORTEST and secret not in _NO_SECRETS)
+        self._secrets.update(known)
 
     def learn_from(self, headers: Mapping[str, str], query: Iterable[tuple[str, str]] = ()) -> None:
         """Note the secrets that a request's head holds.

@@ -70,6 +70,12 @@ def test_what_the_call_came_with_is_found_everywhere(secret: str, before: str, a
     assert secret.encode() not in redactor.data(b"\x0a" + secret.encode() + b"\x00")
 
 
+def test_the_placeholder_of_every_emulator_is_no_secret() -> None:
+    redactor = Redactor()
+    redactor.learn_from({"authorization": "Bearer emulator", "x-goog-api-key": "emulator"})
+    assert redactor.text("projects/emulator/locations/us") == "projects/emulator/locations/us"
+
+
 def test_handles_are_the_same_everywhere_in_a_recording() -> None:
     redactor = Redactor()
     told = [redactor.value({"newHandle": name}) for name in ("aaa", "bbb", "aaa")]
