@@ -1,5 +1,6 @@
 """Reads sound for a microphone that is a recording."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from halfcascade.transports.wav_card import Samples
 
 _WAV_FORMATS = {"WAV", "WAVEX", "RF64"}
 _READ_SECS = 10
+# Of its loudest channel a mean keeps a quarter of the power even where the other one is silent.
+_CANCELLED = 0.1
 
 
 def check_wav(path: Path) -> None:
@@ -54,7 +57,7 @@ def read_wav(path: Path, sample_rate: int) -> Samples:
         sample_rate: Samples per second wanted.
 
     Returns:
-        All samples; channels are averaged.
+        All samples; channels are averaged, unless they cancel each other out.
 
     Raises:
         ConfigurationError: If the file is not readable as WAV.
@@ -62,11 +65,37 @@ def read_wav(path: Path, sample_rate: int) -> Samples:
     check_wav(path)
     parts = []
     with soundfile.SoundFile(path) as wav:
-        resampler = soxr.ResampleStream(wav.samplerate, sample_rate, 1, dtype="float32")
-        for block in wav.blocks(blocksize=wav.samplerate * _READ_SECS, dtype="float32", always_2d=True):
-            parts.append(_to_int16(resampler.resample_chunk(_mono(block))))
-        parts.append(_to_int16(resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)))
+        rate = wav.samplerate
+    channel = _instead_of_the_mean(path)
+    resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+    for block in _blocks(path):
+        mono = _mono(block if channel is None else block[:, channel])
+        parts.append(_to_int16(resampler.resample_chunk(mono)))
+    parts.append(_to_int16(resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)))
     return np.concatenate(parts)
+
+
+def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Read a file from its beginning to its end, without looking for either: GSM and others cannot be sought in."""
+    with soundfile.SoundFile(path) as wav:
+        while len(block := wav.read(wav.samplerate * _READ_SECS, dtype="float32", always_2d=True)):
+            yield block
+
+
+def _instead_of_the_mean(path: Path) -> int | None:
+    """Find the loudest channel of a file whose channels cancel each other out (of opposite phase); None for others."""
+    powers: NDArray[np.float64] | None = None
+    mean = 0.0
+    for block in _blocks(path):
+        if block.shape[1] == 1:
+            return None
+        samples = np.nan_to_num(block, posinf=1.0, neginf=-1.0).astype(np.float64)
+        power = (samples**2).sum(axis=0)
+        powers = power if powers is None else powers + power
+        mean += float((samples.mean(axis=1) ** 2).sum())
+    if powers is None or mean >= _CANCELLED * powers.max():
+        return None
+    return int(powers.argmax())
 
 
 def _mono(samples: NDArray[Any]) -> NDArray[np.float32]:
