@@ -15,16 +15,17 @@ from starlette.responses import Response, StreamingResponse
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from halfcascade.emulator.cassettes.upstream import Target, Upstream
+from halfcascade.emulator.cassettes.upstream import Target, Upstream, may_borrow
 from halfcascade.emulator.cassettes.wire_types import message_type, to_json
 from halfcascade.emulator.cassettes.writer import Shelf, Writer
 from halfcascade.emulator.control import basic_routes
 from halfcascade.emulator.errors import EmulatorError
-from halfcascade.emulator.listening import Ports
+from halfcascade.emulator.listening import HOST, Ports
 from halfcascade.emulator.web.app import App, Call, Route
 from halfcascade.emulator.web.errors import ApiError
 from halfcascade.emulator.web.socket import Gone, WebSocket
 
+_FOREIGN = "The recorder serves programs of this machine, not web pages from elsewhere: they would borrow its keys."
 _CONNECT_SECS = 15.0
 _READ_SECS = 300.0
 _END_OF_EVENT = re.compile(rb".*(\r?\n){2}", re.DOTALL)
@@ -51,9 +52,16 @@ class Recorder:
         folder: Where cassettes go.
         upstream: Where calls go; None = as this process's environment says.
         ports: Of ``Ports``.
+
+    Raises:
+        EmulatorError: If it is to listen where others reach it.
     """
 
     def __init__(self, folder: Path, upstream: Upstream | None = None, **ports: Any) -> None:
+        if (host := str(ports.get("host", HOST))) not in ("127.0.0.1", "localhost", "::1"):
+            raise EmulatorError(
+                f"The recorder lends its keys to all who reach it, so it does not listen on {host}: leave --host away."
+            )
         self._folder = folder
         self._upstream = upstream or Upstream()
         self._ports = Ports(**ports)
@@ -79,7 +87,7 @@ class Recorder:
         self._shelf = Shelf(self._folder)
         self._grpc = GrpcRelay(self._shelf, self._upstream)
         web = WebRelay(self._shelf, self._upstream)
-        routes = [*basic_routes(), Route("GET POST PUT PATCH DELETE", ".*", web.answer)]
+        routes = [*basic_routes(), Route("GET POST PUT PATCH DELETE", ".*", web.answer, open_to_pages=False)]
         try:
             await self._ports.open(self._grpc, App(routes, [web.serve]))
         except BaseException:
@@ -202,6 +210,8 @@ class WebRelay:
 
     async def answer(self, call: Call) -> Response:
         """Answer an HTTP request."""
+        if not may_borrow(call.caller.headers):
+            raise ApiError("PERMISSION_DENIED", _FOREIGN)
         scope = call.request.scope
         path, method = scope["path"], scope["method"]
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -238,6 +248,9 @@ class WebRelay:
             True: it takes any.
         """
         caller = websocket.caller
+        if not may_borrow(caller.headers):
+            await websocket.refuse(403, _FOREIGN.encode())
+            return True
         query = list(caller.query.items())
         headers = dict(caller.headers)
         writer = self._shelf.begin("websocket", "live", caller.path, query=query, headers=headers)

@@ -26,6 +26,7 @@ _REST = (
     (re.compile(r"/+v\w+/(speech:|operations)|/(recognizers|phraseSets|customClasses|config)\b"), _SPEECH),
     (re.compile(r"google\.cloud\.aiplatform|/publishers/"), _VERTEX),
 )
+_HERE = ("127.0.0.1", "localhost", "::1")
 _GRPC_VARIABLES = {_SPEECH: "SPEECH_EMULATOR_HOST", _TTS: "TEXTTOSPEECH_EMULATOR_HOST"}
 
 
@@ -49,6 +50,25 @@ class Target:
     def is_google(self) -> bool:
         """Whether it is Google's own."""
         return self.address.partition(":")[0].endswith(".googleapis.com")
+
+
+def may_borrow(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request may be sent on with the recorder's keys: programs here may, web pages from elsewhere not.
+
+    Args:
+        headers: Of the request, by name in lower case.
+    """
+    names = [_host_of(f"//{headers.get('host', '')}")]
+    if origin := headers.get("origin"):
+        names.append(_host_of(origin))
+    return all(name in _HERE or name.endswith(".googleapis.com") for name in names)
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 class Upstream:

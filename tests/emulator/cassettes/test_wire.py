@@ -14,11 +14,13 @@ from google.cloud.speech_v2.types import cloud_speech as speech
 from google.cloud.texttospeech_v1.types import cloud_tts as tts
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from halfcascade.emulator.cassettes.cassette import read_folder
 from halfcascade.emulator.cassettes.player import Player
 from halfcascade.emulator.cassettes.recorder import Recorder
-from halfcascade.emulator.cassettes.upstream import Upstream
+from halfcascade.emulator.cassettes.upstream import Upstream, may_borrow
+from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Fault
 from halfcascade.emulator.server import GoogleEmulator
 from tests.emulator.speech.requests import audio_request, config_request
@@ -188,10 +190,45 @@ async def test_an_upstream_that_does_not_answer_is_told(tmp_path: Path) -> None:
             answer = await client.get(f"http://127.0.0.1:{recorder.ports['http']}/v1beta/models", params={"key": KEY})
         assert answer.status_code == 503
         assert "127.0.0.1:9 does not answer" in answer.json()["error"]["message"]
+        # One message: a client that is still sending may see an error of its own.
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await recognition(recorder)
+            await grpc_call(recorder, "SPEECH", "/google.cloud.speech.v2.Speech/Recognize", [config_request()])
         assert refusal.value.code() == grpc.StatusCode.UNAVAILABLE
     assert [cassette.events[-1].what["end"] for cassette in read_folder(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "served"),
+    [
+        ({}, True),
+        ({"origin": "http://localhost:3000"}, True),
+        ({"origin": "https://pages.example"}, False),
+        ({"origin": "null"}, False),
+        ({"host": "rebound.example:9080"}, False),
+        ({"host": "speech.googleapis.com"}, True),
+        ({"host": "127.0.0.1.example"}, False),
+    ],
+)
+async def test_web_pages_from_elsewhere_borrow_no_keys(headers: dict[str, str], served: bool) -> None:
+    assert may_borrow({"host": "127.0.0.1:9080", **headers}) == served
+
+
+async def test_the_recorder_refuses_them_and_others(tmp_path: Path) -> None:
+    async with asyncio.timeout(PATIENCE), Recorder(tmp_path, Upstream({})) as recorder:
+        async with httpx.AsyncClient(headers={"origin": "https://pages.example"}) as client:
+            answer = await client.get(f"http://127.0.0.1:{recorder.ports['http']}/v1beta/models")
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+        with pytest.raises(InvalidStatus) as caught:
+            async with connect(
+                f"ws://127.0.0.1:{recorder.ports['http']}{LIVE}", origin=Origin("https://pages.example")
+            ):
+                pass
+        assert caught.value.response.status_code == 403
+    with pytest.raises(EmulatorError, match="There are no cassettes"):
+        read_folder(tmp_path)
+    with pytest.raises(EmulatorError, match=r"does not listen on 0\.0\.0\.0"):
+        Recorder(tmp_path, host="0.0.0.0")
 
 
 async def test_what_was_never_recorded_is_told(tmp_path: Path) -> None:
