@@ -128,7 +128,7 @@ class Examination:
             if ready and self._measure_voice and environ is not None:
                 times = [finding.secs for finding in self.findings if finding.secs is not None]
                 measured = measure_voice(settings, environ, answer_secs=sum(times) + _OWN_LATENCY_SECS)
-                await self._check(_ALL_STEPS_SECS, "The voice", measured)
+                await self._check(_ALL_STEPS_SECS, tr("The voice"), measured)
 
     async def _choose(self) -> Choice:
         try:

@@ -5,6 +5,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from halfcascade.bot.doctor.findings import Finding, Status
+from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Settings
 from halfcascade.processors.openers import OpenerMode
 
@@ -45,20 +46,30 @@ def describe(found: "VoiceMeasures") -> list[Finding]:
     Args:
         found: The measures.
     """
-    first = ", ".join(
-        f"{what} after {1000 * median(times):.0f} ms"
-        for what, times in (("a fragment", found.fragment), ("a clause", found.clause), ("a sentence", found.sentence))
+    begins = tr(
+        "The voice begins a fragment after {fragment} ms, a clause after {clause} ms, a sentence after {sentence} ms "
+        "(medians of {tries}, slowest {slowest} ms)"
+    ).format(
+        fragment=_ms(median(found.fragment)),
+        clause=_ms(median(found.clause)),
+        sentence=_ms(median(found.sentence)),
+        tries=len(found.fragment),
+        slowest=_ms(found.slowest),
     )
-    lines = [f"The voice begins {first} (medians of {len(found.fragment)}, slowest {1000 * found.slowest:.0f} ms)"]
     if found.speaks_at_once is None or found.pause_in_one_stream is None:
-        stream = "Two inputs in one stream are refused"
+        stream = tr("Two inputs in one stream are refused")
     else:
-        kept = "without waiting for" if found.speaks_at_once else "only when there is"
-        pause = f"with {1000 * found.pause_in_one_stream:.0f} ms between them"
-        stream = f"Of two inputs in one stream the first is spoken {kept} the second, {pause}"
-    one, apart = 1000 * found.pause_in_one_input, 1000 * found.silence_apart
-    lines.append(f"{stream}; {one:.0f} ms in one input; calls of their own leave {apart:.0f} ms, which are trimmed")
-    return [Finding(Status.OK, line) for line in lines]
+        at_once = tr("Of two inputs in one stream the first is spoken without waiting for the second, {ms} ms apart")
+        waits = tr("Of two inputs in one stream the first is spoken only when there is the second, {ms} ms apart")
+        stream = (at_once if found.speaks_at_once else waits).format(ms=_ms(found.pause_in_one_stream))
+    silences = tr("sentences in one input leave {one} ms; calls of their own {apart} ms, which are trimmed").format(
+        one=_ms(found.pause_in_one_input), apart=_ms(found.silence_apart)
+    )
+    return [Finding(Status.OK, begins), Finding(Status.OK, f"{stream}; {silences}")]
+
+
+def _ms(secs: float) -> int:
+    return round(1000 * secs)
 
 
 def recommend(found: "VoiceMeasures", settings: Settings, answer_secs: float) -> list[Finding]:
@@ -75,13 +86,15 @@ def recommend(found: "VoiceMeasures", settings: Settings, answer_secs: float) ->
     default = Settings.model_fields["first_wait"].default
     advice = []
     if median(found.fragment) > median(found.sentence) + _MATTERS_SECS and settings.first_wait <= default:
-        advice.append(("Fragments begin later than sentences", "set HALFCASCADE_FIRST_WAIT=2.0 to let phrases end."))
+        remedy = tr("set {name}=2.0 to let phrases end.").format(name="HALFCASCADE_FIRST_WAIT")
+        advice.append((tr("Fragments begin later than sentences"), remedy))
     if found.typical > _SLOW_VOICE_SECS:
-        remedy = "set HALFCASCADE_TTS_LOCATION to a region near you."
-        advice.append((f"The voice takes {found.typical:.1f} s to begin", remedy))
+        slow = tr("The voice takes {secs} s to begin").format(secs=f"{found.typical:.1f}")
+        advice.append((slow, tr("set {name} to a region near you.").format(name="HALFCASCADE_TTS_LOCATION")))
     if answer_secs > _SLOW_ANSWER_SECS and settings.openers is OpenerMode.OFF:
-        slow = f"Answers are expected after {answer_secs:.1f} s"
-        advice.append((slow, "set HALFCASCADE_OPENERS=auto for a short word while they are on their way."))
+        slow = tr("Answers are expected after {secs} s").format(secs=f"{answer_secs:.1f}")
+        remedy = tr("set {name}=auto for a short word while they are on their way.").format(name="HALFCASCADE_OPENERS")
+        advice.append((slow, remedy))
     if advice:
         return [Finding(Status.WARN, line, remedy) for line, remedy in advice]
-    return [Finding(Status.OK, "The voice's settings suit what was measured")]
+    return [Finding(Status.OK, tr("The voice's settings suit what was measured"))]

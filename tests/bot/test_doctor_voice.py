@@ -1,10 +1,12 @@
 """What the doctor says of a voice that was measured."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from halfcascade.bot.doctor.voice import describe, recommend
+from halfcascade.bot.lines import use_language
 from halfcascade.bot.settings import Settings
 from halfcascade.processors.chirp_tts.measuring import VoiceMeasures
 from halfcascade.processors.openers import OpenerMode
@@ -16,9 +18,19 @@ def test_what_was_measured_is_told():
     lines = " ".join(str(finding) for finding in describe(GOOD))
     assert "a fragment after 210 ms, a clause after 200 ms, a sentence after 220 ms" in lines
     assert "slowest 900 ms" in lines
-    assert "without waiting for the second, with 350 ms" in lines and "500 ms, which are trimmed" in lines
+    assert "without waiting for the second, 350 ms" in lines and "500 ms, which are trimmed" in lines
     assert "only when there is" in str(describe(replace(GOOD, speaks_at_once=False))[1])
     assert "are refused" in str(describe(replace(GOOD, speaks_at_once=None, pause_in_one_stream=None))[1])
+
+
+def test_it_is_told_in_korean_too():
+    try:
+        use_language("ko-KR")
+        told = [*describe(GOOD), *recommend(replace(GOOD, fragment=(0.9,) * 3, clause=(0.9,) * 3), Settings(), 2.0)]
+    finally:
+        use_language("en-US")
+    assert len(told) == 5
+    assert all(re.search("[가-힣]", finding.line) for finding in told)
 
 
 @pytest.mark.parametrize(
