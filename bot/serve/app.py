@@ -29,7 +29,7 @@ from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.serve.access import Gatekeeper
 from halfcascade.bot.serve.guard import Guard
 from halfcascade.bot.serve.house import House
-from halfcascade.bot.serve.limits import Allowance, Meter
+from halfcascade.bot.serve.limits import Allowance, Meter, Strain
 from halfcascade.bot.serve.visit import Visit
 from halfcascade.processors.chirp_tts.voices import GENDERS, LOCALES
 
@@ -84,6 +84,11 @@ class App:
         ]
         guard = Middleware(Guard, keeper=self._keeper, measures=self._house.measures)
         return Starlette(routes=routes, middleware=[guard])
+
+    @property
+    def strain(self) -> Strain:
+        """Whether the process keeps up with its talks."""
+        return self._house.rooms.strain
 
     @property
     def taken(self) -> int:

@@ -53,7 +53,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.rooms = Rooms(self.serve.most_talks)
-        self.measures = Measures(self.serve.most_talks)
+        self.measures = Measures(self.serve.most_talks, lambda: self.rooms.strain.late_secs)
 
     def settings_for(self, wishes: Mapping[str, Any]) -> Settings:
         """Settings of one talk.

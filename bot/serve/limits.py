@@ -1,6 +1,8 @@
 """How much one client may send, and how many talks there may be. No I/O but the event that tells when all are over."""
 
 import asyncio
+import statistics
+from collections import deque
 from dataclasses import dataclass, field
 
 
@@ -56,6 +58,42 @@ class Meter:
         return size <= limits.message_bytes and self._messages >= 0 and self._bytes >= 0
 
 
+class Strain:
+    """Whether a process keeps up with its talks, by how late it does what is due.
+
+    One talk too many costs every talk of the process: blocks of audio wait for each other, and the wait grows.
+    """
+
+    _WINDOW_SECS = 5.0
+    _ENOUGH = 10
+    # Three blocks of a microphone's audio.
+    _LATE_SECS = 0.06
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, float]] = deque()
+
+    def late(self, secs: float, now: float) -> None:
+        """Take a look.
+
+        Args:
+            secs: How late something was done that was due.
+            now: Clock reading in seconds.
+        """
+        self._looks.append((now, secs))
+        while self._looks[0][0] < now - self._WINDOW_SECS:
+            self._looks.popleft()
+
+    @property
+    def late_secs(self) -> float:
+        """How late it usually was in the last seconds: the median."""
+        return statistics.median(secs for _, secs in self._looks) if self._looks else 0.0
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether it does not keep up, not for a moment only."""
+        return len(self._looks) >= self._ENOUGH and self.late_secs > self._LATE_SECS
+
+
 @dataclass
 class Rooms:
     """Keeps count of the talks that are held.
@@ -63,10 +101,12 @@ class Rooms:
     Parameters:
         most: How many there may be at once.
         draining: Whether no more are let in, because the server is about to end.
+        strain: Whether those that are held are too many already, whatever ``most`` says.
     """
 
     most: int
     draining: bool = False
+    strain: Strain = field(default_factory=Strain)
     _taken: int = 0
     _empty: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -81,7 +121,8 @@ class Rooms:
     @property
     def has_room(self) -> bool:
         """Whether one more may begin."""
-        return not self.draining and self._taken < self.most
+        strained = self._taken > 0 and self.strain.overloaded
+        return not self.draining and self._taken < self.most and not strained
 
     def enter(self) -> bool:
         """Begin a talk.

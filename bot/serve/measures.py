@@ -1,5 +1,7 @@
 """What a machine that watches the server can read: Prometheus metrics of all its talks."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from halfcascade.bot.session.events import Event
@@ -14,10 +16,13 @@ class Measures:
 
     Args:
         most_talks: How many talks it may hold.
+        late_secs: How late the process is.
     """
 
-    def __init__(self, most_talks: int):
+    def __init__(self, most_talks: int, late_secs: Callable[[], float] = float):
         self.registry = CollectorRegistry()
+        late = Gauge("halfcascade_late_seconds", "How late what is due is usually done.", registry=self.registry)
+        late.set_function(late_secs)
         self.talks = Gauge("halfcascade_talks", "Talks that are held.", ["door"], registry=self.registry)
         room = Gauge("halfcascade_talks_most", "Talks that may be held at once.", registry=self.registry)
         room.set(most_talks)

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from halfcascade.bot.outcome import Outcome, ending_on_signals
 from halfcascade.bot.serve.access import Gatekeeper
 from halfcascade.bot.serve.app import App
 from halfcascade.bot.serve.house import House, Servers, find_servers, forget_old_sessions
-from halfcascade.bot.serve.limits import Allowance
+from halfcascade.bot.serve.limits import Allowance, Strain
 from halfcascade.bot.serve.settings import ServeSettings
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Settings
@@ -26,14 +27,23 @@ from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import missing_extra
 
 _HOUR_SECS = 3600.0
+# uvicorn's, between two ticks.
+_TICK_SECS = 0.1
 
 
 class Server(uvicorn.Server):
-    """Leaves signals to us, so that talks may end first, and tells when it serves."""
+    """Leaves signals to us, so that talks may end first, tells when it serves, and feels how late it is.
 
-    def __init__(self, config: uvicorn.Config):
+    Args:
+        config: Of uvicorn.
+        strain: Learns how late each tick comes.
+    """
+
+    def __init__(self, config: uvicorn.Config, strain: Strain):
         super().__init__(config)
         self.serving = asyncio.Event()
+        self._strain = strain
+        self._ticked: float | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -44,6 +54,21 @@ class Server(uvicorn.Server):
         """Begin to serve, and tell."""
         await super().startup(sockets)
         self.serving.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does now and then.
+
+        Args:
+            counter: Number of the tick.
+
+        Returns:
+            Whether to end.
+        """
+        now = time.monotonic()
+        if self._ticked is not None:
+            self._strain.late(max(0.0, now - self._ticked - _TICK_SECS), now)
+        self._ticked = now
+        return await super().on_tick(counter)
 
 
 def run_server(settings: Settings, serve: ServeSettings, *, terminal: Terminal, verbose: bool = False) -> int:
@@ -170,7 +195,8 @@ def server_of(app: App, serve: ServeSettings) -> Server:
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=5,
-        )
+        ),
+        app.strain,
     )
 
 
@@ -179,7 +205,10 @@ async def _hold_open(
 ) -> None:
     server = server_of(app, serve)
     running = asyncio.create_task(server.serve(sockets=[socket]), name="server")
-    others = [asyncio.create_task(_watch(servers, outcome)), asyncio.create_task(_forget(serve))]
+    others = [
+        asyncio.create_task(_watch(servers, outcome)),
+        asyncio.create_task(_forget(serve)),
+    ]
     over = asyncio.create_task(outcome.over.wait())
     serving = asyncio.create_task(server.serving.wait())
     await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)

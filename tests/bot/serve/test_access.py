@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from halfcascade.bot.serve.access import TICKET_SECS, Gatekeeper, is_loopback
 from halfcascade.bot.serve.doors import may_send
-from halfcascade.bot.serve.limits import Allowance, Meter, Rooms
+from halfcascade.bot.serve.limits import Allowance, Meter, Rooms, Strain
 from halfcascade.bot.serve.settings import ServeSettings
 from halfcascade.processors.errors import ConfigurationError
 
@@ -149,3 +149,22 @@ def test_https_needs_both_files(tmp_path):
         ServeSettings(tls_certificate=tmp_path / "no.pem").check()
     with pytest.raises(ConfigurationError, match="no file"):
         ServeSettings(tls_certificate=tmp_path / "no.pem", tls_key=tmp_path / "no.key").check()
+
+
+def test_a_process_that_does_not_keep_up_lets_nobody_else_in_until_it_does():
+    rooms = Rooms(8)
+    for look in range(20):
+        rooms.strain.late(0.2, look * 0.25)
+    # Somebody has to be let in, or nobody ever would be where the machine is slow for another reason.
+    assert rooms.strain.overloaded and rooms.enter()
+    assert not rooms.has_room and not rooms.enter()
+    for look in range(20, 45):
+        rooms.strain.late(0.001, look * 0.25)
+    assert rooms.enter() and rooms.strain.late_secs == 0.001
+
+
+def test_a_moment_of_being_late_is_no_overload():
+    strain = Strain()
+    for look in range(100):
+        strain.late(0.5 if look % 3 == 0 else 0.005, look * 0.25)
+        assert not strain.overloaded
