@@ -21,7 +21,7 @@ from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.threads import on_daemon_thread
+from halfcascade.processors.threads import on_daemon_thread, watched
 
 if TYPE_CHECKING:
     from pipecat.processors.aggregators.llm_context import LLMContextMessage
@@ -294,14 +294,9 @@ class Conversation:
             self._outcome.fail(message)
 
     def _watch(self, watching: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(watching)
+        task = watched(asyncio.create_task(watching), "What watched the servers")
         self._watchers.add(task)
-        task.add_done_callback(self._watched)
-
-    def _watched(self, task: asyncio.Task[None]) -> None:
-        self._watchers.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            logger.opt(exception=error).error("What watched the servers failed.")
+        task.add_done_callback(self._watchers.discard)
 
 
 _NAMES = {Backend.GOOGLE: "Google", Backend.EMULATOR: "the embedded emulator"}

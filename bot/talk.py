@@ -28,6 +28,7 @@ from halfcascade.bot.toolbox import Tool
 from halfcascade.bot.watching import TalkWorker
 from halfcascade.processors.language import phrases
 from halfcascade.processors.playout import Playout
+from halfcascade.processors.threads import watched
 
 if TYPE_CHECKING:
     from pipecat.observers.base_observer import BaseObserver
@@ -186,11 +187,6 @@ class Talk:
         Args:
             work: What to do.
         """
-        task = asyncio.create_task(work)
+        task = watched(asyncio.create_task(work), "Something beside the talk")
         self._tasks.add(task)
-        task.add_done_callback(self._forget)
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            logger.opt(exception=error).error("Something beside the talk failed.")
+        task.add_done_callback(self._tasks.discard)

@@ -1,4 +1,4 @@
-"""Blocking calls of client libraries, on threads that nobody has to wait for."""
+"""Work beside the event loop and upon it: threads that nobody has to wait for, tasks whose death is seen."""
 
 import asyncio
 import threading
@@ -6,8 +6,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
+from loguru import logger
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def watched(task: asyncio.Task[Any], what: str) -> asyncio.Task[Any]:
+    """See to it that a task which nobody awaits does not die unseen.
+
+    Args:
+        task: The task.
+        what: Of it, in the log.
+
+    Returns:
+        The task.
+    """
+
+    def tell(done: asyncio.Task[Any]) -> None:
+        if not done.cancelled() and (error := done.exception()):
+            logger.opt(exception=error).error(f"{what} failed.")
+
+    task.add_done_callback(tell)
+    return task
 
 
 async def on_daemon_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

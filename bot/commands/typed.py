@@ -50,8 +50,9 @@ def _lines() -> asyncio.Queue[str | None]:
 
     def read() -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(queue.put_nowait, line)
+            with suppress(ValueError, OSError):  # no text, or closed: it ends there
+                for line in sys.stdin:
+                    loop.call_soon_threadsafe(queue.put_nowait, line)
             loop.call_soon_threadsafe(queue.put_nowait, None)
 
     threading.Thread(target=read, name="typing", daemon=True).start()

@@ -85,8 +85,10 @@ class TapeWriter:
         try:
             while (item := self._queue.get()) is not None:
                 self._write(*item)
-        except OSError as error:
-            self._on_error(f"{self._path} ends here, it cannot be written any more: {error.strerror or error}.")
+        except Exception as error:
+            # Whatever it is: who talks shall know that the tape ends.
+            cause = getattr(error, "strerror", None) or error
+            self._on_error(f"{self._path} ends here, it cannot be written any more: {cause}.")
         finally:
             for file in (self._lines, self._audio):
                 with suppress(OSError):

@@ -32,6 +32,7 @@ from halfcascade.bot.serve.house import House
 from halfcascade.bot.serve.limits import Allowance, Meter, Strain
 from halfcascade.bot.serve.visit import Visit
 from halfcascade.processors.chirp_tts.voices import GENDERS, LOCALES
+from halfcascade.processors.threads import watched
 
 PAGE = Path(__file__).parent / "page"
 _RETRY_SECS = 15
@@ -262,7 +263,7 @@ class App:
             finally:
                 self._house.rooms.leave()
 
-        task = asyncio.create_task(hold(), name="visit")
+        task = watched(asyncio.create_task(hold(), name="visit"), "A visit")
         self._visits.add(task)
         task.add_done_callback(self._visits.discard)
 
