@@ -225,7 +225,8 @@ class WebRelay:
             target = self._upstream.http_target(path)
             sent, query = await self._as_whom(target, headers, query, writer)
             url = _url("https" if target.tls else "http", target, path, query)
-            answer = await asyncio.to_thread(_request, method, url, sent, body, self._upstream.bundle())
+            bundle = self._upstream.bundle()
+            answer = await asyncio.to_thread(_request, method, url, sent, body, bundle, by_proxy=target.is_google)
         except EmulatorError as error:
             writer.end("server", error=str(error))
             writer.close()
@@ -340,11 +341,14 @@ async def _exchange(websocket: WebSocket, onward: ClientConnection, writer: Writ
                 await onward.close()
 
 
-def _request(method: str, url: str, headers: dict[str, str], body: bytes, bundle: str) -> Any:
+def _request(method: str, url: str, headers: dict[str, str], body: bytes, bundle: str, *, by_proxy: bool) -> Any:
     # google-api-core brings requests along; its errors are OSErrors.
     import requests
 
-    return requests.request(
+    session = requests.Session()
+    # No proxy of the environment stands before servers that the environment names.
+    session.trust_env = by_proxy
+    return session.request(
         method,
         url,
         headers={**headers, "accept-encoding": "identity"},
