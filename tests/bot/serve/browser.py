@@ -28,13 +28,18 @@ _QUIET = [
 # A microphone that hears what the test lets it hear, when it lets it.
 _MICROPHONE = """
 const context = new AudioContext();
-const heard = context.createMediaStreamDestination();
+const heard = context.createGain();
 window.sounds = context;
 // A room is never quite silent, and a microphone never stops.
 const room = new ConstantSourceNode(context, { offset: 1e-5 });
 room.connect(heard);
 room.start();
-navigator.mediaDevices.getUserMedia = async () => heard.stream;
+// Each time another one: the page ends it when the talk is over.
+navigator.mediaDevices.getUserMedia = async () => {
+  const microphone = context.createMediaStreamDestination();
+  heard.connect(microphone);
+  return microphone.stream;
+};
 window.say = async (recording) => {
   const source = context.createBufferSource();
   const bytes = Uint8Array.from(atob(recording), (letter) => letter.charCodeAt(0));
