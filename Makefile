@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SYSTEM := demo $(if $(filter test test-slow bench,$(MAKECMDGOALS)),test)
 export PYTHON
 
-.PHONY: demo talk serve test test-slow lint matrix format bench evals faults clients samples pins clean help
+.PHONY: demo talk serve test test-slow lint matrix format bench evals judges faults clients samples pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-slow   run the tests that take minutes"
 	@echo "make lint   check style and types"
 	@echo "make evals  run Pipecat's evals on the embedded emulator, without any key"
+	@echo "make judges  let two evaluation programs of other people judge a talk"
 	@echo "make matrix resolve the dependencies, and check the types, for every Python and system"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 	@echo "make faults  talk while each service fails, in every way and phase (needs a quiet machine)"
@@ -68,6 +69,14 @@ format: $(VENV)/.dev
 
 evals: $(VENV)/.dev
 	$(BIN)/python -m evals.run
+
+# Each judge has an environment of its own, at the release that was looked at.
+judges: $(VENV)/.dev
+	@test -d .cache/judges/voicebench || { $(UV) venv -q .cache/judges/voicebench && \
+		VIRTUAL_ENV=.cache/judges/voicebench $(UV) pip install -q 'voicebench[pipecat]==0.2.0'; }
+	@test -d .cache/judges/voiceeval || { $(UV) venv -q .cache/judges/voiceeval && \
+		VIRTUAL_ENV=.cache/judges/voiceeval $(UV) pip install -q voiceeval-cli==0.1.0; }
+	$(BIN)/python -m evals.judges.judge .cache/judges
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m bench.faults --write

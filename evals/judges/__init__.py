@@ -1,0 +1,1 @@
+"""Judges that were written elsewhere: README.md."""
