@@ -7,6 +7,8 @@ each `--most-talks` of them a place is started there, in a process of its own.
 import asyncio
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -210,11 +212,14 @@ async def fleet_of(
     else:
         quiet |= {"address": serve.cluster}
     try:
-        # It cannot be interrupted: a process that shall end does not wait for its thread.
-        await asyncio.wait_for(on_daemon_thread(partial(ray.init, **quiet)), _CONNECT_SECS)
+        # Looking for a cluster that does not answer cannot be interrupted: nobody shall wait for its thread. A cluster
+        # of this process ends with the thread that has started it, which therefore is one that stays.
+        on_thread = asyncio.to_thread if serve.cluster == "local" else on_daemon_thread
+        await asyncio.wait_for(on_thread(partial(ray.init, **quiet)), _CONNECT_SECS)
     except (TimeoutError, ConnectionError, ValueError, RuntimeError) as error:
         first = str(error).strip().partition("\n")[0] or "no answer"
         raise ConfigurationError(f"The Ray cluster {serve.cluster} cannot be reached ({first}).") from error
+    _take_signals_back()
     # Async calls of one place run side by side on its event loop.
     actor = ray.remote(Place)
     here = ray.util.get_node_ip_address()
@@ -239,3 +244,10 @@ async def fleet_of(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await asyncio.to_thread(ray.shutdown)
+
+
+def _take_signals_back() -> None:
+    """Ray has put a handler of its own under Python's, which aborts the process; put Python's on top again."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.getsignal(number) or signal.SIG_DFL)
