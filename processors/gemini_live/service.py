@@ -297,8 +297,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 if frame.turn in (0, self._named):
                     self._feed(self._machine.withdraw)
             case ServiceOutageFrame() | ServiceRecoveredFrame() if frame.service is not Service.BRAIN:
-                began = isinstance(frame, ServiceOutageFrame)
-                self._feed(self._machine.doubt if began else self._machine.hope)
+                doubt = partial(self._machine.doubt, words=frame.service is Service.EARS)
+                self._feed(doubt if isinstance(frame, ServiceOutageFrame) else self._machine.hope)
             case SpeechSkippedFrame():
                 self._feed(self._machine.unspoken, frame.text)
             case LLMSetToolsFrame():

@@ -68,6 +68,8 @@ class SessionMachine:
         self._bot_speaking = False
         self._listening_until = 0.0
         self._roll_back_at: float | None = None
+        # How often the user has waited in vain for their words to be understood, since the last turn.
+        self._waits = 0
 
     @property
     def model(self) -> LiveModel:
@@ -303,6 +305,10 @@ class SessionMachine:
         """
         if not turn.provisional:
             self.context = turn.context
+            if turn.by_user:
+                if self._waits > 1:
+                    self._exchange.note(wording.LATE_NOTE)
+                self._waits = 0
         self._listening_until = 0.0
         if self._roll_back_at is not None:
             # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
@@ -366,15 +372,17 @@ class SessionMachine:
         self._pump(now)
         return self._flush()
 
-    def doubt(self, now: float) -> list[Action]:
+    def doubt(self, now: float, *, words: bool = False) -> list[Action]:
         """Another service has trouble: it may be the network, and this connection as dead as the other's.
 
         Args:
             now: Clock reading.
+            words: Whether it is the user's words that do not come.
 
         Returns:
             What to do.
         """
+        self._waits += words
         self._ping(now)
         return self._flush()
 

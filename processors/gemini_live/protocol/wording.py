@@ -16,6 +16,7 @@ HEARD_CHARS_IN_NOTE = 300
 NO_ANSWER_NUDGE = "[Please answer the user's last message.]"
 CONTINUE_PROMPT = "[It is your turn to speak: begin or continue the conversation.]"
 WITHDRAWAL_NOTE = "[Ignore the user's previous message and your reply to it: the user had not finished speaking.]"
+LATE_NOTE = "[An outage held up what the user said: answer the last of it, and offer to come back to the rest.]"
 LEFT_OUT_NOTE = "[The conversation before this is left out here.]"
 EMPTY_ANSWER_NUDGE = "[Your answer did not arrive. Please give it again.]"
 

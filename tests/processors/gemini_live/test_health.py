@@ -102,6 +102,20 @@ def test_trouble_elsewhere_has_the_connection_tried():
     assert len(session.of(Open)) == 2
 
 
+@pytest.mark.parametrize("waits", [0, 1, 2, 3])
+def test_after_an_outage_the_newest_question_is_answered_and_older_ones_are_offered(waits):
+    session = Session()
+    for _ in range(waits):
+        session.feed(session.machine.doubt, words=True)
+        session.wait(6.0)
+    session.say("What time is it? And where? And how?")
+    assert (wording.LATE_NOTE in session.sent()[-1]) == (waits > 1)
+    assert session.of(TurnSent)[-1].text == "What time is it? And where? And how?"
+    session.answer("Noon.")
+    session.say("Thanks.")
+    assert wording.LATE_NOTE not in session.sent()[-1]
+
+
 def test_any_word_of_the_server_is_as_good_as_a_pong():
     session = Session()
     ping(session, 0.1)
