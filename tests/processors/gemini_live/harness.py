@@ -221,8 +221,9 @@ async def talking(
     tools: Sequence[Any] = (),
     warm: bool = True,
     brain: GeminiLiveTextProcessor | None = None,
+    behind: Sequence[FrameProcessor] = (),
 ) -> AsyncIterator[Bench]:
-    """Run a pipeline with a brain that talks to the emulated server."""
+    """Run a pipeline with a brain that talks to the emulated server, and what stands behind it, if anything does."""
     context = LLMContext(list(messages), **({"tools": list(tools)} if tools else {}))
     if brain is None:
         assert google is not None
@@ -231,7 +232,7 @@ async def talking(
         )
     bench = Bench(brain, context)
     worker = PipelineWorker(
-        Pipeline([bench.source, brain, bench.sink]),
+        Pipeline([bench.source, brain, *behind, bench.sink]),
         cancel_on_idle_timeout=False,
         enable_rtvi=False,
         params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
