@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SYSTEM := demo $(if $(filter test test-slow bench,$(MAKECMDGOALS)),test)
 export PYTHON
 
-.PHONY: demo talk serve test test-slow lint matrix format bench evals judges faults clients samples pins clean help
+.PHONY: demo talk serve test test-slow lint matrix format bench evals judges faults soak clients samples pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -22,6 +22,7 @@ help:
 	@echo "make matrix resolve the dependencies, and check the types, for every Python and system"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 	@echo "make faults  talk while each service fails, in every way and phase (needs a quiet machine)"
+	@echo "make soak   talk for a day in virtual time, with random faults"
 	@echo "make clients   run other people's clients, at their newest release, against the emulator"
 	@echo "make samples   run the tests of Google's own samples against the emulator"
 

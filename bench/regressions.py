@@ -13,8 +13,8 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from halfcascade.processors.gate import MicrophoneGate
 from halfcascade.processors.gemini_live.protocol.actions import SendContent, SendText
 from halfcascade.processors.gemini_live.runner import SessionRunner
 from halfcascade.processors.google_stt import service as stt
+from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.turns import load_networks
 from halfcascade.processors.turns.barge_in import BargeInUserTurnStartStrategy
@@ -123,8 +124,15 @@ def _pauses_noticed_late() -> AbstractContextManager[Any]:
     return patch.object(SpeechDetector, "__init__", lambda self: usual(self, pause_secs=0.5))
 
 
-def _beginnings_lost() -> AbstractContextManager[Any]:
-    return patch.object(stt, "StreamParams", partial(stt.StreamParams, preroll_secs=0.0))
+@contextmanager
+def _beginnings_lost() -> Iterator[None]:
+    usual = SpeechStreams.speech_started
+    with (
+        patch.object(stt, "StreamParams", partial(stt.StreamParams, preroll_secs=0.0)),
+        patch.object(SpeechStreams, "speech_onset", lambda streams, secs, now: None),
+        patch.object(SpeechStreams, "speech_started", lambda streams, secs, now: usual(streams, 0.0, now)),
+    ):
+        yield
 
 
 def _microphone_quiet() -> AbstractContextManager[Any]:

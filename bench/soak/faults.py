@@ -19,7 +19,7 @@ KINDS = (
     "voice late",
 )
 FAULT_EVERY_SECS = 60.0
-_QUIET_END_SECS = 30.0
+_QUIET_END_SECS = 15.0
 _LAST_SECS = (0.3, 6.0)
 
 

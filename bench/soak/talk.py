@@ -3,7 +3,6 @@
 import asyncio
 import difflib
 import gc
-import math
 import resource
 import time
 import zlib
@@ -23,15 +22,12 @@ from halfcascade.bot.replay import virtual_time
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.redaction import Redactor
-from halfcascade.bot.session.transcript import UserSaid
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.talk import Talk
 from halfcascade.transports.wav import WavTransport
 
-# A turn that is not answered by then, and not followed by another, is dead.
-_ANSWER_SECS = 30.0
-# Whoever goes on so soon has not waited for an answer.
-_HURRY_SECS = 6.0
+# A sentence behind which nothing is heard by then is dead.
+_ANSWER_SECS = 15.0
 _END_SECS = 20.0
 _WINDOW = 60
 
@@ -44,8 +40,8 @@ class Soaked:
         secs: How long it was.
         turns: How many turns were sent.
         sentences: How many sentences were said.
-        dead: Turns that nobody answered, and when.
-        lost: Words that were said and are in no turn.
+        dead: Sentences that nobody answered, and when.
+        lost: Words that were said and reached the brain in no turn.
         doubled: Words that are in turns and were not said.
         failure: Why the talk ended before its time, or "".
         memory: Megabytes of this process, at ten and more times of the talk.
@@ -73,7 +69,7 @@ class Soaked:
 
 
 class _Watcher:
-    """Keeps of a talk's events what is judged afterwards."""
+    """Keeps of a talk's events what is judged afterwards: what reached the brain, or was heard in passing, and when."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[float, str]] = []
@@ -81,8 +77,16 @@ class _Watcher:
         self.fingerprint = 0
 
     def take(self, event: Event) -> None:
-        if event.type is EventType.TURN_SENT and event.fields["text"]:
-            self.sent.append((event.t, event.fields["text"]))
+        text = event.fields.get("text", "")
+        if event.type is EventType.TURN_SENT and text and event.fields["attempt"] == 1:
+            if self.sent and text.startswith(f"{self.sent[-1][1]}\n"):
+                # A turn that nobody answered is sent again with the next, to a session that does not know it.
+                self.sent.pop()
+            self.sent.append((event.t, text))
+        elif event.type is EventType.TURN_REOPENED and self.sent:
+            self.sent.pop()
+        elif event.type is EventType.BACKCHANNEL:
+            self.sent.append((event.t, text))
         elif event.type is EventType.SPEAKING_STARTED:
             self.answers.append(event.t)
         self.fingerprint = zlib.crc32(event.to_json().encode(), self.fingerprint)
@@ -105,14 +109,14 @@ def soak(turns: Sequence[Turn], secs: float, seed: int, *, fault_every_secs: flo
     found = Soaked(secs, sentences=len(user.said))
     services = SoakServices(user, planned, partial(Random(seed).choice, REPLIES))
     watcher = _Watcher()
-    hub = virtual_time.run(_hold(user, services, found, watcher, turns[0].language))
+    virtual_time.run(_hold(user, services, found, watcher, turns[0].language))
     found.turns, found.fingerprint = len(watcher.sent), watcher.fingerprint
-    found.dead = list(_dead(watcher))
-    _judge_words(found, user, hub)
+    found.dead = list(_dead(user, watcher))
+    _judge_words(found, user, watcher)
     return found
 
 
-async def _hold(user: TalkingUser, services: SoakServices, found: Soaked, watcher: _Watcher, language: str) -> EventHub:
+async def _hold(user: TalkingUser, services: SoakServices, found: Soaked, watcher: _Watcher, language: str) -> None:
     hub, outcome = EventHub(Redactor()), Outcome()
     hub.begin()
     hub.listen(watcher.take)
@@ -130,28 +134,22 @@ async def _hold(user: TalkingUser, services: SoakServices, found: Soaked, watche
     talk.started = end_in_time
     await talk.run()
     found.failure = outcome.failure or ""
-    return hub
 
 
-def _dead(watcher: _Watcher) -> Iterator[tuple[float, str]]:
-    for (at, text), following in zip(watcher.sent, [*watcher.sent[1:], None], strict=True):
-        until = min(at + _ANSWER_SECS, following[0] if following else math.inf)
-        hurried = following is not None and following[0] < at + _HURRY_SECS
-        if not hurried and not any(at <= answer <= until for answer in _near(watcher.answers, at, until)):
-            yield at, text
+def _dead(user: TalkingUser, watcher: _Watcher) -> Iterator[tuple[float, str]]:
+    """Sentences behind which the bot said nothing at all, not even that it cannot answer."""
+    for said in user.said:
+        over = said.end / RATE
+        if not _near(watcher.answers, over, over + _ANSWER_SECS):
+            yield over, "".join(word.text for word in said.words).strip()
 
 
 def _near(times: list[float], first: float, last: float) -> list[float]:
     return times[bisect_left(times, first) : bisect_right(times, last)]
 
 
-def _judge_words(found: Soaked, user: TalkingUser, hub: EventHub) -> None:
-    understood = [
-        (entry.t, word)
-        for entry in hub.transcript.entries
-        if isinstance(entry, UserSaid)
-        for word in _plain(entry.text)
-    ]
+def _judge_words(found: Soaked, user: TalkingUser, watcher: _Watcher) -> None:
+    understood = [(at, word) for at, text in watcher.sent for word in _plain(text)]
     spoken = [(word.end / RATE, plain) for word in user.words for plain in _plain(word.text)]
     for kind, lost, doubled in _differences(spoken, understood):
         if kind != "equal":
