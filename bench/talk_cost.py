@@ -3,10 +3,10 @@
 python -m bench.talk_cost [--turns N] [--peer pipecat|none] [--talks N]
 
 Server, emulator (scripted mind, no latencies of its own) and client each run in a process of their own. py-spy
-(``pip install py-spy``; the development requirements have it) looks two hundred times a second at what the server's
-threads that are at work are doing; each such look counts for the innermost part of a talk that it finds. The shares
-are then parts of the processor time that the system counted. Looking costs time of its own, so ``cpu`` is measured in
-turns that nobody looks at.
+(``pip install py-spy``) looks two hundred times a second at what the server's threads are doing that are at work, or
+would be if the machine let them: on a busy machine the event loop's share is too high, since it is what waits for a
+processor. Each look counts for the innermost part of a talk that it finds; the shares are then parts of the processor
+time that the system counted, in turns that nobody looks at.
 
 - ``cpu``: percent of a core and talk, while they talk
 - parts: their shares of it, in the same unit

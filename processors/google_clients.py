@@ -11,8 +11,11 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import certifi
 import grpc
 from google import genai
 from google.auth.credentials import AnonymousCredentials, Credentials
@@ -164,14 +167,43 @@ def gemini_client(environ: Mapping[str, str] | None = None) -> genai.Client:
     if wants_vertex(variables) and not variables.get(GEMINI_BASE_URL):
         find_credentials()  # google-genai would say less of what is wrong with them
     given: dict[str, Any] = {} if environ is None else _gemini_arguments(environ)
-    socket_options = {**LIVE_SOCKET_OPTIONS, **given.pop("socket", {})}
-    options = types.HttpOptions(async_client_args=socket_options, base_url=given.pop("base_url", None))
+    trusted: dict[str, Any] = {}
+    if variables.get("SSL_CERT_FILE") or not wants_vertex(variables):
+        # On Vertex AI google-genai may present a certificate of its own, from elsewhere.
+        context = _trusting(variables)
+        trusted = {"verify": context, "ssl": context}
+    options = types.HttpOptions(
+        client_args={"verify": trusted["verify"]} if trusted else None,
+        async_client_args={**LIVE_SOCKET_OPTIONS, **trusted},
+        base_url=given.pop("base_url", None),
+    )
     try:
         return genai.Client(http_options=options, **given)
     except (ValueError, GoogleAuthError) as error:
         raise ConfigurationError(
             "No Gemini access was found: set GOOGLE_API_KEY, or GOOGLE_GENAI_USE_VERTEXAI=true with "
             "GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION, or talk to the emulator with `--backend emulator`."
+        ) from error
+
+
+def _trusting(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """Whom to trust, after the variables that google-genai reads.
+
+    Made once: google-genai makes three for each client, and event loops stand still for 50 ms each time.
+    """
+    authority = environ.get("SSL_CERT_FILE") or certifi.where()
+    path = Path(authority)
+    return _context(authority, environ.get("SSL_CERT_DIR"), path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@cache
+def _context(authority: str, folder: str | None, changed: int) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority, capath=folder)
+    except OSError as error:
+        raise ConfigurationError(
+            f"SSL_CERT_FILE names {authority}, which holds no certificates ({error.strerror or error}): "
+            "correct it, or unset it."
         ) from error
 
 
@@ -192,6 +224,4 @@ def _gemini_arguments(environ: Mapping[str, str]) -> dict[str, Any]:
         arguments |= {"project": environ.get("GOOGLE_CLOUD_PROJECT"), "location": environ.get("GOOGLE_CLOUD_LOCATION")}
     else:
         arguments["api_key"] = environ.get("GOOGLE_API_KEY") or environ.get("GEMINI_API_KEY")
-    if authority := environ.get("SSL_CERT_FILE"):
-        arguments["socket"] = {"ssl": ssl.create_default_context(cafile=authority)}
     return arguments

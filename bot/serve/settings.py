@@ -1,6 +1,5 @@
 """Every knob of the server, in one typed place."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +46,8 @@ class ServeSettings(BaseSettings):
     token: SecretStr | None = None
     origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     public_host: str | None = None
-    most_talks: int = Field(default_factory=lambda: 8 * (os.cpu_count() or 1), ge=1)
+    # Python keeps to one core, of which a talk takes a tenth or less (bench/README.md#doors).
+    most_talks: int = Field(default=10, ge=1)
     talk_secs: float = Field(default=1800.0, gt=0)
     idle_secs: float = Field(default=300.0, gt=0)
     drain_secs: float = Field(default=60.0, ge=0)

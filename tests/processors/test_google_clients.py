@@ -1,3 +1,7 @@
+import os
+from pathlib import Path
+
+import certifi
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
@@ -66,3 +70,22 @@ async def test_host_and_location_agree(monkeypatch, location, host):
     assert client.transport.host == f"{host}:443"
     assert project == "my-project"
     await client.transport.close()
+
+
+def test_clients_of_one_process_share_what_they_trust_and_notice_another_authority(tmp_path):
+    authority = tmp_path / "ca.pem"
+    environ = {"GOOGLE_API_KEY": "k", "SSL_CERT_FILE": str(authority)}
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        google_clients.gemini_client(environ)
+    authority.write_bytes(Path(certifi.where()).read_bytes())
+
+    def context(environ):
+        options = google_clients.gemini_client(environ)._api_client._http_options
+        assert options.client_args["verify"] is options.async_client_args["ssl"]
+        return options.async_client_args["ssl"]
+
+    first = context(environ)
+    assert context(environ) is first
+    assert context({"GOOGLE_API_KEY": "other"}) is context({"GOOGLE_API_KEY": "k"}) is not first
+    os.utime(authority, ns=(1, 1))
+    assert context(environ) is not first
