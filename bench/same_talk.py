@@ -7,7 +7,8 @@ own; three of the ten turns interrupt a story. Everything is judged from the sou
 
 - ``words``: whether the user was understood, and answered, as at the terminal
 - ``cut``: stories that the user interrupted / replies that ended without the user's doing
-- ``heard``: for each reply, words in the transcript's heard text minus words that sounded at the client; the furthest
+- ``heard``: for each reply, words in the transcript's heard text minus words that sounded at the client; the furthest.
+  A gap within a word, as an overloaded machine makes it, counts as one more word
 - ``voice to voice``: from the user's last sound at the client's microphone to the bot's first at its loudspeaker
 - ``way``: what the door alone takes: a bot that beeps at a click, through the same door, measured the same way.
   Buffers, packets and codecs are in it. ``above``: voice to voice less the door's way, beyond the same of the terminal
@@ -19,6 +20,7 @@ Prints a table and, last, one line of JSON. The machine's other load is part of 
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -79,26 +81,45 @@ _WINDOW_SECS = 0.01
 _CLEAR_SECS = 1.0
 
 
-@dataclass(eq=False)
 class Decisions(BaseObserver):
-    """Notes when the bot ducks and stops, and the voice as it comes from the service."""
+    """Notes when the bot ducks and stops, and the voice as it comes from the service.
 
-    ducks: list[float] = field(default_factory=list)
-    stops: list[float] = field(default_factory=list)
-    voice: list[tuple[float, bytes]] = field(default_factory=list)
+    Observers are told a little late, so times are those of the pipeline's clock, moved to ``time.monotonic()`` by the
+    promptest frame of all.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self._ducks: list[float] = []
+        self._stops: list[float] = []
+        self._voice: list[tuple[float, bytes]] = []
+        self._offset = math.inf
+
+    @property
+    def ducks(self) -> list[float]:
+        """When it decided to be quieter."""
+        return [at + self._offset for at in self._ducks]
+
+    @property
+    def stops(self) -> list[float]:
+        """When it decided to be silent."""
+        return [at + self._offset for at in self._stops]
+
+    @property
+    def voice(self) -> list[tuple[float, bytes]]:
+        """When which audio came from the service."""
+        return [(at + self._offset, audio) for at, audio in self._voice]
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Take what is pushed."""
-        frame, now = data.frame, time.monotonic()
+        frame, at = data.frame, data.timestamp / 1e9
+        self._offset = min(self._offset, time.monotonic() - at)
         if isinstance(frame, DuckFrame) and frame.gain < 1:
-            self.ducks.append(now)
+            self._ducks.append(at)
         elif isinstance(frame, InterruptionFrame):
-            self.stops.append(now)
+            self._stops.append(at)
         elif isinstance(frame, TTSAudioRawFrame) and isinstance(data.source, ChirpTTSService):
-            self.voice.append((now, frame.audio))
+            self._voice.append((at, frame.audio))
 
 
 class Watched(Visit):
@@ -259,26 +280,30 @@ def words_heard(sound: Sound, start: float, end: float) -> int:
     return bursts
 
 
+def _levels(samples: np.ndarray, rate: int) -> np.ndarray:
+    size = round(_WINDOW_SECS * rate)
+    whole = samples[: len(samples) // size * size].astype(np.float64).reshape(-1, size)
+    return np.sqrt((whole**2).mean(axis=1))
+
+
 def ducked_at(sound: Sound, onset: float, voice: bytes, after: float, end: float) -> float | None:
     """When the voice became quieter at the client than it came from the service, but not silent."""
-    clean = np.frombuffer(voice, "<i2").astype(np.float64)
-    clean = clean[np.flatnonzero(np.abs(clean) > LOUD)[0] :]
-    mine = sound.between(onset, end).astype(np.float64)
-    count = int(min(len(clean) / AUDIO_OUT_RATE, len(mine) / sound.rate) / _WINDOW_SECS)
-    levels = [
-        np.sqrt((track[: count * size].reshape(count, size) ** 2).mean(axis=1))
-        for track, size in (
-            (clean, round(_WINDOW_SECS * AUDIO_OUT_RATE)),
-            (mine, round(_WINDOW_SECS * sound.rate)),
-        )
-    ]
-    said, heard = levels
+    clean = np.frombuffer(voice, "<i2")
+    said = _levels(clean[np.flatnonzero(np.abs(clean.astype(np.int32)) > LOUD)[0] :], AUDIO_OUT_RATE)
+    heard = _levels(sound.between(onset, end), sound.rate)
+    # A gap in the sound moves what follows: the second before the interruption tells by how much.
+    last = round((after - onset) / _WINDOW_SECS)
+    pattern = heard[max(0, last - round(_CLEAR_SECS / _WINDOW_SECS)) : last]
+    start = last - len(pattern)
+    moved = max(range(start + 1), key=lambda by: float(pattern @ said[start - by : last - by]))
+    said = said[start - moved :][: len(heard) - start]
+    heard = heard[start : start + len(said)]
     spoken = np.flatnonzero(said > 4 * LOUD)
     gains = heard[spoken] / said[spoken]
-    gains /= np.median(gains[spoken < _CLEAR_SECS / _WINDOW_SECS])
-    low = (gains > 0.1) & (gains < 0.6) & (onset + spoken * _WINDOW_SECS > after)
+    gains /= np.median(gains[spoken < len(pattern)])
+    low = (gains > 0.1) & (gains < 0.6) & (spoken >= len(pattern))
     runs = np.flatnonzero(low[:-2] & low[1:-1] & low[2:])
-    return onset + float(spoken[runs[0]]) * _WINDOW_SECS if len(runs) else None
+    return onset + (start + int(spoken[runs[0]])) * _WINDOW_SECS if len(runs) else None
 
 
 @dataclass
