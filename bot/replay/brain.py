@@ -1,5 +1,6 @@
 """A Live session that gives again what was answered in a saved talk: to the same words, after the same time."""
 
+import asyncio
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +18,6 @@ Guess = Callable[[str, str], None]
 
 # Words that are less like any of the recording's than this are answered by the next answer that was not given yet.
 _LIKE = 0.5
-_USUAL_OPEN_SECS = 0.1
 
 
 @dataclass
@@ -46,11 +46,13 @@ class Connection:
     Parameters:
         greeting: What came before anything was sent.
         by_age: What came at an age of the connection, whatever had been sent: goAway, the end.
+        open_secs: How long it took to open, or to be refused.
         refused: Why it was not opened.
     """
 
     greeting: Script = field(default_factory=Script)
     by_age: list[tuple[float, types.LiveServerMessage | ConnectionLost]] = field(default_factory=list)
+    open_secs: float = 0.0
     refused: ConnectionRefused | None = None
 
 
@@ -77,13 +79,14 @@ class BrainPlayer:
         """
         recorded = self._connections[self._opened] if self._opened < len(self._connections) else Connection()
         self._opened += 1
+        await asyncio.sleep(recorded.open_secs)
         if recorded.refused:
             raise recorded.refused
         live = MemoryLive(self._answer)
         for secs, message in recorded.greeting.messages:
             live.later(secs, message)
         for age, what in recorded.by_age:
-            live.later(age, what)
+            live.later(max(0.0, age - recorded.open_secs), what)
         return live
 
     def _answer(self, live: MemoryLive, sent: Line) -> None:
@@ -163,6 +166,8 @@ def _connections(lines: Sequence[Line]) -> list[Connection]:
     for line in lines:
         connection = found.setdefault(int(line.get("connection", 0)), Connection())
         error = line.get("error", {})
+        if line["event"] in ("opened", "refused"):
+            connection.open_secs = float(line.get("age", 0.0))
         if line["event"] == "refused":
             connection.refused = ConnectionRefused(int(error.get("code", 0)), str(error.get("reason", "")))
         elif line["event"] == "lost":

@@ -12,7 +12,7 @@ from google.cloud.speech_v2.types import cloud_speech
 from google.genai import types
 from google.protobuf.duration_pb2 import Duration
 
-from halfcascade.bot.replay.tape import VOICE_RATE, Line
+from halfcascade.bot.replay.tape import Line
 from halfcascade.processors.gemini_live.connection import ConnectionLost
 
 Recognize = Callable[
@@ -295,12 +295,3 @@ def google_error(kind: str, message: str) -> Exception:
     if isinstance(error, type) and issubclass(error, google_errors.GoogleAPICallError):
         return error(message)
     return google_errors.Unknown(f"{kind}: {message}")
-
-
-def silence(secs: float) -> bytes:
-    """Make silence of the voice.
-
-    Args:
-        secs: How long.
-    """
-    return bytes(2 * round(secs * VOICE_RATE))
