@@ -358,7 +358,8 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
                 return
             turn = Turn(self._turn + 1, wording.CONTINUE_PROMPT, (), messages)
         self._turn += 1
-        self._speculative = frame.speculation
+        # Confirmed already, if the user's turn has ended before the question came here: system frames overtake it.
+        self._speculative = self._speculation_gate.is_speculating
         self._feed(self._machine.submit, turn)
 
     async def _handle_eager_end_of_turn_cancel(self, frame: EagerEndOfTurnCancelFrame) -> None:

@@ -122,3 +122,18 @@ async def test_functions_of_an_unconfirmed_speculation_are_not_run() -> None:
         await bench.push(UserStoppedSpeakingFrame())
         assert await bench.answer("Open the door.") == "It is open."
         assert called == ["door"]
+
+
+async def test_a_confirmation_that_overtakes_the_question_counts() -> None:
+    async with Google() as google, talking(google) as bench:
+        await begin(bench)
+        await bench.push(UserStoppedSpeakingFrame())
+        await bench.until(lambda: bench.of(UserStoppedSpeakingFrame))
+        await speculate(bench, "What time is it")
+        await bench.until(lambda: bench.answers == ["You said: What time is it"])
+        bench.context.add_message({"role": "user", "content": "What time is it?"})
+        bench.context.add_message({"role": "assistant", "content": "You said: What time is it"})
+        await begin(bench)
+        await bench.answer("Thanks.")
+        assert ("user", "What time is it") in google.heard[-1]
+        assert len(google.received("setup")) == 1
