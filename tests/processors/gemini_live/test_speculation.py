@@ -135,5 +135,9 @@ async def test_a_confirmation_that_overtakes_the_question_counts() -> None:
         bench.context.add_message({"role": "assistant", "content": "You said: What time is it"})
         await begin(bench)
         await bench.answer("Thanks.")
-        assert ("user", "What time is it") in google.heard[-1]
+        assert google.heard[-1] == [
+            ("user", "What time is it"),
+            ("model", "You said: What time is it"),
+            ("user", "Thanks."),
+        ]
         assert len(google.received("setup")) == 1
