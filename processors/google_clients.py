@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 import grpc
@@ -116,7 +117,7 @@ def speech_client(
     """
     access = cloud_access(SPEECH_EMULATOR_HOST, environ)
     if host := (os.environ if environ is None else environ).get(SPEECH_EMULATOR_HOST):
-        channel = grpc.aio.insecure_channel(host, options=_CHANNEL_OPTIONS)
+        channel = _plain_channel(host)
         return speech_v2.SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel)), access.project
     endpoint = "speech.googleapis.com" if location == "global" else f"{location}-speech.googleapis.com"
     channel = SpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=_CHANNEL_OPTIONS)
@@ -141,13 +142,23 @@ def texttospeech_client(
     """
     access = cloud_access(TEXTTOSPEECH_EMULATOR_HOST, environ)
     if host := (os.environ if environ is None else environ).get(TEXTTOSPEECH_EMULATOR_HOST):
-        channel = grpc.aio.insecure_channel(host, options=_CHANNEL_OPTIONS)
+        channel = _plain_channel(host)
         return texttospeech_v1.TextToSpeechAsyncClient(transport=TextToSpeechGrpcAsyncIOTransport(channel=channel))
     in_region = location and location != "global"
     endpoint = f"{location}-texttospeech.googleapis.com" if in_region else "texttospeech.googleapis.com"
     channel = TextToSpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=_CHANNEL_OPTIONS)
     transport = TextToSpeechGrpcAsyncIOTransport(channel=channel, host=endpoint)
     return texttospeech_v1.TextToSpeechAsyncClient(transport=transport)
+
+
+def _plain_channel(host: str) -> grpc.aio.Channel:
+    """Make a channel to a stand-in of Google's; no proxy leads to one on this machine."""
+    direct = [("grpc.enable_http_proxy", 0)] if _is_here(urlsplit(f"//{host}").hostname) else []
+    return grpc.aio.insecure_channel(host, options=[*_CHANNEL_OPTIONS, *direct])
+
+
+def _is_here(host: str | None) -> bool:
+    return host == "localhost" or (host or "").startswith("127.") or host == "::1"
 
 
 def gemini_client(environ: Mapping[str, str] | None = None) -> genai.Client:
@@ -172,13 +183,23 @@ def gemini_client(environ: Mapping[str, str] | None = None) -> genai.Client:
         # On Vertex AI google-genai may present a certificate of its own, from elsewhere.
         context = _trusting(variables)
         trusted = {"verify": context, "ssl": context}
+    direct: dict[str, Any] = {}
+    if _is_here(urlsplit(variables.get(GEMINI_BASE_URL, "")).hostname):
+        # Named proxies lead elsewhere, and some need a package that is not there.
+        direct = {"trust_env": False, "proxy": None}
+    client_args = direct | ({"verify": trusted["verify"]} if trusted else {})
     options = types.HttpOptions(
-        client_args={"verify": trusted["verify"]} if trusted else None,
-        async_client_args={**LIVE_SOCKET_OPTIONS, **trusted},
+        client_args=client_args or None,
+        async_client_args={**LIVE_SOCKET_OPTIONS, **trusted, **direct},
         base_url=given.pop("base_url", None),
     )
     try:
         return genai.Client(http_options=options, **given)
+    except ImportError as error:  # httpx, of a SOCKS proxy
+        raise ConfigurationError(
+            "The environment names a SOCKS proxy, which needs a package: pip install 'httpx[socks]', "
+            "or unset ALL_PROXY."
+        ) from error
     except (ValueError, GoogleAuthError) as error:
         raise ConfigurationError(
             "No Gemini access was found: set GOOGLE_API_KEY, or GOOGLE_GENAI_USE_VERTEXAI=true with "

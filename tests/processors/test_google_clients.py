@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import certifi
@@ -89,3 +90,11 @@ def test_clients_of_one_process_share_what_they_trust_and_notice_another_authori
     assert context({"GOOGLE_API_KEY": "other"}) is context({"GOOGLE_API_KEY": "k"}) is not first
     os.utime(authority, ns=(1, 1))
     assert context(environ) is not first
+
+
+def test_a_socks_proxy_without_its_package_is_one_line(monkeypatch):
+    monkeypatch.setenv("GOOGLE_API_KEY", "some-key")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(ConfigurationError, match="SOCKS proxy"):
+        google_clients.gemini_client()

@@ -26,6 +26,24 @@ async def test_a_service_that_works_says_what_it_would_use(google_emulator, serv
 
 
 @pytest.mark.parametrize(
+    "proxies",
+    [
+        {"ALL_PROXY": "socks5://127.0.0.1:9"},
+        {"all_proxy": "socks5h://127.0.0.1:9"},
+        dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy", "HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9"),
+    ],
+    ids=["ALL_PROXY", "all_proxy", "http"],
+)
+async def test_no_proxy_leads_to_servers_of_this_machine(google_emulator, monkeypatch, proxies):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    for service in SERVICES.values():
+        assert (await service().probe()).secs > 0
+
+
+@pytest.mark.parametrize(
     ("fault", "words"),
     [
         (Fault("speech", "error", code="PERMISSION_DENIED", times=-1), "gcloud services enable speech.googleapis.com"),
