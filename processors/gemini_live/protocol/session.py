@@ -31,6 +31,8 @@ from halfcascade.processors.gemini_live.protocol.pulse import Pulse
 from halfcascade.processors.gemini_live.protocol.turns import TurnMachine
 
 _INVALID = 1007
+# How much longer the next connection may take to open than the one that failed.
+_MORE_OPEN_SECS = 0.5
 # After these somebody waits for the server.
 _ASKING = (SendContent, SendText, SendResults, Waiting)
 _QUIET_FAILURES = 2
@@ -84,7 +86,7 @@ class SessionMachine:
     @property
     def open_secs(self) -> float:
         """How long connecting and setup may take now: whoever is slow is given more with each failure."""
-        return self._options.open_secs + self.link.failures
+        return self._options.open_secs + _MORE_OPEN_SECS * self.link.failures
 
     def awaits(self, serial: int) -> bool:
         """Tell whether a connection that has opened is still wanted.
