@@ -7,6 +7,7 @@ client says a recording, waits for the answer, and so on. Printed for each numbe
 
 - ``cpu``: processor time of the server in percent of a core and talk, while they talk
 - ``megabytes``: resident memory of the server beyond that of one talk, for each further one
+- ``refused``: talks that the server did not let in, since it would not have kept up with them
 - ``latency``: from the recording's last sound until the client gets the first sound, median and 90th percentile
 
 Prints a table and, last, one line of JSON. The machine's other load is part of the result: run it on a quiet one.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from websockets.exceptions import InvalidStatus
 
 from bench.callers import Caller
 from bench.latency import start_emulator
@@ -32,6 +34,7 @@ from bench.latency import start_emulator
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SAYINGS = ("weather", "timer")
+_TURN_SECS = 6.0
 
 
 def start_server(system: str) -> tuple[subprocess.Popen[str], str]:
@@ -67,10 +70,15 @@ async def talk(url: str, turns: int, delay: float) -> list[float | None]:
     """Talk as one client.
 
     Returns:
-        Seconds until the answer to each turn was heard; None where none came.
+        Seconds until the answer to each turn was heard; None where none came. Nothing if the server let nobody else in.
     """
     await asyncio.sleep(delay)
-    return await Caller(url).talk([_SAYINGS[turn % len(_SAYINGS)] for turn in range(turns)])
+    try:
+        return await Caller(url).talk([_SAYINGS[turn % len(_SAYINGS)] for turn in range(turns)])
+    except InvalidStatus:
+        # The others are measured for as long as one of them talks.
+        await asyncio.sleep(_TURN_SECS * turns)
+        return []
 
 
 async def measure(system: str, talks: list[int], turns: int) -> list[dict[str, Any]]:
@@ -86,7 +94,8 @@ async def measure(system: str, talks: list[int], turns: int) -> list[dict[str, A
             await asyncio.wait(holding, return_when=asyncio.FIRST_COMPLETED)
             share = (cpu_secs(server.pid) - cpu) / (time.monotonic() - begun) / count
             memory = megabytes(server.pid)
-            latencies = [latency for one in await asyncio.gather(*holding) for latency in one]
+            held = await asyncio.gather(*holding)
+            latencies = [latency for one in held for latency in one]
             heard = [latency for latency in latencies if latency is not None]
             single = single or memory
             rows.append(
@@ -98,6 +107,7 @@ async def measure(system: str, talks: list[int], turns: int) -> list[dict[str, A
                     "latency_ms": round(1000 * statistics.median(heard)) if heard else None,
                     "latency_p90_ms": round(1000 * float(np.percentile(heard, 90))) if heard else None,
                     "unanswered": len(latencies) - len(heard),
+                    "refused": sum(not one for one in held),
                 }
             )
             print(json.dumps(rows[-1]), flush=True)
@@ -171,11 +181,14 @@ def main() -> None:
         finally:
             emulator.terminate()
             emulator.wait()
-    print(f"{'system':<10}{'talks':>6}{'cpu %':>8}{'MB each':>9}{'median ms':>11}{'p90 ms':>8}{'no answer':>11}")
+    print(
+        f"{'system':<10}{'talks':>6}{'cpu %':>8}{'MB each':>9}{'median ms':>11}{'p90 ms':>8}"
+        f"{'no answer':>11}{'refused':>9}"
+    )
     for row in rows:
         print(
             f"{row['system']:<10}{row['talks']:>6}{row['cpu_percent']:>8}{row['megabytes'] or '':>9}"
-            f"{row['latency_ms'] or '':>11}{row['latency_p90_ms'] or '':>8}{row['unanswered']:>11}"
+            f"{row['latency_ms'] or '':>11}{row['latency_p90_ms'] or '':>8}{row['unanswered']:>11}{row['refused']:>9}"
         )
     print(json.dumps(rows))
 
