@@ -82,6 +82,9 @@ judges: $(VENV)/.dev
 faults: $(VENV)/.dev
 	$(BIN)/python -m bench.faults --write
 
+soak: $(VENV)/.dev
+	$(BIN)/python -m bench.soak
+
 bench: $(VENV)/.dev
 	@scripts/system-packages.sh $(SYSTEM)
 	$(BIN)/python -m bench
