@@ -497,6 +497,12 @@ def above(result: Result, terminal: Result) -> float | None:
     return own - desk
 
 
+def _alike(replies: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether replies are the same, but for how far one came before it was interrupted."""
+    pairs = zip(replies, others, strict=False)
+    return len(replies) == len(others) and all(a.startswith(b) or b.startswith(a) for a, b in pairs)
+
+
 def table(results: Sequence[Result]) -> str:
     """Lines for a person; times in milliseconds."""
     first = results[0]
@@ -504,7 +510,7 @@ def table(results: Sequence[Result]) -> str:
              "from voice: ducked / silent p50")  # fmt: skip
     lines = ["  ".join(f"{name:>11}" for name in names)]
     for one in results:
-        same = one.said == first.said and one.replies == first.replies
+        same = one.said == first.said and _alike(one.replies, first.replies)
         cells = (
             one.door,
             "same" if same else "OTHER",
