@@ -43,7 +43,7 @@ test: $(VENV)/.dev
 	@scripts/system-packages.sh $(SYSTEM)
 	@mkdir -p .cache
 	$(BIN)/python -m pytest tests/bot/test_room.py || $(ALONE)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/bot/test_room.py --cov --cov-report= || $(ALONE)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/bot/test_room.py --cov --cov-report= || $(ALONE)
 	@echo "Of the lines of code, the tests run $$($(BIN)/coverage report --format=total) %; \`.venv/bin/coverage report\` has them by file."
 
 test-slow: $(VENV)/.scale

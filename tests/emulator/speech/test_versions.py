@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import io
 import json
+import threading
 import wave
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,22 @@ async def test_v1_takes_a_whole_file_in_one_message(google: GoogleEmulator, vers
 
 
 async def test_a_single_utterance_of_v1_ends_the_stream(google: GoogleEmulator) -> None:
-    responses = await asyncio.to_thread(stream, google, "v1", [*pieces(SPEECH + SILENCE * 2)], single_utterance=True)
+    def speak() -> list:
+        speech, over = types("v1"), threading.Event()
+        streaming = speech.StreamingRecognitionConfig(config=config("v1"), single_utterance=True)
+
+        def requests() -> Any:
+            for piece in pieces(SPEECH + SILENCE * 2):
+                yield speech.StreamingRecognizeRequest(audio_content=piece)
+            # A client that ended the stream first would have asked for the final itself.
+            over.wait(20)
+
+        try:
+            return list(sync_client(google, "v1").streaming_recognize(streaming, requests(), timeout=30))
+        finally:
+            over.set()
+
+    responses = await asyncio.to_thread(speak)
     events = [response.speech_event_type.name for response in responses]
     finals = [number for number, response in enumerate(responses) if response.results and response.results[0].is_final]
     assert events.count("END_OF_SINGLE_UTTERANCE") == 1
