@@ -1,5 +1,6 @@
 import asyncio
 import time
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 
+from halfcascade.bot.controls import Choice, TalkControls
+from halfcascade.bot.outcome import Outcome
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import DuckFrame
 from halfcascade.transports.local import LocalAudioMetricsData, LocalDuplexParams, LocalDuplexTransport
@@ -303,6 +306,28 @@ async def test_a_device_may_be_pulled_out_and_plugged_in_again(sound_card, devic
         # While it was away time went on for everything that counts audio.
         assert max(np.diff([at for at, _ in talk.ears.microphone])) < 1.0
     assert local.stats.reopened >= 1
+
+
+async def test_the_rest_of_a_reply_is_heard_from_the_loudspeaker_that_is_chosen_meanwhile(sound_card):
+    module = sound_card.add_sink("va_phones", "VirtualPhones")
+    local = transport(echo_cancel=False)
+    controls = TalkControls(cast(Any, None), cast(Any, None), Outcome(), transport=local)
+    try:
+        async with Talk(local) as talk:
+            devices = await controls.devices()
+            assert {"VirtualSpeaker", "VirtualPhones"} <= {choice.name for choice in devices}
+            with sound_card.recording() as before, sound_card.recording("va_phones.monitor") as after:
+                await talk.say(tone(4.0))
+                await asyncio.sleep(1.0)
+                controls.use(Choice("output", "VirtualPhones"))
+                assert await until(lambda: talk.mouth.times(BotStoppedSpeakingFrame), 15)
+                await asyncio.sleep(0.3)
+    finally:
+        sound_card.pactl("unload-module", module)
+    first, second = (len(heard.loud()) / heard.rate for heard in (before, after))
+    assert first > 0.5 and second > 0.5
+    assert before.loud()[-1] < after.loud()[0] + SLACK, "never from both"
+    assert first + second == pytest.approx(4.0, abs=1.0), "only what the first one still held is lost"
 
 
 def collect(messages):
