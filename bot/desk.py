@@ -15,9 +15,12 @@ from halfcascade.bot.outcome import Outcome, ending_on_signals
 from halfcascade.bot.session.events import EventType
 from halfcascade.bot.session.metrics import Metrics
 from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.session.retention import forget_old_sessions
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
+
+_SESSIONS = Path("sessions")
 
 
 def run_conversation(
@@ -35,7 +38,7 @@ def run_conversation(
     Returns:
         The process's exit code.
     """
-    folder = settings.session or Path("sessions") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    folder = settings.session or _SESSIONS / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
     try:
         return asyncio.run(_hold(settings, folder, terminal, verbose=verbose, mirror=mirror, mind=mind))
     except ConfigurationError as error:  # before there was a session to write it to
@@ -54,11 +57,13 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
         with terminal.working(tr("Starting")):
             from halfcascade.bot.session.folder import Session
 
-            session = Session(wanted, redactor)
+            session = Session(wanted, redactor, settings.recording_options)
             folder = session.folder
             set_up_logs(folder, redactor, verbose=verbose)
             session.metrics.tariff = tariff
             session.start(_title(settings), settings.model_dump(mode="json", exclude_none=True))
+        if settings.keep_days:
+            await asyncio.to_thread(forget_old_sessions, _SESSIONS, settings.keep_days)
         counting = asyncio.create_task(_count_month(session.metrics, folder), name="month")
         _tell_budget(settings, tariff, terminal)
         if folder != wanted:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from halfcascade.bot.session.recording import RecordingFormat, RecordingOptions
 from halfcascade.processors.openers import OpenerMode
 
 # The default instruction asks for what a voice can speak: lists, markup and emoji cannot be heard.
@@ -68,6 +69,9 @@ class Settings(BaseSettings):
         report: Write a page that shows and plays the talk (``report.html``) into the session folder when it ends.
         record_services: Keep in the session folder what the three services answered (``services.jsonl``,
             ``services.audio``), so that the talk can be run again without them.
+        recording: Format of the recording: ``wav``, ``flac`` (smaller without loss) or ``opus`` (smallest).
+        recording_minutes: Minutes after which the recording goes on in another file; 0 keeps it in one.
+        keep_days: Days after which session folders below ``sessions`` are deleted when a talk begins; 0 keeps them.
         continue_from: Session folder of an earlier talk to go on with, or ``last`` for the newest.
         notes: Markdown file of facts that the user asked to remember across talks.
         latency_budget: Seconds from the user's last word to the bot's first sound, above which a turn is shown in red.
@@ -112,9 +116,17 @@ class Settings(BaseSettings):
     plain: bool = False
     report: bool = True
     record_services: bool = True
+    recording: RecordingFormat = RecordingFormat.WAV
+    recording_minutes: float = Field(default=0.0, ge=0.0)
+    keep_days: float = Field(default=0.0, ge=0.0)
     prices: Path | None = None
     budget: float | None = Field(default=None, gt=0)
     llm_path: Path | None = None
+
+    @property
+    def recording_options(self) -> RecordingOptions:
+        """How sound is kept."""
+        return RecordingOptions(self.recording, 60 * self.recording_minutes)
 
     @field_validator("stt_languages", "mcp_servers", "processors", mode="before")
     @classmethod

@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 
 from halfcascade.bot.report.saved import load_talk
+from halfcascade.bot.session.sound_files import read_blocks
 from halfcascade.processors.errors import ConfigurationError
+
+_BLOCK_SECS = 60
 
 # What decides how a talk goes; where it was held and what it was heard through is today's.
 _KEPT = (
@@ -61,10 +65,10 @@ def write_user_part(folder: Path, path: Path) -> Path:
     """
     talk = load_talk(folder)
     try:
-        samples, rate = soundfile.read(talk.recording, dtype="int16", always_2d=True)
-        soundfile.write(path, samples[:, 0], rate)
+        blocks = list(read_blocks(talk.recordings, _BLOCK_SECS))
+        if not blocks:
+            raise ConfigurationError(f"{folder} has no recording, or an empty one: there is nothing to play.")
+        soundfile.write(path, np.concatenate([block[:, 0] for block, _ in blocks]), blocks[0][1])
     except (OSError, soundfile.SoundFileError) as error:
         raise ConfigurationError(f"{folder} has no recording that can be played ({error}).") from error
-    if not len(samples):
-        raise ConfigurationError(f"The recording in {folder} is empty: there is nothing to play.")
     return path

@@ -146,11 +146,11 @@ def describe(talk: SavedTalk, sound: Sound, *, budget_ms: int = _SLOW_MS) -> dic
 
 def _sound_of(talk: SavedTalk) -> Sound:
     nothing = Sound(b"", (b"", b""), 0.0)
-    if not talk.recording.is_file():
+    if not talk.recordings:
         talk.problems.append("There is no recording: the page shows words and figures only.")
         return nothing
     try:
-        return compress(talk.recording)
+        return compress(talk.recordings)
     except (OSError, ImportError) as error:
         talk.problems.append(f"The recording cannot be read ({error}): the page shows words and figures only.")
         return nothing

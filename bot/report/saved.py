@@ -7,7 +7,8 @@ from typing import Any
 
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Metrics
-from halfcascade.bot.session.names import EVENTS, METRICS, RECORDING
+from halfcascade.bot.session.names import EVENTS, METRICS
+from halfcascade.bot.session.recording import recordings
 from halfcascade.bot.session.transcript import BotSaid, Entry, Transcript, UserSaid
 from halfcascade.processors.errors import ConfigurationError
 
@@ -78,9 +79,9 @@ class SavedTalk:
         return str(last[-1].fields.get("reason", "")) if last else ""
 
     @property
-    def recording(self) -> Path:
-        """Where the recording is, if there is one."""
-        return self.folder / RECORDING
+    def recordings(self) -> list[Path]:
+        """The files of the recording, in the order of time; none if there is no recording."""
+        return recordings(self.folder)
 
     def of_type(self, *types: EventType) -> list[Event]:
         """The events of some types.

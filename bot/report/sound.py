@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
+
+from halfcascade.bot.session.sound_files import duration, read_blocks
 
 RATE = 16_000
 PEAKS_PER_SEC = 50
@@ -40,11 +41,11 @@ class Sound:
         return [base64.b64encode(channel).decode() for channel in self.peaks]
 
 
-def compress(path: Path) -> Sound:
+def compress(paths: list[Path]) -> Sound:
     """Read and compress a recording.
 
     Args:
-        path: A stereo WAV.
+        paths: Its files, stereo, in the order of time.
 
     Returns:
         The sound; empty if the recording is.
@@ -52,22 +53,25 @@ def compress(path: Path) -> Sound:
     Raises:
         OSError: If it cannot be read.
     """
+    encoder, resampler, seconds = None, None, 0.0
+    mp3, peaks = bytearray(), []
     try:
-        with soundfile.SoundFile(path) as file:
-            seconds = file.frames / file.samplerate
-            encoder = _encoder(_bitrate(seconds))
-            mp3, peaks = bytearray(), []
-            resampler = soxr.ResampleStream(file.samplerate, RATE, 2, dtype="int16")
-            for block in file.blocks(blocksize=_BLOCK_SECS * file.samplerate, dtype="int16", always_2d=True):
-                stereo = block if block.shape[1] == 2 else np.repeat(block[:, :1], 2, axis=1)
-                peaks.append(_outline(stereo, file.samplerate))
-                mp3 += encoder.encode(resampler.resample_chunk(np.ascontiguousarray(stereo)).tobytes())
+        bitrate = _bitrate(sum(duration(path) or 0.0 for path in paths))
+        for block, rate in read_blocks(paths, _BLOCK_SECS):
+            if encoder is None or resampler is None:
+                encoder = _encoder(bitrate)
+                resampler = soxr.ResampleStream(rate, RATE, 2, dtype="int16")
+            stereo = block if block.shape[1] == 2 else np.repeat(block[:, :1], 2, axis=1)
+            seconds += len(stereo) / rate
+            peaks.append(_outline(stereo, rate))
+            mp3 += encoder.encode(resampler.resample_chunk(np.ascontiguousarray(stereo)).tobytes())
+        if encoder is not None and resampler is not None:
             mp3 += encoder.encode(resampler.resample_chunk(np.zeros((0, 2), dtype=np.int16), last=True).tobytes())
             mp3 += encoder.flush()
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except RuntimeError as error:
         raise OSError(str(error)) from error
     outline = np.concatenate(peaks) if peaks else np.zeros((0, 2), dtype=np.uint8)
-    return Sound(bytes(mp3) if seconds else b"", (outline[:, 0].tobytes(), outline[:, 1].tobytes()), seconds)
+    return Sound(bytes(mp3), (outline[:, 0].tobytes(), outline[:, 1].tobytes()), seconds)
 
 
 def _bitrate(seconds: float) -> int:

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +23,6 @@ from halfcascade.processors.threads import on_daemon_thread
 
 if TYPE_CHECKING:
     from halfcascade.bot.toolbox import Tool
-
-_DAY_SECS = 86_400.0
 
 
 @dataclass
@@ -89,7 +85,9 @@ class House:
             return hub
         from halfcascade.bot.session.folder import Session
 
-        session = await asyncio.to_thread(Session, self.serve.keep_sessions / name, self.redactor)
+        session = await asyncio.to_thread(
+            Session, self.serve.keep_sessions / name, self.redactor, self.settings.recording_options
+        )
         session.start({"language": self.settings.language, "model": self.settings.model})
         return session
 
@@ -101,27 +99,6 @@ class House:
         """
         for outcome in list(self.talks.values()):
             outcome.end(reason)
-
-
-def forget_old_sessions(folder: Path, days: float) -> list[Path]:
-    """Delete session folders that were kept long enough. Touches the disk: call it off the event loop.
-
-    Args:
-        folder: Holds the session folders.
-        days: How long they are kept.
-
-    Returns:
-        What was deleted.
-    """
-    if not folder.is_dir():
-        return []
-    oldest = time.time() - days * _DAY_SECS
-    # Only what this server has made: folders that hold a session's events.
-    old = [path for path in folder.iterdir() if (path / "events.jsonl").is_file() and path.stat().st_mtime < oldest]
-    for path in old:
-        shutil.rmtree(path, ignore_errors=True)
-        logger.info(f"Deleted the session {path.name}: it was kept for {days:g} days.")
-    return old
 
 
 @dataclass(frozen=True)

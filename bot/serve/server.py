@@ -17,10 +17,11 @@ from halfcascade.bot.logs import intercept_logging, log_to
 from halfcascade.bot.outcome import Outcome, ending_on_signals
 from halfcascade.bot.serve.access import Gatekeeper
 from halfcascade.bot.serve.app import App
-from halfcascade.bot.serve.house import House, Servers, find_servers, forget_old_sessions
+from halfcascade.bot.serve.house import House, Servers, find_servers
 from halfcascade.bot.serve.limits import Allowance, Strain
 from halfcascade.bot.serve.settings import ServeSettings
 from halfcascade.bot.session.redaction import Redactor
+from halfcascade.bot.session.retention import forget_old_sessions
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError

@@ -13,8 +13,9 @@ from loguru import logger
 from halfcascade.bot.session.documents import MetricsDocument, TranscriptDocument
 from halfcascade.bot.session.events import Event, EventLog, EventType
 from halfcascade.bot.session.hub import EventHub
-from halfcascade.bot.session.names import EVENTS, METRICS, RECORDING, TRANSCRIPT
+from halfcascade.bot.session.names import EVENTS, METRICS, TRANSCRIPT
 from halfcascade.bot.session.recorder import Recorder
+from halfcascade.bot.session.recording import RecordingOptions, recordings
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.processors.errors import ConfigurationError
 
@@ -24,20 +25,21 @@ _SAVE_SECS = 0.5
 class Session(EventHub):
     """One conversation's folder, and the audio tap that fills its recording.
 
-    ``conversation.wav`` and ``events.jsonl`` grow as things happen; ``transcript.md`` and ``metrics.json`` are replaced
-    whole, at most twice a second. A crash loses no more than that.
+    ``conversation.wav`` (see ``RecordingOptions``) and ``events.jsonl`` grow as things happen; ``transcript.md`` and
+    ``metrics.json`` are replaced whole, at most twice a second. A crash loses no more than that.
 
     An earlier session is kept: if the folder holds one, this one goes to ``FOLDER-2``, or the next number that is free.
 
     Args:
         folder: The folder that is wanted; made if missing. The attribute of this name tells which one it is.
         redactor: Keeps secrets out.
+        recording: How sound is kept.
 
     Raises:
         ConfigurationError: If the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, redactor: Redactor):
+    def __init__(self, folder: Path, redactor: Redactor, recording: RecordingOptions | None = None):
         super().__init__(redactor)
         self._title: dict[str, Any] = {}
         self._transport_stats: Callable[[], Mapping[str, Any]] = dict
@@ -49,7 +51,7 @@ class Session(EventHub):
         self._metrics_document = MetricsDocument(self.metrics)
         try:
             self.folder, self._log = _begin(folder)
-            self._recorder = Recorder(self.folder / RECORDING, self.clock, on_error=self._recording_failed)
+            self._recorder = Recorder(self.folder, self.clock, recording, on_error=self._recording_failed)
             self._save()
         except OSError as error:
             raise ConfigurationError(
@@ -139,7 +141,7 @@ class Session(EventHub):
         self._call_on_loop(self._take, EventType.ERROR, None, fields)
 
     def _recording_failed(self, message: str) -> None:
-        self._incomplete.add(RECORDING)
+        self._incomplete.add("the recording")
         self.writer_failed(message)
 
     def _happened(self, event: Event, *, changed: bool) -> None:
@@ -199,7 +201,7 @@ def _begin(wanted: Path) -> tuple[Path, EventLog]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):  # what somebody says at home is nobody else's business
             folder.mkdir(mode=0o700)
-        if any((folder / name).exists() for name in (RECORDING, EVENTS, TRANSCRIPT, METRICS)):
+        if recordings(folder) or any((folder / name).exists() for name in (EVENTS, TRANSCRIPT, METRICS)):
             continue
         with suppress(FileExistsError):  # another process was quicker
             return folder, EventLog(folder / EVENTS)

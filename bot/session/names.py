@@ -1,6 +1,5 @@
 """The names of a session folder's files."""
 
-RECORDING = "conversation.wav"
 EVENTS = "events.jsonl"
 TRANSCRIPT = "transcript.md"
 METRICS = "metrics.json"

@@ -1,9 +1,8 @@
-"""Writes what the microphone gave and the loudspeaker played to a stereo WAV file, as it happens."""
+"""Writes what the microphone gave and the loudspeaker played to stereo files, as it happens."""
 
 import queue
 import struct
 import threading
-import wave
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +12,13 @@ import numpy as np
 from loguru import logger
 
 from halfcascade.bot.session.clock import SessionClock
+from halfcascade.bot.session.recording import RecordingOptions, part_name
+from halfcascade.bot.session.sound_files import open_writer
 from halfcascade.bot.session.tracks import StereoMixer
 
 RECORDING_RATE = 24_000
 _WRITE_SECS = 0.2
+_FRAME_BYTES = 4
 
 _Side = Literal["left", "right"]
 
@@ -24,40 +26,40 @@ _Side = Literal["left", "right"]
 class Recorder:
     """An ``AudioTap`` that writes 16-bit stereo: left what the microphone gave, right what the loudspeaker played.
 
-    A thread of its own writes several times a second and corrects the file's header each time, so that the file is
-    whole at any moment, also after a crash.
+    A thread of its own writes several times a second, in such a way that the file can be read at any moment, also
+    after a crash.
 
     Args:
-        path: The WAV file.
+        folder: Where the files go.
         clock: Started by the first block.
-        sample_rate: Samples per second of the file.
+        options: Their format, and when another one is begun.
+        sample_rate: Samples per second of the files.
         on_error: Called from the writing thread, once, with one line when the file can no longer be written.
 
     Raises:
-        OSError: If the file cannot be made.
+        OSError: If the first file cannot be made.
     """
 
     def __init__(
         self,
-        path: Path,
+        folder: Path,
         clock: SessionClock,
+        options: RecordingOptions | None = None,
         *,
         sample_rate: int = RECORDING_RATE,
         on_error: Callable[[str], None] = logger.error,
     ):
-        self._path = path
+        self._folder = folder
         self._clock = clock
+        self._options = options or RecordingOptions()
+        self._rate = sample_rate
         self._mixer = StereoMixer(sample_rate)
         self._on_error = on_error
         self._blocks: queue.SimpleQueue[tuple[_Side, bytes, int, float] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
-        # Unbuffered: a block that was written is in the file, whatever happens to this process next.
-        self._file = path.open("wb", buffering=0)
-        self._wave = wave.open(self._file, "wb")  # noqa: SIM115 closed by the thread
-        self._wave.setnchannels(2)
-        self._wave.setsampwidth(2)
-        self._wave.setframerate(sample_rate)
-        self._wave.writeframes(b"")
+        self._part = 0
+        self._part_bytes = 0
+        self._next_part()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -95,17 +97,34 @@ class Recorder:
         try:
             while not self._stop.wait(_WRITE_SECS):
                 self._drain()
-                self._wave.writeframes(self._mixer.take())
+                self._write(self._mixer.take())
             self._drain()
-            self._wave.writeframes(self._mixer.finish())
+            self._write(self._mixer.finish())
         except Exception as error:
             # Whatever it is, nothing more is taken, or the memory would fill.
             self._stop.set()
             self._on_error(f"The recording {self._path} ends here, it cannot be written any more: {error}.")
         finally:
             with suppress(OSError, struct.error):
-                self._wave.close()
+                self._file.close()
+
+    def _write(self, pcm: bytes) -> None:
+        """Append samples; parts end on the sample, so that one after the other they are the whole recording."""
+        longest = round(self._options.part_secs * self._rate) * _FRAME_BYTES
+        while longest and self._part_bytes + len(pcm) > longest:
+            room = longest - self._part_bytes
+            self._file.write(pcm[:room])
+            pcm = pcm[room:]
             self._file.close()
+            self._next_part()
+        self._file.write(pcm)
+        self._part_bytes += len(pcm)
+
+    def _next_part(self) -> None:
+        self._part += 1
+        self._part_bytes = 0
+        self._path = self._folder / part_name(self._options.format, self._part)
+        self._file = open_writer(self._path, self._rate, self._options.format)
 
     def _drain(self) -> None:
         while True:

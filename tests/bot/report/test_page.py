@@ -71,7 +71,7 @@ def test_a_recording_in_any_state(tmp_path, state):
 
 def test_the_sound_is_the_recordings(tmp_path):
     folder = make_folder(tmp_path / "s")
-    sound = compress(folder / "conversation.wav")
+    sound = compress([folder / "conversation.wav"])
     (tmp_path / "x.mp3").write_bytes(sound.mp3)
     heard, rate = soundfile.read(tmp_path / "x.mp3")
     loud = [np.abs(heard[int(from_ * rate) : int(to * rate), side]).max() for side, from_, to in
@@ -206,5 +206,5 @@ async def test_chromium_opens_and_plays_it(tmp_path):
 
 def test_a_page_is_the_same_every_time(tmp_path):
     folder = make_folder(tmp_path / "s")
-    sound = compress(folder / "conversation.wav")
+    sound = compress([folder / "conversation.wav"])
     assert render(load_talk(folder), sound) == render(load_talk(folder), sound)
