@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import grpc
 
@@ -168,6 +170,37 @@ class Ports:
         }
         if self._tls_folder is not None:
             certificate.share(self._tls_folder)
+
+
+class Served(ABC):
+    """Whatever answers behind ports, from ``start`` to ``stop``; ``async with`` does both.
+
+    Attributes:
+        ports: Ports by API (see ``Ports``); known once started.
+        env: Environment that leads Google's clients here; known once started.
+        extra_env: Further variables (see ``Ports``); known once started.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self.ports, self.env, self.extra_env = ports.ports, ports.env, ports.extra_env
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Listen."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """End all calls and close the ports."""
 
 
 def _probe(host: str, port: int) -> None:

@@ -4,14 +4,13 @@ import asyncio
 import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from halfcascade.emulator.control import Control, clear_faults
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Fault, Faults
 from halfcascade.emulator.limits import SpeechLimits, TtsLimits
-from halfcascade.emulator.listening import HOST, Ports
+from halfcascade.emulator.listening import HOST, Ports, Served
 from halfcascade.emulator.log import UsageLog
 from halfcascade.emulator.minds.base import Mind, MindError
 from halfcascade.emulator.minds.scripted import Scenario, create_scripted_mind, load_scenario
@@ -20,7 +19,7 @@ from halfcascade.emulator.services import Services
 from halfcascade.installing import how_to_install
 
 
-class GoogleEmulator:
+class GoogleEmulator(Served):
     """Speech-to-Text, Text-to-Speech and Gemini on loopback ports.
 
     Parameters:
@@ -82,19 +81,20 @@ class GoogleEmulator:
         self.profile = profile if isinstance(profile, Profile) else load_profile(profile)
         self.faults = faults if isinstance(faults, Faults) else Faults(list(faults))
         self.log = UsageLog(log_entries)
-        self._ports = Ports(
-            host=host,
-            advertise=advertise,
-            speech_port=speech_port,
-            tts_port=tts_port,
-            live_port=live_port,
-            http_port=http_port,
-            grpc_tls_port=grpc_tls_port,
-            tls_port=tls_port,
-            tls_folder=tls_folder,
-            api_key=api_key,
+        super().__init__(
+            Ports(
+                host=host,
+                advertise=advertise,
+                speech_port=speech_port,
+                tts_port=tts_port,
+                live_port=live_port,
+                http_port=http_port,
+                grpc_tls_port=grpc_tls_port,
+                tls_port=tls_port,
+                tls_folder=tls_folder,
+                api_key=api_key,
+            )
         )
-        self.ports, self.env, self.extra_env = self._ports.ports, self._ports.env, self._ports.extra_env
         self.mind: Mind | None = None
         self.services: Services | None = None
         self._mind = mind
@@ -108,15 +108,6 @@ class GoogleEmulator:
             "clock_scale": clock_scale,
             "buckets": buckets,
         }
-
-    async def __aenter__(self) -> "GoogleEmulator":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Load the mind and listen.

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from google import genai
 from google.api_core import exceptions as google_errors
-from google.cloud import speech_v2, texttospeech_v1
 from google.genai import types
 
 from bench.soak.faults import Fault, Faults
 from bench.soak.user import TalkingUser
 from halfcascade.bot.replay.ears import EarsTiming, recognize_words
 from halfcascade.bot.replay.hearing import SentAudio, UserAudio
-from halfcascade.bot.replay.memory import MemoryEars, MemoryLive, MemoryVoice
+from halfcascade.bot.replay.memory import MemoryLive, MemoryServices
 from halfcascade.bot.replay.tape import VOICE_RATE, Line
 from halfcascade.bot.replay.voice import VoiceTiming, speak_text
 from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused
@@ -32,7 +31,7 @@ REPLIES = (
 )
 
 
-class SoakServices:
+class SoakServices(MemoryServices):
     """Services that know what the user says (see ``Services``), and fail as planned.
 
     Parameters:
@@ -45,6 +44,7 @@ class SoakServices:
     """
 
     def __init__(self, user: TalkingUser, faults: Faults, reply: Callable[[], str]):
+        super().__init__(self._recognize, self._speak)
         self.asked: list[str] = []
         self._user = user
         self._faults = faults
@@ -70,29 +70,6 @@ class SoakServices:
         if self._began is None:
             self._began = time.monotonic()
         self._audio.append(audio)
-
-    def speech(self, location: str) -> tuple[speech_v2.SpeechAsyncClient, str]:
-        """Make a Speech-to-Text client.
-
-        Args:
-            location: Ignored.
-        """
-        client: Any = MemoryEars(self._recognize)
-        return client, "soak"
-
-    def texttospeech(self, location: str | None) -> texttospeech_v1.TextToSpeechAsyncClient:
-        """Make a Text-to-Speech client.
-
-        Args:
-            location: Ignored.
-        """
-        client: Any = MemoryVoice(self._speak)
-        return client
-
-    def gemini(self) -> genai.Client:
-        """Make nothing: connections in memory need no client."""
-        client: Any = None
-        return client
 
     async def open_live(self, client: genai.Client, model: str, config: types.LiveConnectConfig) -> MemoryLive:
         """Open a Live connection.

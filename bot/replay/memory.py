@@ -6,7 +6,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from google import genai
 from google.api_core import exceptions as google_errors
+from google.cloud import speech_v2, texttospeech_v1
 from google.cloud import texttospeech_v1 as tts
 from google.cloud.speech_v2.types import cloud_speech
 from google.genai import types
@@ -295,3 +297,38 @@ def google_error(kind: str, message: str) -> Exception:
     if isinstance(error, type) and issubclass(error, google_errors.GoogleAPICallError):
         return error(message)
     return google_errors.Unknown(f"{kind}: {message}")
+
+
+class MemoryServices:
+    """Makes clients without a network (see ``Services``); what opens a Live connection and hears is its heir's.
+
+    Args:
+        recognize: Gives the responses to a recognition stream's requests.
+        speak: Gives the audio of a text.
+    """
+
+    def __init__(self, recognize: Recognize, speak: Speak):
+        self._memory_ears, self._memory_voice = recognize, speak
+
+    def speech(self, location: str) -> tuple[speech_v2.SpeechAsyncClient, str]:
+        """Make a Speech-to-Text client.
+
+        Args:
+            location: Ignored.
+        """
+        client: Any = MemoryEars(self._memory_ears)
+        return client, "memory"
+
+    def texttospeech(self, location: str | None) -> texttospeech_v1.TextToSpeechAsyncClient:
+        """Make a Text-to-Speech client.
+
+        Args:
+            location: Ignored.
+        """
+        client: Any = MemoryVoice(self._memory_voice)
+        return client
+
+    def gemini(self) -> genai.Client:
+        """Make nothing: connections in memory need no client."""
+        client: Any = None
+        return client

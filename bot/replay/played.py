@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from google import genai
-from google.cloud import speech_v2, texttospeech_v1
 from google.genai import types
 
 from halfcascade.bot.replay.brain import BrainPlayer
 from halfcascade.bot.replay.ears import EarsPlayer
 from halfcascade.bot.replay.hearing import UserAudio
-from halfcascade.bot.replay.memory import MemoryEars, MemoryLive, MemoryVoice
+from halfcascade.bot.replay.memory import MemoryLive, MemoryServices
 from halfcascade.bot.replay.tape import Tape
 from halfcascade.bot.replay.voice import VoicePlayer, spoken_text
 
@@ -29,7 +27,7 @@ class Guessed:
     line: str
 
 
-class PlayedServices:
+class PlayedServices(MemoryServices):
     """The services of a saved talk (see ``Services``).
 
     Parameters:
@@ -44,10 +42,10 @@ class PlayedServices:
         self.guesses: list[Guessed] = []
         self._on_guess = on_guess
         self._user = UserAudio()
-        self._ears = EarsPlayer(tape.lines("ears"), self._user, self._guess)
+        ears = EarsPlayer(tape.lines("ears"), self._user, self._guess)
         self._brain = BrainPlayer(tape.lines("brain"), self._guess)
         calls = [spoken_text(line, tape.sound(line)) for line in tape.lines("voice")]
-        self._voice = VoicePlayer(calls, self._guess)
+        super().__init__(ears.recognize, VoicePlayer(calls, self._guess).speak)
 
     def heard(self, audio: bytes) -> None:
         """Take what the ears are about to be given.
@@ -56,29 +54,6 @@ class PlayedServices:
             audio: 16-bit mono PCM.
         """
         self._user.append(audio)
-
-    def speech(self, location: str) -> tuple[speech_v2.SpeechAsyncClient, str]:
-        """Make a Speech-to-Text client.
-
-        Args:
-            location: Ignored.
-        """
-        client: Any = MemoryEars(self._ears.recognize)
-        return client, "recording"
-
-    def texttospeech(self, location: str | None) -> texttospeech_v1.TextToSpeechAsyncClient:
-        """Make a Text-to-Speech client.
-
-        Args:
-            location: Ignored.
-        """
-        client: Any = MemoryVoice(self._voice.speak)
-        return client
-
-    def gemini(self) -> genai.Client:
-        """Make nothing: connections of the recording need no client."""
-        client: Any = None
-        return client
 
     async def open_live(self, client: genai.Client, model: str, config: types.LiveConnectConfig) -> MemoryLive:
         """Open the next Live connection of the recording.

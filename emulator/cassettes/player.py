@@ -5,7 +5,6 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,7 +17,7 @@ from halfcascade.emulator.cassettes.playback import Due, Playback, first_differe
 from halfcascade.emulator.cassettes.redaction import Redactor
 from halfcascade.emulator.cassettes.wire_types import message_type, to_bytes, to_json
 from halfcascade.emulator.control import basic_routes
-from halfcascade.emulator.listening import Ports
+from halfcascade.emulator.listening import Ports, Served
 from halfcascade.emulator.web.app import App, Call, Route
 from halfcascade.emulator.web.errors import not_found
 from halfcascade.emulator.web.socket import Gone, WebSocket
@@ -72,7 +71,7 @@ class Rack:
         return cassette.wire == wire and same and cassette.method == method
 
 
-class Player:
+class Player(Served):
     """Serves the emulator's ports from cassettes.
 
     Parameters:
@@ -82,19 +81,9 @@ class Player:
     """
 
     def __init__(self, folder: Path, *, speed: float = 1.0, **ports: Any) -> None:
+        super().__init__(Ports(**ports))
         self._folder = folder
         self._speed = speed
-        self._ports = Ports(**ports)
-        self.ports, self.env, self.extra_env = self._ports.ports, self._ports.env, self._ports.extra_env
-
-    async def __aenter__(self) -> "Player":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Read the cassettes and listen.

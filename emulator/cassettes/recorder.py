@@ -5,7 +5,6 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,7 +19,7 @@ from halfcascade.emulator.cassettes.wire_types import message_type, to_json
 from halfcascade.emulator.cassettes.writer import Shelf, Writer
 from halfcascade.emulator.control import basic_routes
 from halfcascade.emulator.errors import EmulatorError
-from halfcascade.emulator.listening import HOST, Ports
+from halfcascade.emulator.listening import HOST, Ports, Served
 from halfcascade.emulator.web.app import App, Call, Route
 from halfcascade.emulator.web.errors import ApiError
 from halfcascade.emulator.web.socket import Gone, WebSocket
@@ -45,7 +44,7 @@ _HOP_BY_HOP = {
 }
 
 
-class Recorder:
+class Recorder(Served):
     """Serves the emulator's ports, and answers with what Google answers.
 
     Parameters:
@@ -62,21 +61,11 @@ class Recorder:
             raise EmulatorError(
                 f"The recorder lends its keys to all who reach it, so it does not listen on {host}: leave --host away."
             )
+        super().__init__(Ports(**ports))
         self._folder = folder
         self._upstream = upstream or Upstream()
-        self._ports = Ports(**ports)
-        self.ports, self.env, self.extra_env = self._ports.ports, self._ports.env, self._ports.extra_env
         self._shelf: Shelf | None = None
         self._grpc: GrpcRelay | None = None
-
-    async def __aenter__(self) -> "Recorder":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Listen.
