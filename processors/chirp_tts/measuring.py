@@ -20,6 +20,7 @@ from halfcascade.processors.chirp_tts.settings import (
     synthesis_input,
 )
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.google_calls import unmasked
 from halfcascade.processors.language import phrases
 
 MEASURE_SECS = 50.0
@@ -143,12 +144,12 @@ async def _said(
                 await asyncio.sleep(hold)
             yield tts.StreamingSynthesizeRequest(input=synthesis_input(settings, text))
 
-    found: list[tuple[float, bytes]] = []
-    try:
+    async def ask() -> list[tuple[float, bytes]]:
         call = await client.streaming_synthesize(requests=requests())
-        async for response in call:
-            if response.audio_content:
-                found.append((time.monotonic() - sent_at, response.audio_content))
+        return [(time.monotonic() - sent_at, each.audio_content) async for each in call if each.audio_content]
+
+    try:
+        found = await unmasked(ask)
     except Exception as error:
         raise synthesis_error(error, str(settings.voice)) from error
     if not found:

@@ -3,11 +3,10 @@
 import time
 from collections.abc import AsyncIterator
 
-from google.api_core import exceptions as google_errors
 from google.cloud import speech_v2
 from google.cloud.speech_v2.types import cloud_speech
 
-from halfcascade.processors.google_calls import probing
+from halfcascade.processors.google_calls import probing, unmasked
 from halfcascade.processors.google_errors import SPEECH_TO_TEXT
 
 # Rate of the moment of silence that is sent, in samples per second; the pipeline's own is not known yet.
@@ -43,9 +42,5 @@ async def probe_recognition(
 
     began = time.monotonic()
     async with probing(SPEECH_TO_TEXT, secs):
-        try:
-            await ask()
-        except google_errors.InternalServerError:
-            # So gRPC reports, now and then, a refusal that came while audio was being written.
-            await ask()
+        await unmasked(ask)
     return time.monotonic() - began
