@@ -23,10 +23,13 @@ from halfcascade.bot.settings import SHORT_START, Settings
 from halfcascade.bot.toolbox import Tool, check_names
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
+from halfcascade.processors.chirp_tts.settings import SAMPLE_RATE
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gate import MicrophoneEnd, MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
+from halfcascade.processors.listening import ListeningMachine
+from halfcascade.processors.listening.processor import ListeningProcessor
 from halfcascade.processors.openers import OpenerMachine, OpenerMode, OpenerParams
 from halfcascade.processors.openers.processor import OpenerProcessor
 from halfcascade.processors.outages import OutageAnnouncer, TroubleTone
@@ -130,6 +133,7 @@ def build_pipeline(
             OutageAnnouncer(settings.language),
             voice,
             TroubleTone(),
+            *([listening_sounds(settings, voice)] if settings.listening else []),
             *([playout.processor] if playout else []),
             transport.output(),
             BotSpeechTap(bot_speech, audible=True),
@@ -224,6 +228,19 @@ def openers(settings: Settings, voice: ChirpTTSService) -> OpenerProcessor:
     """
     machine = OpenerMachine(settings.language, OpenerParams(mode=settings.openers))
     return OpenerProcessor(machine, voice.prepare_phrase)
+
+
+def listening_sounds(settings: Settings, voice: ChirpTTSService) -> ListeningProcessor:
+    """Make what says "mm-hm" in pauses of the user's turn.
+
+    Args:
+        settings: The language.
+        voice: Makes the sounds.
+
+    Returns:
+        The processor, to stand between voice and output transport.
+    """
+    return ListeningProcessor(ListeningMachine(settings.language), voice.phrase_sound, sample_rate=SAMPLE_RATE)
 
 
 def load_processor(path: str) -> FrameProcessor:

@@ -57,6 +57,8 @@ class Settings(BaseSettings):
         short_start: Ask the model to begin with a short clause where that is natural, so that the voice can begin.
         openers: Say a short word when the answer is slow: ``off``, ``auto`` (never in two turns in a row) or
             ``always``.
+        listening: Make a listener's sounds ("mm-hm") now and then, quietly, in pauses where the user goes on. Needs
+            echo cancelling or a headset.
         understand_barge_in: Duck first and stop only for real words, rather than stop at any sound.
         input_device: Microphone, by name or part of it.
         output_device: Loudspeaker, by name or part of it.
@@ -102,6 +104,7 @@ class Settings(BaseSettings):
     first_wait: float = Field(default=0.6, ge=0.0, le=5.0)
     short_start: bool = False
     openers: OpenerMode = OpenerMode.OFF
+    listening: bool = False
     understand_barge_in: bool = True
     input_device: str | None = None
     output_device: str | None = None

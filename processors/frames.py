@@ -96,6 +96,30 @@ class SpeechResumedFrame(SystemFrame):
 
 
 @dataclass
+class PauseJudgedFrame(SystemFrame):
+    """What is made of a pause in the user's turn; pushed whenever more becomes known about it.
+
+    Parameters:
+        goes_on: Probability that the user goes on.
+        secs_left: Seconds until the turn ends if nothing more is heard or becomes known.
+    """
+
+    goes_on: float = 0.0
+    secs_left: float = 0.0
+
+
+@dataclass
+class ListeningSoundFrame(SystemFrame):
+    """A listener's sound begins ("mm-hm"), in a pause of the user's turn; it is nobody's turn and in no context.
+
+    Parameters:
+        text: What is said.
+    """
+
+    text: str = ""
+
+
+@dataclass
 class SpeechCoveredFrame(ControlFrame):
     """All that the user has said so far is in transcriptions already pushed; the newest sound held no words.
 

@@ -25,6 +25,7 @@ _KEPT = (
     "first_wait",
     "short_start",
     "openers",
+    "listening",
     "tools",
     "speculate",
     "understand_barge_in",

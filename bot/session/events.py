@@ -41,6 +41,8 @@ class EventType(StrEnum):
     """``text`` as understood, ``language``."""
     BACKCHANNEL = "backchannel"
     """``text`` that took no turn ("mhm")."""
+    LISTENING_SOUND = "listening_sound"
+    """``text`` that the bot says quietly in a pause of the user's turn ("mm-hm"); it is no reply."""
     TYPED = "typed"
     """``text`` that the user typed; it is sent as a turn."""
     TURN_SENT = "turn_sent"

@@ -116,6 +116,9 @@ class Metrics:
         self._withdrawn: Counter[str] = Counter()
         self._speech_began = 0.0
         self._audible = False
+        self._listening_sounds = 0
+        # The next sound of the loudspeaker is a listener's, which answers nothing.
+        self._only_listening = False
         self._duration = 0.0
 
     def apply(self, event: Event) -> bool:
@@ -165,6 +168,7 @@ class Metrics:
                 "usd_withdrawn": round(self.tariff.bill(self._withdrawn).usd, 6),
             },
             "interruptions": [interruption.as_dict() for interruption in interruptions],
+            "listening_sounds": self._listening_sounds,
             "usage": _rounded(self._usage),
             "money": {
                 "currency": "USD",
@@ -231,7 +235,12 @@ class Metrics:
     def _on_first_audio(self, t: float, fields: dict[str, Any]) -> None:
         self._mark_reply("first_audio", t)
 
+    def _on_listening_sound(self, t: float, fields: dict[str, Any]) -> None:
+        self._listening_sounds += 1
+        self._only_listening = not self._audible
+
     def _on_speaking_started(self, t: float, fields: dict[str, Any]) -> None:
+        self._only_listening = False
         self._mark_reply("speaking_started", t)
         if self._audible:
             # The speech before went over into this one without a pause.
@@ -239,7 +248,7 @@ class Metrics:
 
     def _on_sound_began(self, t: float, fields: dict[str, Any]) -> None:
         self._audible = True
-        if self.turns and t >= self.turns[-1].at["turn_sent"]:
+        if not self._only_listening and self.turns and t >= self.turns[-1].at["turn_sent"]:
             self._mark_reply("heard", t)
 
     def _on_heard(self, t: float, fields: dict[str, Any]) -> None:
@@ -253,7 +262,7 @@ class Metrics:
             turn.at["answer_heard"] = t if turn.opener else turn.at.get("heard", t)
 
     def _on_sound_ended(self, t: float, fields: dict[str, Any]) -> None:
-        self._audible = False
+        self._audible = self._only_listening = False
         if self.interruptions and self.interruptions[-1].silent is None:
             self.interruptions[-1].silent = t
 
@@ -329,6 +338,7 @@ _HANDLERS: Mapping[EventType, Callable[[Metrics, float, dict[str, Any]], None]] 
     EventType.ASKED_TOO_EARLY: Metrics._on_asked_too_early,
     EventType.REPLY_TEXT: Metrics._on_reply_text,
     EventType.FIRST_AUDIO: Metrics._on_first_audio,
+    EventType.LISTENING_SOUND: Metrics._on_listening_sound,
     EventType.SPEAKING_STARTED: Metrics._on_speaking_started,
     EventType.HEARD: Metrics._on_heard,
     EventType.SOUND_BEGAN: Metrics._on_sound_began,

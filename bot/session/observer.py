@@ -49,6 +49,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from halfcascade.bot.session.events import EventType
 from halfcascade.processors.frames import (
     DuckFrame,
+    ListeningSoundFrame,
     ServiceOutageFrame,
     ServiceRecoveredFrame,
     SpeechLostFrame,
@@ -247,6 +248,7 @@ _DESCRIBED: dict[type[Frame], tuple[EventType, Callable[[Any], _Fields]]] = {
     UserStoppedSpeakingFrame: (EventType.TURN_ENDED, lambda f: {}),
     InterimTranscriptionFrame: (EventType.INTERIM, lambda f: {"text": f.text.strip()}),
     TranscriptionFrame: (EventType.FINAL, lambda f: {"text": f.text.strip(), "language": f.language}),
+    ListeningSoundFrame: (EventType.LISTENING_SOUND, lambda f: {"text": f.text}),
     UserBackchannelFrame: (EventType.BACKCHANNEL, lambda f: {"text": f.text.strip()}),
     TurnSentFrame: (
         EventType.TURN_SENT,

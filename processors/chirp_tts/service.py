@@ -37,6 +37,7 @@ from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
 from pipecat.utils.tracing.service_decorators import traced_tts
 
+from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
 from halfcascade.processors.chirp_tts.errors import SynthesisError
 from halfcascade.processors.chirp_tts.foreseen import ForeseenStart
 from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEntry
@@ -399,8 +400,24 @@ class ChirpTTSService(TTSService):
         Returns:
             Whether it is at hand.
         """
+        return bool(await self._prepared(text))
+
+    async def phrase_sound(self, text: str) -> bytes:
+        """Have a phrase at hand, and get its sound, for whoever plays it past the voice.
+
+        Args:
+            text: The phrase.
+
+        Returns:
+            16-bit mono PCM at ``SAMPLE_RATE`` without silence around it; b"" if it could not be made.
+        """
+        trimmer = SpeechTrimmer(SAMPLE_RATE)
+        sound = trimmer.feed(await self._prepared(text))
+        return sound + trimmer.finish(0.0)[0]
+
+    async def _prepared(self, text: str) -> bytes:
         said = speakable(text, self._settings.locale)
-        return bool(said) and self.is_usable and await self._synthesizer.prepare(said)
+        return await self._synthesizer.prepare(said) if said and self.is_usable else b""
 
     async def flush_audio(self, context_id: str | None = None) -> None:
         """The utterance is complete as far as its text goes.

@@ -98,14 +98,14 @@ class ChirpSynthesizer:
         if cache:
             await cache.put(key, bytes(audio))
 
-    async def prepare(self, text: str) -> bool:
+    async def prepare(self, text: str) -> bytes:
         """Have the audio of a phrase at hand from now on.
 
         Args:
             text: The phrase.
 
         Returns:
-            Whether it is; a failure is only told.
+            16-bit mono PCM at ``SAMPLE_RATE``; b"" if it is not at hand, which is only told.
         """
         key, audio = phrase_key(self._settings, text), bytearray()
         try:
@@ -115,7 +115,7 @@ class ChirpSynthesizer:
             logger.warning(f"A phrase could not be made ready: {error.reason}")
         else:
             self._at_hand[key] = bytes(audio)
-        return bool(self._at_hand.get(key))
+        return self._at_hand.get(key, b"")
 
     async def _once(self, text: str, reason: str) -> AsyncIterator[bytes]:
         """Make one call; a second one only where the first says nothing about the text."""

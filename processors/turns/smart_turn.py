@@ -21,7 +21,13 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import EagerMatchPolicy, NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
-from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.frames import (
+    PauseJudgedFrame,
+    SpeechCoveredFrame,
+    SpeechOnsetFrame,
+    SpeechPausedFrame,
+    SpeechResumedFrame,
+)
 from halfcascade.processors.language import TurnWords, join_text
 from halfcascade.processors.turns.bot_speech import BotSpeech
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
@@ -279,6 +285,9 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         """Wait until the judge takes the turn to be over; what it comes to know meanwhile may change when that is."""
         while (ends_at := self._judge.ends_at) is not None and (left := ends_at - time.monotonic()) > _CLOCK_SECS:
             self._evidence.clear()
+            if self._transcript_finalized:
+                # Before, it would be judged by words from before the newest speech.
+                await self.push_frame(PauseJudgedFrame(self._judge.goes_on, left))
             await self._speculate_while_waiting(left)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._evidence.wait(), left)
