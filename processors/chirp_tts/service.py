@@ -1,8 +1,6 @@
 """The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -19,13 +17,11 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
-    MetricsFrame,
     StartFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
     TTSStoppedFrame,
 )
-from pipecat.metrics.metrics import MetricsData
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.google.tts import language_to_google_tts_language
 from pipecat.services.settings import TTSSettings
@@ -45,7 +41,9 @@ from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
 from halfcascade.processors.chirp_tts.measuring import VoiceMeasures, measure_synthesis
+from halfcascade.processors.chirp_tts.outcome import SpeechOutcome, TTSDiscardedMetricsData
 from halfcascade.processors.chirp_tts.pace import CutClock
+from halfcascade.processors.chirp_tts.pending import PendingText
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.probing import probe_synthesis
 from halfcascade.processors.chirp_tts.protocol.events import (
@@ -60,9 +58,8 @@ from halfcascade.processors.chirp_tts.protocol.events import (
     SpeechParams,
 )
 from halfcascade.processors.chirp_tts.protocol.health import VoiceHealth
-from halfcascade.processors.chirp_tts.protocol.segment import Segment
 from halfcascade.processors.chirp_tts.protocol.speech import SpeechMachine
-from halfcascade.processors.chirp_tts.reply import SHOWN_KINDS, SILENT, ReplyAccount
+from halfcascade.processors.chirp_tts.reply import GOES_ON, MARKUP, WORDS, ReplyAccount, foreseen_words
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment, Place
 from halfcascade.processors.chirp_tts.settings import (
     SAMPLE_RATE,
@@ -81,15 +78,14 @@ from halfcascade.processors.frames import (
     Service,
     ServiceOutageFrame,
     ServiceRecoveredFrame,
-    SpeechSkippedFrame,
     TurnSentFrame,
 )
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_channel import CloudChannel, close_client
 from halfcascade.processors.google_clients import texttospeech_client
-from halfcascade.processors.language import SpokenWord, has_unspaced, is_unspaced, phrases
-from halfcascade.processors.written.markup import PAUSE_TAGS
-from halfcascade.processors.written.speakable import speakable, speakable_markup, without_pause_tags
+from halfcascade.processors.written.speakable import speakable
+
+__all__ = ["ChirpTTSService", "TTSDiscardedMetricsData"]
 
 MakeClient = Callable[[str | None], tts.TextToSpeechAsyncClient]
 
@@ -97,22 +93,8 @@ MakeClient = Callable[[str | None], tts.TextToSpeechAsyncClient]
 MAX_SEGMENT_BYTES = 4_500
 # A segment must be handed over before the voice would fall silent, by the time to first audio and this.
 _LEAD_SECS = 0.2
-_LONGEST_QUOTE = 80
-_MARKUP = "markup"
-_WORDS = "words"
-_GOES_ON = "goes on"
 
 _Found = TypeVar("_Found")
-
-
-class TTSDiscardedMetricsData(MetricsData):
-    """Characters that were sent to synthesis but never heard.
-
-    Parameters:
-        value: Number of characters.
-    """
-
-    value: int
 
 
 @dataclass
@@ -194,15 +176,22 @@ class ChirpTTSService(TTSService):
         first_segment = first_segment or FirstSegment()
         self._cutter = SpeechTextAggregator(self._settings.locale, first_segment)
         self._cut_clock = CutClock(self._cutter.segmenter, first_segment)
+        self._pending = PendingText(
+            self._cutter.segmenter,
+            self._cut_clock,
+            now=self.now,
+            dry_at=self._dry_at,
+            cut=self._ask_for_cut,
+            create_task=self.create_task,
+        )
         self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
         self._sequencer = SpokenSequencer(name=str(self))
         self._aggregated_frame_sequencer = self._sequencer
         self.ledger = HeardLedger()
+        self._outcome = SpeechOutcome(self, self.ledger, self._sequencer)
         self._playback = PlaybackClock(output_latency)
         self._rate = SpeechRate(prior_rate(self._settings))
         self._utterances: dict[str, Utterance] = {}
-        self._pending_task: asyncio.Task | None = None
-        self._text_came = asyncio.Event()
         self._reply = ReplyAccount()
         self._phrase = False
         self._words = ""
@@ -324,10 +313,11 @@ class ChirpTTSService(TTSService):
             await self._cut_pending_text(frame.place)
             return
         if isinstance(frame, AnswerForeseenFrame):
-            self._foreseen.wrote(frame.text, self._cutter, self._foreseen_words)
+            words = partial(foreseen_words, locale=self._settings.locale)
+            self._foreseen.wrote(frame.text, self._cutter, words)
             return
         if isinstance(frame, EagerEndOfTurnCancelFrame | InterruptionFrame | TurnSentFrame):
-            await self._report_discarded(len(self._foreseen.drop()))
+            await self._outcome.discarded(len(self._foreseen.drop()))
         if isinstance(frame, ServiceOutageFrame | ServiceRecoveredFrame) and frame.service is not Service.VOICE:
             # It may be the network that fails or has changed: what is said next, the news first, goes by a new one.
             self._renew_channel()
@@ -341,12 +331,13 @@ class ChirpTTSService(TTSService):
             await self._finish_reply()
         await super().process_frame(frame, direction)
         if pending:
-            self.ledger.add(LedgerEntry(self.now(), "cut", "", pending, "interrupted"))
+            self._outcome.cut("", pending, self.now())
         if isinstance(frame, InterruptionFrame | LLMFullResponseStartFrame):
             self._cut_clock.reset()
             self._reply = ReplyAccount()
         if isinstance(frame, LLMTextFrame):
-            self._watch_pending_text()
+            self._pending.changed()
+            self._pending.watch()
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
         """Push a frame; audio is noted as handed to the loudspeaker.
@@ -385,7 +376,7 @@ class ChirpTTSService(TTSService):
             )
             utterance = self._utterances[context_id] = Utterance(context_id, self, machine, self.create_task)
         segment = self._sequencer.latest
-        markup = str(segment.metadata.get(_MARKUP, "")) if segment and self._settings.markup else ""
+        markup = str(segment.metadata.get(MARKUP, "")) if segment and self._settings.markup else ""
         parts = split_utf8(text, MAX_SEGMENT_BYTES)
         for part in parts:
             utterance.say(part, segment, markup=markup if len(parts) == 1 else "", phrase=self._phrase)
@@ -447,8 +438,8 @@ class ChirpTTSService(TTSService):
         if not self._utterances:
             self._playback.stop(now)
         for text in unheard:
-            self.ledger.add(LedgerEntry(now, "cut", context_id, text, "interrupted"))
-        await self._report_discarded(sum(map(len, unheard)))
+            self._outcome.cut(context_id, text, now)
+        await self._outcome.discarded(sum(map(len, unheard)))
 
     async def on_audio_context_completed(self, context_id: str) -> None:
         """Forget an utterance that is over.
@@ -462,52 +453,22 @@ class ChirpTTSService(TTSService):
     async def _record_context_audio_outcome(self, context_id: str, received_audio: bool) -> None:
         """What gave no audio was reported with its words, and a voice that is away for a while is not given up."""
 
-    async def _handle_aggregated_text(self, src_frame: AggregatedTextFrame, context_id: str | None = None) -> None:
-        kind = str(src_frame.text_type)
-        if kind in SHOWN_KINDS:
-            src_frame.metadata[_WORDS] = self._reply.announcement(kind, phrases(self._settings.locale).shown)
-        else:
-            if not self._phrase:
-                src_frame.text = src_frame.raw_text = self._reply.silent + src_frame.text
-            goes_on = bool(src_frame.metadata.get(_GOES_ON))
-            src_frame.metadata[_WORDS] = self._spoken_form(src_frame.text, goes_on=goes_on)
-            if not src_frame.metadata[_WORDS] and not self._phrase:
-                # Nothing to say by itself: it goes with what follows.
-                self._reply.silent = f"{src_frame.text} "
-                return
-        await self._say_or_show(src_frame, context_id)
-
-    def _spoken_form(self, text: str, *, goes_on: bool) -> str:
-        words = speakable(without_pause_tags(text), self._settings.locale)
-        if goes_on and words[-1:].isalnum() and not is_unspaced(words):
-            # Without a mark the voice would end a sentence here (bench.joins).
-            words += ","
-        return words
-
-    def _foreseen_words(self, aggregation: Aggregation) -> str:
-        if str(aggregation.type) in SHOWN_KINDS:
-            return ""
-        return self._spoken_form(aggregation.text, goes_on=isinstance(aggregation, Clause))
-
     def _aggregated_text_frame(self, aggregation: Aggregation) -> AggregatedTextFrame:
         frame = super()._aggregated_text_frame(aggregation)
-        frame.metadata[_GOES_ON] = isinstance(aggregation, Clause)
+        frame.metadata[GOES_ON] = isinstance(aggregation, Clause)
         return frame
+
+    async def _handle_aggregated_text(self, src_frame: AggregatedTextFrame, context_id: str | None = None) -> None:
+        if self._reply.take(src_frame, self._settings.locale, phrase=self._phrase):
+            await self._say_or_show(src_frame, context_id)
 
     async def _say_or_show(self, frame: AggregatedTextFrame, context_id: str | None = None) -> None:
         """Give a text to the voice, or push it on in order if nothing is said of it."""
-        if not self._phrase:
-            self._reply.silent = ""
-        if not frame.metadata[_WORDS]:
+        self._words = frame.metadata[WORDS]
+        if self._words:
+            await super()._handle_aggregated_text(frame, context_id)
+        else:
             await self._push_skipped_text(frame, context_id or self.create_context_id())
-            return
-        self._reply.spoken = True
-        if PAUSE_TAGS.search(frame.text):
-            # Pauses are for the voice only: captions and conversation hold the words.
-            frame.metadata[_MARKUP] = speakable_markup(frame.text, self._settings.locale)
-            frame.text = frame.raw_text = without_pause_tags(frame.text)
-        self._words = frame.metadata[_WORDS]
-        await super()._handle_aggregated_text(frame, context_id)
 
     async def _to_words(self, text: str, text_type: str) -> str:
         """The text transform of Pipecat: what is said was found before, with all that belongs to it."""
@@ -517,48 +478,27 @@ class ChirpTTSService(TTSService):
         """Say what is pending; a reply that holds nothing to say is answered by a short phrase all the same."""
         for segment in self._cutter.finish():
             await self._handle_aggregated_text(self._aggregated_text_frame(segment))
-        if not self._reply.silent:
-            return
-        frame = AggregatedTextFrame(self._reply.silent.strip(), SILENT, raw_text=self._reply.silent.strip())
-        frame.metadata[_WORDS] = "" if self._reply.spoken else phrases(self._settings.locale).shown.nothing
-        await self._say_or_show(frame)
+        if (rest := self._reply.rest(self._settings.locale)) is not None:
+            await self._say_or_show(rest)
 
     #
     # Pending text
     #
-
-    def _watch_pending_text(self) -> None:
-        """See to it that text which ends in no good place is spoken in time."""
-        self._cut_clock.text_came(self.now())
-        self._text_came.set()
-        if self._cutter.segmenter.pending.strip() and (self._pending_task is None or self._pending_task.done()):
-            self._pending_task = self.create_task(self._wait_to_cut())
-
-    async def _wait_to_cut(self) -> None:
-        segmenter = self._cutter.segmenter
-        while segmenter.awaits_first or segmenter.awaits_more:
-            self._text_came.clear()
-            due = self._cut_clock.due(self._dry_at())
-            if due is not None and due.at <= self.now():
-                self._cut_clock.tried(due)
-                # Through the service's own queue, so that it cannot overtake or be overtaken by text.
-                await self.queue_frame(_CutDueFrame(place=due.place))
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if due is None else due.at - self.now()):
-                    await self._text_came.wait()
 
     def _dry_at(self) -> float | None:
         """Clock time at which the next segment must go to synthesis, or None while nothing is said."""
         utterance = self._utterances.get(self._turn_context_id or "")
         return utterance.runs_dry_at() - self._synthesizer.first_audio_secs - _LEAD_SECS if utterance else None
 
+    async def _ask_for_cut(self, place: Place) -> None:
+        # Through the service's own queue, so that it cannot overtake or be overtaken by text.
+        await self.queue_frame(_CutDueFrame(place=place))
+
     async def _cut_pending_text(self, place: Place) -> None:
         if (segment := self._cutter.force(place)) is not None:
             await self.stop_text_aggregation_metrics()
             await self._handle_aggregated_text(self._aggregated_text_frame(segment))
-            self._cut_clock.text_came(self.now())
-            self._text_came.set()
+            self._pending.changed()
 
     #
     # Host of utterances
@@ -588,10 +528,10 @@ class ChirpTTSService(TTSService):
         match action:
             case KeepAlive():
                 self._refresh_audio_context(utterance.context_id)
-            case Heard(segment, word, at):
-                await self._word_heard(utterance, segment, word, at)
+            case Heard():
+                await self._outcome.heard(utterance, action)
             case Skipped():
-                await self._segment_skipped(utterance, action)
+                await self._outcome.skipped(utterance, action, self.now())
             case RenewChannel():
                 self._renew_channel()
             case OutageBegan(reason):
@@ -603,28 +543,6 @@ class ChirpTTSService(TTSService):
                 stopped = TTSStoppedFrame(context_id=utterance.context_id)
                 await self.append_to_audio_context(utterance.context_id, stopped)
                 await self.remove_audio_context(utterance.context_id)
-
-    async def _word_heard(self, utterance: Utterance, segment: Segment, word: SpokenWord, at: float) -> None:
-        """Report a word through Pipecat's word-timestamp path."""
-        self.ledger.add(LedgerEntry(at, "heard", utterance.context_id, word.text))
-        offset = at - (utterance.record.began_at or at)
-        await self.add_word_timestamps(
-            [(word.text, offset)], utterance.context_id, includes_inter_frame_spaces=has_unspaced(segment.text)
-        )
-
-    async def _segment_skipped(self, utterance: Utterance, skipped: Skipped) -> None:
-        """Account for text that will not be heard, and let everybody know."""
-        failure, text = skipped.failure, skipped.text
-        self.ledger.add(LedgerEntry(self.now(), "skipped", utterance.context_id, text, failure.reason))
-        if skipped.segment.frame is not None:
-            for frame in self._sequencer.abandon(utterance.context_id, skipped.segment.frame):
-                await self.append_to_audio_context(utterance.context_id, frame)
-        await self.broadcast_frame(SpeechSkippedFrame, text=text)
-        # What cannot work is reported once, not for every segment that was under way.
-        if self.is_usable:
-            error = failure.cause if isinstance(failure.cause, SynthesisError) else None
-            category = error.category if error else ErrorCategory.CONNECTIVITY
-            await self.push_error(f'{failure.reason} Not spoken: "{_shortened(text)}".', category=category)
 
     def _renew_channel(self) -> None:
         if closing := self._channel.renew():
@@ -678,21 +596,10 @@ class ChirpTTSService(TTSService):
             self._rate = SpeechRate(prior_rate(self._settings))
         return changed
 
-    async def _report_discarded(self, characters: int) -> None:
-        if characters:
-            data = TTSDiscardedMetricsData(processor=self.name, value=characters)
-            await self.push_frame(MetricsFrame(data=[data]))
-
     def _stop_everything(self) -> None:
         self._foreseen.drop()
         self._synthesizer.close()
-        if self._pending_task is not None:
-            self._pending_task.cancel()
+        self._pending.close()
         for utterance in self._utterances.values():
             utterance.stop()
         self._utterances.clear()
-
-
-def _shortened(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= _LONGEST_QUOTE else f"{plain[:_LONGEST_QUOTE].rstrip()} …"
