@@ -6,6 +6,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc portaudio19
 WORKDIR /src
 COPY requirements requirements
 RUN python -m venv /opt/halfcascade && /opt/halfcascade/bin/pip install --no-cache-dir uv==0.13.9
+# The user of the image may not write there, and would compile everything anew at each start.
+ENV UV_COMPILE_BYTECODE=1
 ARG REQUIREMENTS=server
 RUN VIRTUAL_ENV=/opt/halfcascade /opt/halfcascade/bin/uv pip install --no-cache --require-hashes -r requirements/${REQUIREMENTS}.txt
 COPY . .

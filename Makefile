@@ -7,6 +7,8 @@ UV_VERSION := 0.13.9
 # Asked for in one go, before anything is installed; nobody needs a sound server to check style.
 SYSTEM := demo $(if $(filter test test-slow bench,$(MAKECMDGOALS)),test)
 export PYTHON
+# As pip does by itself: compiling at each start what an environment does not let Python keep takes two seconds.
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: demo talk serve test test-slow lint matrix format bench evals judges faults soak clients samples pins clean help
 

@@ -130,6 +130,8 @@ class LlamaTextEnd:
         params.n_parallel = 1
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
         params.verbosity = -1
+        # Reading a model twice, to see whether it fits into a graphics card's memory, is for large ones.
+        params.fit_params = bool(os.environ.get(MODEL_VARIABLE))
         # The library always opens an HTTP server (docs/facts engines): on loopback, at a port that is free.
         params.hostnames = ["127.0.0.1"]
         params.port = 0

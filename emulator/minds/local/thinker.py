@@ -72,6 +72,8 @@ class LlamaModel:
         params.cpuparams.n_threads = 1
         params.cpuparams_batch.n_threads = 1
         params.verbosity = -1
+        # Reading a model twice, to see whether it fits into a graphics card's memory, is for large ones.
+        params.fit_params = not self._small
         # The library always opens an HTTP server (facts/engines#language-model): on loopback, at a port that is free.
         params.hostnames = ["127.0.0.1"]
         params.port = 0
