@@ -3,10 +3,18 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipecat.frames.frames import ControlFrame, SystemFrame
+from pipecat.frames.frames import ControlFrame, DataFrame, SystemFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
 
 TURN = "turn"
-"""Key in the metadata of an ``LLMContextFrame``: name of the user's turn that it ends, a number from 1."""
+"""Key in the metadata of an ``LLMContextFrame``: name of the user's turn that it ends, a number from 1.
+
+A question that is asked early has the name that the turn will have."""
+
+EARLY = "early"
+"""Key in the metadata of an ``LLMContextFrame`` that asks before the turn is over: number of the question, from 1.
+
+An ``EagerEndOfTurnCancelFrame`` with it withdraws that question and all before it."""
 
 
 @dataclass
@@ -143,6 +151,24 @@ class TurnReopenedFrame(SystemFrame):
 
     text: str = ""
     turn: int = 0
+
+
+@dataclass
+class TurnConfirmedFrame(DataFrame):
+    """The user's turn has ended with the words that were asked early, and stands in the context.
+
+    Takes the place of the ``LLMContextFrame`` that would ask again. Whoever does not have that question any more, since
+    something overtook it, asks this.
+
+    Parameters:
+        context: The conversation.
+        turn: Name of the turn.
+        early: Number of the question, as ``LLMContextFrame.metadata[EARLY]`` has it.
+    """
+
+    context: LLMContext = field(default_factory=LLMContext)
+    turn: int = 0
+    early: int = 0
 
 
 class Service(StrEnum):

@@ -79,6 +79,7 @@ SEAMS = {
     "LLMService._speculation_gate": "know whether an answer is held",
     "LLMService._sync_registered_tool_handlers": "declare the tools of the settings at setup",
     "LLMUserAggregator._on_user_turn_started": "take up the turn that the user goes on with",
+    "LLMUserAggregator._on_user_turn_stopped": "keep an early answer only if the turn has no other words",
     "LLMUserAggregator._push_aggregation": "remember the turn that was just written",
     "LLMUserAggregator._run_speculative_inference": "guess with the words of a turn that goes on",
     "STTService._muted": "hear nothing while muted",

@@ -1,6 +1,6 @@
 """A day of talk with random faults.
 
-python -m bench.soak [--hours 24] [--seed 1] [--parts 2] [--every 60]
+python -m bench.soak [--hours 24] [--seed 1] [--parts 2] [--every 60] [--early on|off]
 
 Somebody says one sentence after another, 10 s apart on average, to the whole bot (neural networks, pipeline, session
 machines) in virtual time. The services are in memory (``bench.soak.services``) and something of them fails every 60 s
@@ -26,13 +26,14 @@ from halfcascade.processors.turns import load_networks
 _TOLD = 12
 
 
-def run_part(secs: float, seed: int, fault_every_secs: float | None) -> dict[str, Any]:
+def run_part(secs: float, seed: int, fault_every_secs: float | None, early: bool | None = None) -> dict[str, Any]:
     """Hold one talk.
 
     Args:
         secs: How long.
         seed: Decides everything.
         fault_every_secs: How often something goes wrong, or None for never.
+        early: Whether the brain is asked early; None as the settings have it.
 
     Returns:
         Figures, and what went wrong.
@@ -40,7 +41,7 @@ def run_part(secs: float, seed: int, fault_every_secs: float | None) -> dict[str
     turns = [turn for turn in read("report") if turn.language == "en-US"]
     load_networks("en-US")
     began, computed = time.monotonic(), time.process_time()
-    found = soak(turns, secs, seed, fault_every_secs=fault_every_secs)
+    found = soak(turns, secs, seed, fault_every_secs=fault_every_secs, early=early)
     return {
         "seed": seed,
         "hours": round(secs / 3600, 3),
@@ -65,11 +66,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parts", type=int, default=os.cpu_count() or 1, help="talks that run side by side")
     parser.add_argument("--every", type=float, default=FAULT_EVERY_SECS, help="seconds between faults; 0: none")
+    parser.add_argument("--early", choices=("on", "off"), help="whether the brain is asked early")
     options = parser.parse_args()
     logger.remove()
     if options.parts > 1:
         return _side_by_side(options)
-    found = run_part(3600 * options.hours, options.seed, options.every or None)
+    early = options.early and options.early == "on"
+    found = run_part(3600 * options.hours, options.seed, options.every or None, early)
     print(json.dumps({"bench": "soak", **found}, ensure_ascii=False), flush=True)
     return 1 if found["dead"] or found["lost_words"] or found["doubled_words"] or found["ended_early"] else 0
 
@@ -77,6 +80,7 @@ def main() -> int:
 def _side_by_side(options: argparse.Namespace) -> int:
     hours = options.hours / options.parts
     command = [sys.executable, "-m", "bench.soak", "--parts", "1", "--hours", str(hours), "--every", str(options.every)]
+    command += ["--early", options.early] if options.early else []
     seeds = range(options.seed, options.seed + options.parts)
     parts = [subprocess.Popen([*command, "--seed", str(seed)]) for seed in seeds]
     return max(part.wait() for part in parts)

@@ -77,6 +77,7 @@ class _Watcher:
         self.sent: list[tuple[float, str]] = []
         self.answers: list[float] = []
         self.fingerprint = 0
+        self._asked_early = 0
 
     def take(self, event: Event) -> None:
         text = event.fields.get("text", "")
@@ -85,6 +86,11 @@ class _Watcher:
                 # A turn that nobody answered is sent again with the next, to a session that does not know it.
                 self.sent.pop()
             self.sent.append((event.t, text))
+        elif event.type is EventType.ASKED_EARLY:
+            self._asked_early = len(self.sent)
+        elif event.type is EventType.ASKED_TOO_EARLY:
+            # If it was sent at all.
+            del self.sent[self._asked_early :]
         elif event.type is EventType.TURN_REOPENED and self.sent:
             self.sent.pop()
         elif event.type is EventType.BACKCHANNEL:
@@ -96,7 +102,14 @@ class _Watcher:
         self.fingerprint = zlib.crc32(told.encode(), self.fingerprint)
 
 
-def soak(turns: Sequence[Turn], secs: float, seed: int, *, fault_every_secs: float | None = FAULT_EVERY_SECS) -> Soaked:
+def soak(
+    turns: Sequence[Turn],
+    secs: float,
+    seed: int,
+    *,
+    fault_every_secs: float | None = FAULT_EVERY_SECS,
+    early: bool | None = None,
+) -> Soaked:
     """Talk.
 
     Args:
@@ -104,6 +117,7 @@ def soak(turns: Sequence[Turn], secs: float, seed: int, *, fault_every_secs: flo
         secs: How long.
         seed: Decides what is said, answered and what goes wrong.
         fault_every_secs: How often something goes wrong on average, or None for never.
+        early: Whether the brain is asked early; None as the settings have it.
 
     Returns:
         What became of it.
@@ -113,19 +127,24 @@ def soak(turns: Sequence[Turn], secs: float, seed: int, *, fault_every_secs: flo
     found = Soaked(secs, sentences=len(user.said))
     services = SoakServices(user, planned, partial(Random(seed).choice, REPLIES))
     watcher = _Watcher()
-    virtual_time.run(_hold(user, services, found, watcher, turns[0].language))
+    settings = Settings(_env_file=None, language=turns[0].language)
+    if early is not None:
+        settings.speculate = early
+    virtual_time.run(_hold(user, services, found, watcher, settings))
     found.turns, found.fingerprint = len(watcher.sent), watcher.fingerprint
     found.dead = list(_dead(user, watcher))
     _judge_words(found, user, watcher)
     return found
 
 
-async def _hold(user: TalkingUser, services: SoakServices, found: Soaked, watcher: _Watcher, language: str) -> None:
+async def _hold(
+    user: TalkingUser, services: SoakServices, found: Soaked, watcher: _Watcher, settings: Settings
+) -> None:
     hub, outcome = EventHub(Redactor()), Outcome()
     hub.begin()
     hub.listen(watcher.take)
     transport = WavTransport(user_audio=user, tap=hub)
-    talk = Talk(Settings(_env_file=None, language=language), transport, hub, outcome, services=services)
+    talk = Talk(settings, transport, hub, outcome, services=services)
 
     async def end_in_time() -> None:
         began = time.monotonic()

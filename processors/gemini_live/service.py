@@ -38,12 +38,14 @@ from pipecat.turns.speculation_gate import SpeculationState
 from pipecat.utils.errors import ErrorCategory
 
 from halfcascade.processors.frames import (
+    EARLY,
     TURN,
     AnswerForeseenFrame,
     Service,
     ServiceOutageFrame,
     ServiceRecoveredFrame,
     SpeechSkippedFrame,
+    TurnConfirmedFrame,
     TurnReopenedFrame,
     TurnSentFrame,
 )
@@ -61,6 +63,7 @@ from halfcascade.processors.gemini_live.protocol.actions import (
     Usage,
     Waiting,
 )
+from halfcascade.processors.gemini_live.protocol.asked import AskedTurns
 from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
 from halfcascade.processors.gemini_live.protocol.history import Turn
 from halfcascade.processors.gemini_live.protocol.link import Renewal
@@ -165,12 +168,9 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         self._machine = SessionMachine(self._row(), options, self._function_is_async)
         self._runner: SessionRunner | None = None
         self._turn = 0
-        # Names of the user's turns: the newest that came here, and the newest that the user went on with.
-        self._named = 0
-        self._reopened = 0
+        self._asked = AskedTurns()
         self._declared: list[Any] | None = None
         self._instruction: str | None = None
-        self._speculative = False
         self._responding = False
         self._last_trouble = ""
         self._fillers_said = 0
@@ -277,25 +277,24 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         if isinstance(frame, InterruptionFrame):
             # Before anything awaits: not one more delta of the old answer leaves.
             self._responding = False  # for everybody downstream an interruption ends the response
-            self._withdraw() if self._speculative else self._feed(self._machine.interrupt)
+            self._withdraw() if self._asked.withdrawn() else self._feed(self._machine.interrupt)
         await super().process_frame(frame, direction)
         match frame:
             case LLMContextFrame():
                 await self._take_turn(frame, direction)
                 return
-            case UserStartedSpeakingFrame():
-                self._feed(partial(self._machine.speaking, user=True))
-            case UserStoppedSpeakingFrame():
-                self._speculative = False  # what was not withdrawn by now is confirmed
-                self._feed(partial(self._machine.speaking, user=False))
-            case BotStartedSpeakingFrame():
-                self._feed(partial(self._machine.speaking, bot=True))
-            case BotStoppedSpeakingFrame():
-                self._feed(partial(self._machine.speaking, bot=False))
+            case TurnConfirmedFrame():
+                self._confirm(frame)
+            case UserStartedSpeakingFrame() | UserStoppedSpeakingFrame():
+                speaks = isinstance(frame, UserStartedSpeakingFrame)
+                if not speaks:
+                    self._asked.turn_ended()
+                self._feed(partial(self._machine.speaking, user=speaks))
+            case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
+                self._feed(partial(self._machine.speaking, bot=isinstance(frame, BotStartedSpeakingFrame)))
             case TurnReopenedFrame():
-                self._reopened = frame.turn
-                if frame.turn in (0, self._named):
-                    self._feed(self._machine.withdraw)
+                if self._asked.reopened(frame.turn):
+                    self._withdraw()
             case ServiceOutageFrame() | ServiceRecoveredFrame() if frame.service is not Service.BRAIN:
                 doubt = partial(self._machine.doubt, words=frame.service is Service.EARS)
                 self._feed(doubt if isinstance(frame, ServiceOutageFrame) else self._machine.hope)
@@ -342,35 +341,67 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             self._runner.do(step, *args)
 
     async def _take_turn(self, frame: LLMContextFrame, direction: FrameDirection) -> None:
-        name = frame.metadata.get(TURN, 0)
-        if name and name <= self._reopened:
-            return  # the user has gone on with this turn before it came here: it ends anew, with all its words
-        self._named = name or self._named
+        name, early = frame.metadata.get(TURN, 0), frame.metadata.get(EARLY, 0) if frame.speculation else None
+        if self._asked.is_void(name, early or 0):
+            # The user has gone on before this came here: the turn ends anew, with all its words.
+            self._speculation_gate.begin_speculation(False)
+            return
+        upstream = direction is FrameDirection.UPSTREAM
+        if self._asked.is_unconfirmed and not (upstream and self._machine.take(frame.context.messages, 0) is None):
+            self._withdraw()  # what is asked now takes its place
         if not frame.speculation:
             self._context = frame.context
-        messages = frame.context.messages
+        insist = not (upstream or frame.speculation or name)
+        if self._ask(frame.context, provisional=frame.speculation, insist=insist) or name:
+            # The user's turn may have ended before an early question came here: system frames overtake it.
+            self._asked.asked(name, early, ended=not self._speculation_gate.is_speculating)
+
+    def _confirm(self, frame: TurnConfirmedFrame) -> None:
+        if self._asked.is_void(frame.turn):
+            return
+        self._context = frame.context
+        if self._asked.confirmed(frame.turn, frame.early):
+            self._feed(self._machine.confirm, frame.context.messages)
+            return
+        # The question was lost: withdrawn by a function it called, or by an interruption.
+        self._speculation_gate.begin_speculation(False)
+        self._ask(frame.context)
+        self._asked.asked(frame.turn)
+
+    def _ask(self, context: LLMContext, *, provisional: bool = False, insist: bool = False) -> bool:
+        """Submit what is new in the context.
+
+        Args:
+            context: The conversation.
+            provisional: Whether its newest message is not confirmed yet.
+            insist: Whether the model shall go on where nothing is new: the program asked for an answer. Else it is a
+                function's result, which the model has already been given, or a turn that was sent with another.
+
+        Returns:
+            Whether there was anything.
+        """
+        messages = context.messages
         rewritten = self._machine.is_rewritten(messages)
         self._apply_changes(fresh=rewritten, force=rewritten)
-        turn = self._machine.take(messages, self._turn + 1, provisional=frame.speculation)
-        if turn is None:
-            if direction is FrameDirection.UPSTREAM or frame.speculation or TURN in frame.metadata:
-                # A function's result, which the model has already been given; or a turn that was sent with another.
-                return
+        turn = self._machine.take(messages, self._turn + 1, provisional=provisional)
+        if turn is None and insist:
             turn = Turn(self._turn + 1, wording.CONTINUE_PROMPT, (), messages)
+        if turn is None:
+            return False
         self._turn += 1
-        # Confirmed already, if the user's turn has ended before the question came here: system frames overtake it.
-        self._speculative = self._speculation_gate.is_speculating
         self._feed(self._machine.submit, turn)
+        return True
 
     async def _handle_eager_end_of_turn_cancel(self, frame: EagerEndOfTurnCancelFrame) -> None:
-        if self._speculation_gate.is_speculating:
+        if self._asked.withdrawn(frame.metadata.get(EARLY, 0)):
             self._withdraw()
         await super()._handle_eager_end_of_turn_cancel(frame)
 
     def _withdraw(self) -> None:
-        if self._speculative:
-            self._speculative = False
-            self._feed(self._machine.withdraw)
+        """What the model was asked last counts as never asked."""
+        self._asked.taken_back()
+        self._responding = False
+        self._feed(self._machine.withdraw)
 
     # What the machine wants done in the pipeline.
 
@@ -444,7 +475,7 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     async def _call(self, calls: tuple[types.FunctionCall, ...]) -> None:
         context = self._context or LLMContext()
-        if self._speculation_gate.is_speculating:
+        if self._asked.is_open:
             self._withdraw()  # run_function_calls withdraws it in the pipeline
         else:
             for call in calls:

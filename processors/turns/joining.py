@@ -1,9 +1,16 @@
 """One turn, although it seemed to be over: what the user adds before the bot has said much belongs to it."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
-from pipecat.frames.frames import BotStartedSpeakingFrame, Frame, LLMContextFrame, VADUserStartedSpeakingFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    EagerEndOfTurnCancelFrame,
+    Frame,
+    LLMContextFrame,
+    VADUserStartedSpeakingFrame,
+)
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMAssistantAggregator,
@@ -13,14 +20,24 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.turns.types import UserTurnSpeculation
+from pipecat.turns.user_stop import NormalizedMatch
 from pipecat.turns.user_turn_controller import UserTurnController
 
-from halfcascade.processors.frames import TURN, SpeechOnsetFrame, SpeechPausedFrame, TurnReopenedFrame
+from halfcascade.processors.frames import (
+    EARLY,
+    TURN,
+    SpeechOnsetFrame,
+    SpeechPausedFrame,
+    TurnConfirmedFrame,
+    TurnReopenedFrame,
+)
 from halfcascade.processors.language import join_text
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 
 JOIN_SECS = 5.0
 """How long after its end a turn may be taken up again."""
+
+_SAME_WORDS = NormalizedMatch()
 
 TALKED_INTO_SECS = 1.0
 """For how long after the bot's first sound somebody who speaks is taken to go on, talked into while they paused."""
@@ -61,6 +78,10 @@ class JoiningUserAggregator(LLMUserAggregator):
 
     What counts is when the user went on, not when that was noticed: the bot may have begun to speak in between. A sound
     without words sends the same turn once more, so that a cough does not cost the answer.
+
+    A question that is asked early holds all words of the turn, those before it was taken up again included, and is kept
+    only if the turn ends with the same ones. Questions, their withdrawals and ends of turns are named (``TURN``,
+    ``EARLY``), since they overtake each other.
     """
 
     def __init__(self, context: LLMContext, **kwargs: Any):
@@ -74,9 +95,12 @@ class JoiningUserAggregator(LLMUserAggregator):
         self._ended: LLMContextMessage | None = None
         self._ended_parts: list[Any] = []
         self._ended_at = 0.0
-        # Name of the newest turn, and whether a context frame is being pushed for it.
+        # Name of the newest turn that ended, and whether a context frame is being pushed for it.
         self._turn = 0
         self._ending = False
+        # Number and words of the newest question that was asked early.
+        self._early = 0
+        self._early_text = ""
         # Words of the turn before it was taken up again.
         self._revoked = ""
         # Since the turn ended: when the user began to speak, and when the bot did.
@@ -106,14 +130,19 @@ class JoiningUserAggregator(LLMUserAggregator):
         await super().process_frame(frame, direction)
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
-        """Push a frame; the one that ends a turn with the turn's name, so that what overtakes it can tell them apart.
+        """Push a frame; what asks, ends or withdraws with its names, so that what overtakes it can tell them apart.
 
         Args:
             frame: Any frame.
             direction: Where it goes.
         """
-        if self._ending and isinstance(frame, LLMContextFrame):
-            frame.metadata[TURN] = self._turn
+        match frame:
+            case LLMContextFrame(speculation=True):
+                frame.metadata |= {TURN: self._turn + 1, EARLY: self._early}
+            case LLMContextFrame() if self._ending:
+                frame.metadata[TURN] = self._turn
+            case EagerEndOfTurnCancelFrame():
+                frame.metadata[EARLY] = self._early
         await super().push_frame(frame, direction)
 
     async def _push_aggregation(self, *, run_llm: bool = True) -> str:
@@ -129,6 +158,8 @@ class JoiningUserAggregator(LLMUserAggregator):
         if text:
             self._ended, self._ended_parts, self._ended_at = self.messages[count], parts, time.monotonic()
             self._revoked = ""
+            if not run_llm:
+                await self.push_frame(TurnConfirmedFrame(self._context, self._turn, self._early))
         return text
 
     async def _on_user_turn_started(self, controller: Any, strategy: Any, params: Any) -> None:
@@ -137,8 +168,16 @@ class JoiningUserAggregator(LLMUserAggregator):
         await super()._on_user_turn_started(controller, strategy, params)
 
     async def _run_speculative_inference(self, speculation: UserTurnSpeculation) -> None:
-        whole = UserTurnSpeculation(text=join_text(self._revoked, speculation.text))
-        await super()._run_speculative_inference(whole)
+        self._early += 1
+        self._early_text = join_text(self._revoked, speculation.text)
+        await super()._run_speculative_inference(UserTurnSpeculation(text=self._early_text))
+
+    async def _on_user_turn_stopped(self, controller: Any, strategy: Any, params: Any) -> None:
+        if params.confirms_speculation and not _SAME_WORDS.matches(self._early_text, self.aggregation_string()):
+            # Words came that the strategy does not count to the turn.
+            await self.broadcast_frame(EagerEndOfTurnCancelFrame)
+            params = replace(params, confirms_speculation=False)
+        await super()._on_user_turn_stopped(controller, strategy, params)
 
     def _is_unheard(self) -> bool:
         """Whether the user went on before they can have taken in an answer to the newest turn."""

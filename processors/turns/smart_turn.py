@@ -133,7 +133,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
                 self._interim = _go_on(self._words, frame.text)
                 self._keep_up(self._interim)
             case EagerEndOfTurnCancelFrame():
-                self._speculation = None
+                self._forget_speculation()
             case EagerTranscriptionFrame():
                 await self._speculate(join_text(self._said, frame.text), _go_on(self._words, frame.text))
         result = await super().process_frame(frame)
@@ -158,22 +158,19 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         Args:
             enable_user_speaking_frames: Whether to emit ``UserStoppedSpeakingFrame``.
         """
-        speculation, self._speculation = self._speculation, None
         self._ended_words = self._words
         self._judge.end()
         if self.speculations is not None:
             self.speculations.turn_ended()
-        if speculation is None:
-            await super().trigger_user_turn_stopped(enable_user_speaking_frames=enable_user_speaking_frames)
-        elif self._match_policy.matches(speculation.text, self._said):
+        if self._speculation is not None and self._match_policy.matches(self._speculation.text, self._said):
+            self._speculation = None
             if self.speculations is not None:
                 self.speculations.confirmed()
             await self.trigger_user_turn_finalized(
                 enable_user_speaking_frames=enable_user_speaking_frames, confirms_speculation=True
             )
         else:
-            logger.debug("{}: the turn ended with other words than the answer was asked for with", self)
-            await self._cancel(speculation)
+            await self._withdraw_speculation()
             await super().trigger_user_turn_stopped(enable_user_speaking_frames=enable_user_speaking_frames)
 
     async def _reset(self) -> None:
@@ -311,15 +308,18 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
     async def _withdraw_speculation(self) -> None:
-        speculation, self._speculation = self._speculation, None
-        if speculation is not None:
-            await self._cancel(speculation)
+        if self._forget_speculation():
+            await self.trigger_user_turn_speculation_cancelled()
 
-    async def _cancel(self, speculation: UserTurnSpeculation) -> None:
+    def _forget_speculation(self) -> bool:
+        """Count the answer that was asked for as wrong, if there is one: somebody has withdrawn it, or does so now."""
+        speculation, self._speculation = self._speculation, None
+        if speculation is None:
+            return False
         if self.speculations is not None:
             self.speculations.withdrawn()
         logger.debug("{}: the answer to {!r} was asked for too early", self, speculation.text)
-        await self.trigger_user_turn_speculation_cancelled()
+        return True
 
 
 def _plain(text: str) -> str:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
@@ -42,6 +44,7 @@ from halfcascade.processors.gemini_live.protocol.wording import WITHDRAWAL_NOTE
 from halfcascade.processors.turns import joining_aggregators
 from halfcascade.processors.turns.barge_in import BargeInUserTurnStartStrategy
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
+from halfcascade.processors.turns.speculation import Speculations
 from halfcascade.processors.turns.words import turn_words
 from tests.processors.turns.test_turns import RATE, Verdicts
 from tests.running import running
@@ -210,6 +213,7 @@ class Talk:
     verdict: float = 0.95
     answer_secs: float = 0.5
     voice_secs: float = 0.3
+    early: bool = False
     words: list[str] = field(default_factory=list)
     sent: list[TurnSentFrame] = field(default_factory=list)
     context: list[Any] = field(default_factory=list)
@@ -230,6 +234,8 @@ class Talk:
             began = at
             spans.append((began, began + speech.secs + 0.2))
             found.append((at + 0.2, VADUserStartedSpeakingFrame(start_secs=0.2)))
+            if self.early:
+                found.append((at + 0.2, EagerEndOfTurnCancelFrame()))
             found.append((at + speech.secs + 0.2, VADUserStoppedSpeakingFrame(stop_secs=0.2)))
             at += speech.secs
             for part, delay in enumerate(speech.delays or (0.3,)):
@@ -243,6 +249,8 @@ class Talk:
             finalized = not speaking and not any(began < when for _, _, began in finals[index + 1 :])
             if text:
                 found.append((when, InterimTranscriptionFrame(text, "", "")))
+                if self.early and finalized:
+                    found.append((when - 0.1, EagerTranscriptionFrame(text, "", "")))
                 frame = TranscriptionFrame(text, "", "", finalized=finalized)
                 frame.interruptible = False
                 found.append((when, frame))
@@ -256,7 +264,13 @@ class Talk:
         words = turn_words("en-US")
         strategies = UserTurnStrategies(
             start=[BargeInUserTurnStartStrategy(words=words)],
-            stop=[SmartTurnStopStrategy(turn_analyzer=Verdicts(self.verdict), words=words)],
+            stop=[
+                SmartTurnStopStrategy(
+                    turn_analyzer=Verdicts(self.verdict),
+                    words=words,
+                    speculations=Speculations(most=1000.0) if self.early else None,
+                )
+            ],
         )
         user, assistant = joining_aggregators(
             context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies)
@@ -288,6 +302,8 @@ def check(talk: Talk) -> None:
     assert talk.memory.user_words() == talk.words
     for frame in talk.sent:
         assert set(frame.text.split()) <= set(talk.words)
+    # Whatever is said last is answered, and the answer is heard.
+    assert not talk.words or talk.context[-1]["role"] == "assistant"
 
 
 GAPS = st.sampled_from((0.25, 0.6, 1.2, 2.5, 6.0))
@@ -298,12 +314,15 @@ SPEECHES = st.builds(Speech, GAPS, st.sampled_from((0.3, 1.0, 2.5)), DELAYS)
 TALKS = st.builds(
     Talk,
     st.lists(SPEECHES, min_size=1, max_size=4),
-    st.sampled_from((0.2, 0.95)),
+    st.sampled_from((0.2, 0.6, 0.95)),
     st.sampled_from((0.05, 0.5, 2.0)),
     st.sampled_from((0.05, 0.3, 1.5)),
+    st.booleans(),
 )
 
 
+# Asked early, over, gone on with before the answer, asked early again.
+@example(Talk([Speech(0.6, 1.0, (0.3,)), Speech(1.2, 1.0, (0.3,))], 0.95, 2.0, early=True))
 # Finals of three sentences that come in one go, seconds late, while the user has gone on.
 @example(Talk([Speech(0.6, 1.0, (3.0, 3.0, 3.0)), Speech(0.6, 1.0, (0.1,))]))
 @given(TALKS)

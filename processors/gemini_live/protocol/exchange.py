@@ -6,6 +6,7 @@ are replaced, is the session machine's business.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from google.genai import types
 
@@ -244,6 +245,22 @@ class Exchange:
             self._todo.append(SendContent((), complete=True))
             self.turns.cancel_sent()
             self._fence_until = now + self._options.fence_secs
+
+    def confirm(self, context: Sequence[Any], now: float) -> None:
+        """The turn that was asked early has ended with the words that were asked.
+
+        Args:
+            context: All messages, live; the newest of the user stands for the turn.
+            now: Clock reading.
+        """
+        early = next((turn for turn in (self.waiting, self.current) if turn and turn.provisional), None)
+        message = self.history.confirm(early.number, context, early.context) if early else None
+        if early is None or message is None:
+            return
+        turn = replace(early, messages=(*early.messages[:-1], message), context=context, provisional=False)
+        self.waiting = turn if self.waiting is early else self.waiting
+        self.current = turn if self.current is early else self.current
+        self._turn_at = now  # the user waits from now on
 
     def withdraw(self) -> bool:
         """The user's newest turn was sent too early: suppress its answer, and do not send it again.

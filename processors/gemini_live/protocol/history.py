@@ -130,7 +130,9 @@ class History:
         Returns:
             The turn, or None if everything is known to the session already.
         """
-        self._adopt_confirmed(messages)
+        settled = messages[:-1] if provisional else messages
+        for entry in [entry for entry in self._entries if entry.provisional]:
+            self.confirm(entry.turn, settled)
         known = self._known()
         new: list[Any] = []
         for message in reversed(messages):
@@ -144,18 +146,24 @@ class History:
         text = "\n".join(as_input(message) for message in new if text_of(message))
         return Turn(number, text, tuple(new), messages, provisional)
 
-    def _adopt_confirmed(self, messages: Sequence[Any]) -> None:
-        """A confirmed turn enters the context as a new message; it is the one that was sent provisionally."""
-        entry = next((entry for entry in self._entries if entry.provisional), None)
-        if entry is None:
-            return
-        known = self._known()
-        for message in messages:
-            if id(message) in known or role_of(message) != "user":
-                continue
-            entry.messages = [message]
+    def confirm(self, number: int, messages: Sequence[Any], before: Sequence[Any] = ()) -> Any | None:
+        """A turn that was taken provisionally has ended with the same words; find what stands for it in the context.
+
+        Args:
+            number: Number of the turn.
+            messages: All messages of the context.
+            before: Those that were there when it was taken.
+
+        Returns:
+            The message, or None if it is not there yet: the next turn that is taken finds it then.
+        """
+        known = self._known() | {id(message) for message in before}
+        message = next((one for one in messages if id(one) not in known and role_of(one) == "user"), None)
+        entry = next((entry for entry in self._entries if entry.provisional and entry.turn == number), None)
+        if entry is not None and message is not None:
+            entry.messages[-1] = message
             entry.provisional = False
-            return
+        return message
 
     # What was sent and said.
 
@@ -277,8 +285,13 @@ class History:
         Args:
             messages: All messages of the context.
         """
-        self._adopt_confirmed(messages)
-        return not self._known() <= {id(message) for message in messages}
+        present = {id(message) for message in messages}
+        for entry in self._entries:
+            # The newest message of a turn that is not confirmed stands in a copy of the context.
+            settled = entry.messages[:-1] if entry.provisional else entry.messages
+            if not all(id(message) in present for message in settled):
+                return True
+        return False
 
     def forget(self) -> None:
         """The session is a new one and holds nothing."""

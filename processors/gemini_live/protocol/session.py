@@ -336,6 +336,21 @@ class SessionMachine:
         self._exchange.interrupt(now, bot_speaking=self._bot_speaking)
         return self._flush()
 
+    def confirm(self, context: Sequence[Any], now: float) -> list[Action]:
+        """The turn that was submitted provisionally has ended with the same words.
+
+        Args:
+            context: All messages, live.
+            now: Clock reading.
+
+        Returns:
+            What to do: nothing.
+        """
+        self.context = context
+        self._waits = 0
+        self._exchange.confirm(context, now)
+        return self._flush()
+
     def withdraw(self, now: float) -> list[Action]:
         """The user's newest turn was sent too early, they go on speaking.
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
     Frame,
     InterruptionFrame,
     LLMContextFrame,
@@ -11,6 +13,7 @@ from pipecat.frames.frames import (
     LLMMessagesAppendFrame,
     STTMetadataFrame,
     TTSTextFrame,
+    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
 )
 from pipecat.pipeline.worker import PipelineParams
@@ -18,9 +21,17 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
 from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_stop import EagerMatchPolicy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, TurnReopenedFrame
+from halfcascade.processors.frames import (
+    EARLY,
+    TURN,
+    SpeechCoveredFrame,
+    SpeechOnsetFrame,
+    TurnConfirmedFrame,
+    TurnReopenedFrame,
+)
 from halfcascade.processors.turns import joining, joining_aggregators
 from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
@@ -43,13 +54,16 @@ class Turns:
         return [type(frame) for frame in self.down if isinstance(frame, kinds)]
 
 
-async def run(*frames: Any, verdict: float = 0.95, speculate: bool = False) -> Turns:
+async def run(
+    *frames: Any, verdict: float = 0.95, speculate: bool = False, policy: EagerMatchPolicy | None = None
+) -> Turns:
     context = LLMContext()
     stop = SmartTurnStopStrategy(
         turn_analyzer=Verdicts(verdict),
         words=turn_words("en-US"),
         params=EndOfTurnParams(longest_wait_secs=0.4),
         speculations=Speculations() if speculate else None,
+        match_policy=policy,
     )
     strategies = UserTurnStrategies(start=[VADUserTurnStartStrategy()], stop=[stop])
     user, _ = joining_aggregators(context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies))
@@ -139,6 +153,23 @@ async def test_a_speculation_asks_with_the_whole_turn():
     (first, second) = [frame for frame in turns.down if isinstance(frame, LLMContextFrame)]
     assert first.speculation
     assert second.speculation
+    # Each has the name that the turn has when it ends, and what confirms it names it.
+    names = [(frame.metadata[TURN], frame.metadata[EARLY]) for frame in (first, second)]
+    assert names == [(1, 1), (2, 2)]
+    assert [(frame.turn, frame.early) for frame in turns.down if isinstance(frame, TurnConfirmedFrame)] == names
+
+
+async def test_a_speculation_is_withdrawn_if_the_turn_has_words_that_it_lacks():
+    class Lenient(EagerMatchPolicy):
+        def matches(self, eager: str, final: str) -> bool:
+            return True
+
+    eager = EagerTranscriptionFrame("Hello, my name is", "", "")
+    turns = await run(*say(NAME)[:-1], eager, WAIT, final(NAME), SleepFrame(0.7), speculate=True, policy=Lenient())
+    assert turns.asked == [["Hello, my name is"], [NAME]]
+    assert turns.order(LLMContextFrame, EagerEndOfTurnCancelFrame, UserStoppedSpeakingFrame, TurnConfirmedFrame) == [
+        LLMContextFrame, EagerEndOfTurnCancelFrame, UserStoppedSpeakingFrame, LLMContextFrame,
+    ]  # fmt: skip
 
 
 async def test_who_goes_on_over_the_bots_first_words_was_talked_into():
