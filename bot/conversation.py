@@ -1,12 +1,9 @@
 """A talk at this desk: its servers, its devices or recordings, and what is told on the terminal."""
 
 import asyncio
-import importlib
 import os
-import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -15,6 +12,7 @@ from halfcascade.bot.backend import Choice, Emulator, check_google_access, choos
 from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
 from halfcascade.bot.lines import tr
+from halfcascade.bot.loading import load
 from halfcascade.bot.logs import LOG_FILE
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.session.events import Event, EventType
@@ -68,6 +66,7 @@ class Conversation:
         self._toolbox: Toolbox | None = None
         self._recorded: RecordedServices | None = None
         self._watchers: set[asyncio.Task[None]] = set()
+        self._loading: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Hold the conversation until it is over.
@@ -85,9 +84,10 @@ class Conversation:
                 async with self._terminal.watching(self._session, controls):
                     await talk.run()
         finally:
-            for task in (over, preparing, *self._watchers):
+            tasks = [over, preparing, *self._watchers, *([self._loading] if self._loading else [])]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(over, preparing, *self._watchers, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._emulator.stop()
             if self._recorded:
                 await self._recorded.close()
@@ -182,7 +182,7 @@ class Conversation:
         # Said before anything is loaded: nobody should wait for what cannot understand them.
         if choice.backend is Backend.EMULATOR and (warning := self._emulator.deaf_to(self._settings.listen_for)):
             self._terminal.say(warning, "yellow")
-        loading = _start_loading(self._settings.listen_for)
+        self._loading = asyncio.create_task(load(self._settings.listen_for), name="load")
         environ = dict(os.environ)
         if choice.backend is Backend.EMULATOR:
             with self._terminal.working(tr("Loading the embedded speech and language models")):
@@ -192,7 +192,7 @@ class Conversation:
             with self._terminal.working(tr("Looking for credentials")):
                 await on_daemon_thread(check_google_access)
         with self._terminal.working(tr("Loading")):
-            await loading
+            await self._loading
         return environ
 
     async def _open_transport(self) -> "WavTransport | LocalDuplexTransport":
@@ -300,30 +300,3 @@ class Conversation:
 
 
 _NAMES = {Backend.GOOGLE: "Google", Backend.EMULATOR: "the embedded emulator"}
-
-
-def _start_loading(languages: Sequence[str]) -> asyncio.Future[None]:
-    """Import and load what takes seconds, on a thread that nobody has to wait for after Ctrl-C."""
-    loop = asyncio.get_running_loop()
-    loaded: asyncio.Future[None] = loop.create_future()
-
-    def settle(error: Exception | None) -> None:
-        if loaded.done():
-            return
-        if error:
-            loaded.set_exception(error)
-        else:
-            loaded.set_result(None)
-
-    def load() -> None:
-        error = None
-        try:
-            importlib.import_module("halfcascade.bot.talk")
-            importlib.import_module("halfcascade.processors.turns").load_networks(*languages)
-        except Exception as caught:  # raised again where it is awaited
-            error = caught
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, error)
-
-    threading.Thread(target=load, name="loading", daemon=True).start()
-    return loaded

@@ -11,12 +11,13 @@ from typing import Any
 from loguru import logger
 from pydantic import SecretStr
 
+from halfcascade.bot.loading import load
 from halfcascade.bot.logs import intercept_logging, log_to
 from halfcascade.bot.scale.placement import Report
 from halfcascade.bot.serve.access import Gatekeeper, is_loopback
 from halfcascade.bot.serve.app import App
 from halfcascade.bot.serve.house import House
-from halfcascade.bot.serve.server import bind, load, server_of, set_up_traces
+from halfcascade.bot.serve.server import bind, server_of, set_up_traces
 from halfcascade.bot.serve.settings import SERVE_PREFIX, ServeSettings
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Settings
@@ -81,7 +82,7 @@ class Place:
         redactor = Redactor.from_environment({**os.environ, "TOKEN": self._serve.secret or ""})
         log_to(sys.stderr, redactor, level="INFO")
         intercept_logging()
-        await asyncio.to_thread(load, self._settings.listen_for)
+        await load(self._settings.listen_for)
         environ = {**os.environ, **(self._emulator or {})}
         self._house = House(self._settings, self._serve, environ, redactor=redactor, traced=set_up_traces())
         self._keeper = Gatekeeper(self._serve.secret, self._serve.origins, hosts=())

@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
 from loguru import logger
 
+from halfcascade.bot.loading import load
 from halfcascade.bot.logs import intercept_logging, log_to
 from halfcascade.bot.outcome import Outcome, ending_on_signals
 from halfcascade.bot.serve.access import Gatekeeper
@@ -114,7 +115,7 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     with ending_on_signals(outcome):
         socket = bind(serve)
         with terminal.working("Finding the servers"):
-            loading = () if serve.cluster else (asyncio.to_thread(load, settings.listen_for),)
+            loading = () if serve.cluster else (load(settings.listen_for),)
             servers, *_ = await asyncio.gather(find_servers(settings), *loading)
         house = House(settings, serve, servers.environ, redactor=redactor, traced=set_up_traces())
         keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
@@ -159,18 +160,6 @@ def set_up_traces() -> bool:
     from pipecat.utils.tracing.setup import setup_tracing
 
     return setup_tracing("halfcascade", OTLPSpanExporter())
-
-
-def load(languages: Sequence[str]) -> None:
-    """Load what takes seconds before somebody waits for it.
-
-    Args:
-        languages: Locales that are listened for.
-    """
-    import halfcascade.bot.talk  # noqa: F401
-    from halfcascade.processors.turns import load_networks
-
-    load_networks(*languages)
 
 
 def server_of(app: App, serve: ServeSettings) -> Server:
