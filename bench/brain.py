@@ -50,7 +50,7 @@ from halfcascade.emulator.profiles import NetworkProfile, Profile, ThinkerProfil
 from halfcascade.emulator.tls import LoopbackCertificate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
 from halfcascade.processors.gemini_live.connection import LiveConnection
-from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
+from halfcascade.processors.live_socket import LIVE_SOCKET_OPTIONS
 from tests.running import running
 
 GOAL_MS = 2.0

@@ -28,6 +28,7 @@ from google.genai import types
 
 from halfcascade.processors.credentials import find_credentials
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.live_socket import LIVE_SOCKET_OPTIONS
 
 SPEECH_EMULATOR_HOST = "SPEECH_EMULATOR_HOST"
 TEXTTOSPEECH_EMULATOR_HOST = "TEXTTOSPEECH_EMULATOR_HOST"
@@ -47,17 +48,6 @@ _CHANNEL_OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
-
-LIVE_SOCKET_OPTIONS: dict[str, Any] = {
-    # Live servers answer pings up to 30 s late; the websocket library would hang up after 20 s (facts/live#keepalive).
-    "ping_interval": 30.0,
-    "ping_timeout": 60.0,
-    # A hand-over waits for the old socket to be closed (facts/live#lifetime): a server that never says goodbye must not
-    # hold it.
-    "close_timeout": 1.0,
-    "max_size": 16 * 1024 * 1024,
-}
-"""Settings of the Live websocket; google-genai hands them from its HTTP options to ``websockets.connect``."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ words: protocol machines use it too.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -96,10 +96,12 @@ class GoogleProblem:
     Parameters:
         kind: Why.
         line: One line for a person: cause, then remedy.
+        wait_secs: How long the server is to be left alone.
     """
 
     kind: ProblemKind
     line: str
+    wait_secs: float = 0.0
 
     @property
     def passes(self) -> bool:
@@ -163,6 +165,13 @@ _BY_WORDS = (
     (re.compile(r"quota|resource.?exhausted", re.IGNORECASE), ProblemKind.QUOTA),
 )
 _LONGEST_QUOTE = 200
+_WAIT = re.compile(r"retry (?:in|after) (?P<amount>\d+(?:\.\d+)?) ?(?P<unit>m)?s", re.IGNORECASE)
+
+# Where it does not say for how long.
+_QUOTA_SECS = 1.0
+
+LONGEST_WAIT_SECS = 30.0
+"""A server that asks for more is asked again all the same: somebody waits."""
 
 
 def problem(kind: ProblemKind, service: GoogleService, said: str = "") -> GoogleProblem:
@@ -219,7 +228,8 @@ def google_problem(error: BaseException, service: GoogleService) -> GoogleProble
     status: Any = getattr(error, "grpc_status_code", None)
     code: Any = getattr(error, "code", None)
     kind = kind_of(said, status=getattr(status, "name", ""), code=code if isinstance(code, int) else 0)
-    return problem(kind, service, said or type(error).__name__)
+    wait_secs = max(asked_to_wait(error), _QUOTA_SECS if kind is ProblemKind.QUOTA else 0.0)
+    return replace(problem(kind, service, said or type(error).__name__), wait_secs=wait_secs)
 
 
 def words_of(error: BaseException) -> str:
@@ -233,3 +243,22 @@ def words_of(error: BaseException) -> str:
     """
     message: Any = getattr(error, "message", None)
     return " ".join(str(message or error).split())
+
+
+def asked_to_wait(error: BaseException | str) -> float:
+    """How long a server asks to be left alone, as it does where a quota is used up.
+
+    Args:
+        error: What a client library raised, or a server's words.
+
+    Returns:
+        Seconds, at most ``LONGEST_WAIT_SECS``; 0.0 if it does not ask.
+    """
+    secs = 0.0
+    details: Any = getattr(error, "details", None)
+    for detail in details if isinstance(details, list | tuple) else ():
+        if (delay := getattr(detail, "retry_delay", None)) is not None:
+            secs = max(secs, delay.seconds + delay.nanos / 1e9)
+    if not secs and (found := _WAIT.search(error if isinstance(error, str) else words_of(error))):
+        secs = float(found["amount"]) / (1_000 if found["unit"] else 1)
+    return min(secs, LONGEST_WAIT_SECS)

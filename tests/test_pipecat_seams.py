@@ -116,6 +116,7 @@ SEAMS = {
 OTHERS = {
     "_api_client": ("google.genai.client", "know whether a key or a token is used"),
     "_access_token": ("google.genai._api_client", "fetch a token before the connection, outside of the event loop"),
+    "_http_options": ("google.genai._api_client", "know whether its sockets tell when they get through"),
     "_ws": ("google.genai.live", "cut audio out of messages before they are parsed"),
     "_audio_task": ("pipecat.transports.base_output", "tell frames of the sender from others"),
     "_observers": ("pipecat.pipeline.worker_observer", "take over who watches a worker"),

@@ -19,13 +19,13 @@ class SynthesisError(Exception):
         reason: One line for a person.
         category: Pipecat's kind of error; decides whether the service can go on.
         retry: Whether another try may succeed.
-        throttled: Whether the server asked to slow down.
+        wait_secs: How long the server is to be left alone.
     """
 
     reason: str
     category: ErrorCategory
     retry: bool = False
-    throttled: bool = False
+    wait_secs: float = 0.0
 
     def __str__(self) -> str:
         return self.reason
@@ -50,6 +50,4 @@ def synthesis_error(error: BaseException, voice: str) -> SynthesisError:
             return SynthesisError(line, ErrorCategory.INVALID_REQUEST)
         # The service itself is well: only this segment is refused.
         return SynthesisError(f"Text-to-Speech refused a segment of text ({words}).", ErrorCategory.APPLICATION)
-    return SynthesisError(
-        found.line, CATEGORIES[found.kind], retry=found.passes, throttled=found.kind is ProblemKind.QUOTA
-    )
+    return SynthesisError(found.line, CATEGORIES[found.kind], retry=found.passes, wait_secs=found.wait_secs)

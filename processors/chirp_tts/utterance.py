@@ -153,7 +153,7 @@ def _failure(error: SynthesisError) -> Failure:
     return Failure(
         error.reason,
         retry=error.retry,
-        throttled=error.throttled,
+        wait_secs=error.wait_secs,
         about_text=error.category in (ErrorCategory.APPLICATION, ErrorCategory.UNKNOWN),
         cause=error,
     )

@@ -2,8 +2,8 @@
 
 Keepalive: the server answers pings late, up to 30 s (facts/live#keepalive), where the websocket library gives up after
 20. The socket's settings travel in ``HttpOptions.async_client_args``, which google-genai hands to
-``websockets.connect``; use ``LIVE_SOCKET_OPTIONS`` for a client of your own. On a client made without them they are set
-on the open socket.
+``websockets.connect``; use ``processors.live_socket.LIVE_SOCKET_OPTIONS`` for a client of your own. On a client made
+without them they are set on the open socket, and attempts to connect are not made side by side.
 
 Audio: models that only speak send 5 to 20 times more bytes of audio than of everything else, and google-genai would
 parse and decode all of it. It is cut out of the raw messages before that, so that text does not queue behind audio.
@@ -24,7 +24,8 @@ from google.genai.live import AsyncSession
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.frames import CloseCode
 
-from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
+from halfcascade.processors.live_socket import LIVE_SOCKET_OPTIONS, AnnouncingSocket, on_reached
+from halfcascade.processors.racing import Claim, first_through
 from halfcascade.processors.threads import on_daemon_thread
 
 CLOSE_SECS = 1.0
@@ -35,6 +36,9 @@ MUTE_CLOSE_SECS = 0.25
 
 OPEN_SECS = 5.0
 """How long connecting and setup may take together; a network that swallows packets is tried again sooner than not."""
+
+BESIDE_SECS = 0.8
+"""How long an attempt to connect may hang before another is made beside it; setup included, 0.1 to 1.1 s are usual."""
 
 _SHORTEST_AUDIO = 512
 _SOUND_EVERY_SECS = 0.25
@@ -167,19 +171,33 @@ class LiveConnection:
         Raises:
             ConnectionRefused: If the server cannot be reached or refuses the setup.
         """
-        stack = AsyncExitStack()
         try:
             async with asyncio.timeout(OPEN_SECS):
                 if client.vertexai and not client._api_client.api_key:
                     # google-genai would refresh the token in the event loop, which stalls everybody's audio.
                     await on_daemon_thread(client._api_client._access_token)
-                session = await stack.enter_async_context(client.aio.live.connect(model=model, config=config))
-        except BaseException as error:
-            await stack.aclose()
+                if not _announces(client):
+                    return await cls._open(client, model, config)
+
+                async def attempt(claim: Claim) -> LiveConnection:
+                    on_reached.set(claim)
+                    return await cls._open(client, model, config)
+
+                return await first_through(attempt, BESIDE_SECS)
+        except Exception as error:
             refused = _as_refusal(error)
             if refused is None:
                 raise
             raise refused from error
+
+    @classmethod
+    async def _open(cls, client: genai.Client, model: str, config: types.LiveConnectConfig) -> "LiveConnection":
+        stack = AsyncExitStack()
+        try:
+            session = await stack.enter_async_context(client.aio.live.connect(model=model, config=config))
+        except BaseException:
+            await stack.aclose()
+            raise
         socket = session._ws
         socket.ping_interval = LIVE_SOCKET_OPTIONS["ping_interval"]
         socket.ping_timeout = LIVE_SOCKET_OPTIONS["ping_timeout"]
@@ -275,6 +293,11 @@ class LiveConnection:
             raise _lost(error) from error
         except OSError as error:
             raise ConnectionLost(0, str(error)) from error
+
+
+def _announces(client: genai.Client) -> bool:
+    """Whether sockets of a client tell when they get through: two of one session must not be set up at a time."""
+    return (client._api_client._http_options.async_client_args or {}).get("create_connection") is AnnouncingSocket
 
 
 def _lost(error: ConnectionClosed) -> ConnectionLost:

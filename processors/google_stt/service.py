@@ -461,11 +461,14 @@ class GoogleStreamingSTTService(GoogleSTTService):
             # gRPC leaves a waiting request generator to itself: woken, it finds the stream over and ends.
             wakeup.set()
             self._stt_usage_pending_seconds += usage.secs
-        refused = error is not None and not google_problem(error, SPEECH_TO_TEXT).passes
+        refused, wait_secs = False, 0.0
         if error is not None:
             self._last_error = error
+            found = google_problem(error, SPEECH_TO_TEXT)
+            refused, wait_secs = not found.passes, found.wait_secs
             logger.debug("{}: stream {} ended: {}", self, stream, words_of(error))
-        machine.ended(stream, failed=error is not None, now=time.monotonic(), refused=refused)
+        now = time.monotonic()
+        machine.ended(stream, failed=error is not None, now=now, refused=refused, wait_secs=wait_secs)
         await self._pump()
 
     async def _requests(

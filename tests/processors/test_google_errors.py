@@ -3,13 +3,17 @@ import asyncio
 import pytest
 from google.api_core import exceptions as google
 from google.auth.exceptions import RefreshError, TransportError
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 
 from halfcascade.processors.google_calls import CATEGORIES
 from halfcascade.processors.google_errors import (
     GEMINI_LIVE,
+    LONGEST_WAIT_SECS,
     SPEECH_TO_TEXT,
     TEXT_TO_SPEECH,
     ProblemKind,
+    asked_to_wait,
     google_problem,
     problem,
 )
@@ -47,6 +51,32 @@ def test_an_error_has_one_kind_and_one_line(error, kind, passes, service):
     assert service.name in found.line and "\n" not in found.line and found.line.endswith(".")
     # One remedy, whatever the words were.
     assert found.line.rpartition("): ")[2].rpartition(": ")[2] == problem(found.kind, service).line.rpartition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "secs"),
+    [
+        ("You exceeded your current quota. Please retry in 12.5s.", 12.5),
+        ("Please retry in 850ms.", 0.85),
+        ("Retry after 3 seconds", 3.0),
+        ("Please retry in 3600s.", LONGEST_WAIT_SECS),
+        ("Quota exceeded.", 0.0),
+        (
+            google.ResourceExhausted("Quota.", details=[RetryInfo(retry_delay=Duration(seconds=4, nanos=500_000_000))]),
+            4.5,
+        ),
+        (google.ResourceExhausted("Quota. Please retry in 2s."), 2.0),
+        (google.ServiceUnavailable("failed to connect"), 0.0),
+        (TimeoutError(), 0.0),
+    ],
+)
+def test_a_server_may_ask_to_be_left_alone(error, secs):
+    assert asked_to_wait(error) == secs
+
+
+def test_a_quota_is_always_left_alone_for_a_while():
+    assert google_problem(google.ResourceExhausted("Quota exceeded."), SPEECH_TO_TEXT).wait_secs > 0
+    assert google_problem(google.ServiceUnavailable("gone"), SPEECH_TO_TEXT).wait_secs == 0
 
 
 @pytest.mark.parametrize("kind", ProblemKind)

@@ -3,11 +3,14 @@ import pytest
 from pipecat.frames.frames import BotStartedSpeakingFrame, OutputAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.tests.utils import run_test
+from pipecat.tests.utils import SleepFrame, run_test
 
+from halfcascade.bot.replay import virtual_time
 from halfcascade.processors.frames import Service, ServiceOutageFrame, ServiceRecoveredFrame
 from halfcascade.processors.language import phrases
 from halfcascade.processors.outages import (
+    ANSWER_SECS,
+    REASON_SECS,
     REPEAT_SECS,
     Notice,
     OutageAnnouncer,
@@ -17,13 +20,66 @@ from halfcascade.processors.outages import (
 )
 
 
-def test_an_outage_is_told_once_and_again_to_somebody_who_goes_on_trying():
+def test_a_word_comes_first_and_the_reason_if_the_outage_lasts():
     notices = OutageNotices()
-    told = [notices.outage(Service.EARS, at) for at in (0.0, 5.0, REPEAT_SECS + 0.1, REPEAT_SECS + 5.0)]
-    assert told == [Notice.DEAF, None, Notice.DEAF, None]
+    assert notices.outage(Service.EARS, 0.0) is Notice.WAIT
+    assert notices.outage(Service.EARS, 1.0) is None
+    assert notices.deadline == REASON_SECS
+    assert notices.tick(REASON_SECS) is Notice.DEAF
+    assert notices.deadline is None
+
+
+def test_the_reason_is_given_again_to_somebody_who_goes_on_trying():
+    notices = OutageNotices()
+    notices.outage(Service.EARS, 0.0)
+    notices.tick(REASON_SECS)
+    later = REASON_SECS + REPEAT_SECS
+    told = [notices.outage(Service.EARS, at) for at in (5.0, later - 0.1, later, later + 5.0)]
+    assert told == [None, None, Notice.DEAF, None]
+
+
+def test_nobody_is_told_anything_while_they_speak_but_why_when_they_have_waited_again():
+    notices = OutageNotices()
+    notices.outage(Service.BRAIN, 0.0)
+    notices.spoken_to()
+    assert notices.deadline is None
+    assert notices.outage(Service.BRAIN, 6.0) is Notice.OFFLINE
+
+
+def test_an_outage_that_is_over_needs_no_reason():
+    notices = OutageNotices()
+    notices.outage(Service.EARS, 0.0)
     notices.heard()
-    assert notices.recovered(Service.EARS, 40.0) is Notice.RECOVERED
-    assert notices.recovered(Service.EARS, 41.0) is None
+    notices.recovered(Service.EARS, 1.0)
+    assert notices.deadline is None
+    assert notices.outage(Service.EARS, 2.0) is Notice.WAIT
+
+
+def test_who_was_told_the_reason_is_told_that_all_is_well_unless_an_answer_tells_it():
+    for answered in (False, True):
+        notices = OutageNotices()
+        notices.outage(Service.EARS, 0.0)
+        notices.tick(REASON_SECS)
+        notices.heard()
+        notices.recovered(Service.EARS, 10.0)
+        assert notices.deadline == 10.0 + ANSWER_SECS
+        if answered:
+            notices.answered()
+        told = notices.tick(10.0 + ANSWER_SECS)
+        assert told is (None if answered else Notice.RECOVERED)
+        assert notices.deadline is None
+
+
+def test_recovery_is_told_when_all_work_again():
+    notices = OutageNotices()
+    notices.outage(Service.EARS, 0.0)
+    assert notices.outage(Service.BRAIN, 1.0) is None
+    assert notices.tick(REASON_SECS) is Notice.OFFLINE
+    notices.heard()
+    notices.recovered(Service.BRAIN, 6.0)
+    assert notices.deadline is None
+    notices.recovered(Service.EARS, 7.0)
+    assert notices.tick(7.0 + ANSWER_SECS) is Notice.RECOVERED
 
 
 def test_while_the_voice_is_away_a_tone_tells_it():
@@ -31,34 +87,32 @@ def test_while_the_voice_is_away_a_tone_tells_it():
     assert notices.outage(Service.VOICE, 0.0) is Notice.TONE
     assert notices.outage(Service.BRAIN, 1.0) is None  # the tone has just sounded
     assert notices.outage(Service.EARS, 8.0) is Notice.TONE
-    assert notices.recovered(Service.VOICE, 9.0) is None  # it is heard
-    assert notices.recovered(Service.EARS, 10.0) is None  # nobody was told in words
+    notices.recovered(Service.VOICE, 9.0)
+    notices.recovered(Service.EARS, 10.0)
+    notices.recovered(Service.BRAIN, 10.0)
+    assert notices.deadline is None  # nobody was told in words
 
 
-def test_recovery_is_told_when_all_work_again():
+def test_a_voice_that_fails_before_the_reason_is_not_asked_to_give_it():
     notices = OutageNotices()
-    notices.outage(Service.EARS, 0.0)
-    notices.outage(Service.BRAIN, 1.0)
-    notices.heard()
-    assert notices.recovered(Service.BRAIN, 2.0) is None
-    assert notices.recovered(Service.EARS, 3.0) is Notice.RECOVERED
-
-
-def test_who_has_not_heard_of_an_outage_is_not_told_that_it_is_over():
-    notices = OutageNotices()
-    notices.outage(Service.EARS, 0.0)
-    assert notices.recovered(Service.EARS, 0.2) is None
-    assert notices.outage(Service.EARS, 1.0) is Notice.DEAF
+    notices.outage(Service.BRAIN, 0.0)
+    assert notices.outage(Service.VOICE, 1.0) is Notice.TONE
+    assert notices.tick(REASON_SECS) is None
+    assert notices.deadline is None
 
 
 @pytest.mark.parametrize("language", ["en-US", "ko-KR", "cmn-CN"])
-async def test_it_is_said_in_the_language_of_the_conversation(language):
-    heard = BotStartedSpeakingFrame()
-    news = [ServiceOutageFrame(service=Service.EARS), heard, ServiceRecoveredFrame(service=Service.EARS)]
-    down, _ = await run_test(OutageAnnouncer(language), frames_to_send=news)
-    said = [frame for frame in down if isinstance(frame, TTSSpeakFrame)]
+def test_it_is_said_in_the_language_of_the_conversation(language):
+    outage, over = ServiceOutageFrame(service=Service.EARS), ServiceRecoveredFrame(service=Service.EARS)
+
+    async def hold() -> list[TTSSpeakFrame]:
+        news = [outage, SleepFrame(REASON_SECS + 0.1), BotStartedSpeakingFrame(), over, SleepFrame(ANSWER_SECS + 0.1)]
+        down, _ = await run_test(OutageAnnouncer(language), frames_to_send=news)
+        return [frame for frame in down if isinstance(frame, TTSSpeakFrame)]
+
+    said = virtual_time.run(hold())
     words = phrases(language)
-    assert [frame.text for frame in said] == [words.deaf, words.recovered]
+    assert [frame.text for frame in said] == [words.fillers[0], words.deaf, words.recovered]
     assert not any(frame.append_to_context for frame in said)
 
 

@@ -17,7 +17,9 @@ class SpeechParams:
             that not much is thrown away when the user interrupts.
         concurrent: Segments that are synthesized at a time; two hide the first-byte latency of one behind the other.
         first_audio_secs: How long a call may give no audio before another one is made beside it. First audio is
-            measured at 280 to 350 ms from far away (facts/tts#first-audio).
+            measured at 280 to 350 ms from far away (facts/tts#first-audio). A server that has been quick is not given
+            as long.
+        quick_first_audio_secs: The shortest such time.
         stall_secs: How long a call may pause in its middle. Audio comes several times faster than it plays.
         budget_secs: How long a segment may be tried until it is skipped.
         down_budget_secs: The same while the voice is known to be down, and nothing has worked for the whole budget.
@@ -32,12 +34,13 @@ class SpeechParams:
     horizon_secs: float = 6.0
     concurrent: int = 2
     first_audio_secs: float = 2.0
+    quick_first_audio_secs: float = 1.0
     stall_secs: float = 1.5
     budget_secs: float = 20.0
     down_budget_secs: float = 4.0
     tell_secs: float = 2.5
     first_backoff_secs: float = 0.1
-    longest_backoff_secs: float = 1.0
+    longest_backoff_secs: float = 0.5
     beside: int = 3
     attempts: int = 4
     refusals_believed: int = 5
@@ -50,14 +53,14 @@ class Failure:
     Parameters:
         reason: One line for a person.
         retry: Whether another call may succeed.
-        throttled: Whether the server asked to slow down.
+        wait_secs: How long the server is to be left alone.
         about_text: Whether only this text is refused.
         cause: What the shell needs to report it.
     """
 
     reason: str
     retry: bool = False
-    throttled: bool = False
+    wait_secs: float = 0.0
     about_text: bool = False
     cause: Any = None
 

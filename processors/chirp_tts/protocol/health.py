@@ -1,7 +1,14 @@
 """How the voice does, across utterances. No I/O."""
 
+from collections import deque
+
 from halfcascade.processors.chirp_tts.protocol.events import SpeechParams
 from halfcascade.processors.health import ServiceHealth
+
+# How many first audios tell what is usual, of so many newest ones, and how much longer than the slowest is suspect.
+_KNOWN = 2
+_KEPT = 8
+_FACTOR = 3.0
 
 
 class VoiceHealth(ServiceHealth):
@@ -21,11 +28,25 @@ class VoiceHealth(ServiceHealth):
         super().__init__(self.params.refusals_believed)
         self.slow = False
         self._down_since: float | None = None
+        self._first_audio: deque[float] = deque(maxlen=_KEPT)
 
     @property
     def first_audio_secs(self) -> float:
         """How long a call may give no audio before another one is made beside it."""
-        return self.params.budget_secs if self.slow else self.params.first_audio_secs
+        if self.slow:
+            return self.params.budget_secs
+        if len(self._first_audio) < _KNOWN:
+            return self.params.first_audio_secs
+        usual = max(self.params.quick_first_audio_secs, _FACTOR * max(self._first_audio))
+        return min(self.params.first_audio_secs, usual)
+
+    def first_audio(self, secs: float) -> None:
+        """The first audio of a call came.
+
+        Args:
+            secs: How long it took.
+        """
+        self._first_audio.append(secs)
 
     def progress(self) -> bool:
         """Audio came.

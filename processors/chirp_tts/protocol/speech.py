@@ -153,6 +153,7 @@ class SpeechMachine:
             return
         if segment.source is None:
             segment.source = call
+            self._health.first_audio(now - segment.calls[call])
             for other in list(segment.calls):
                 if other != call:
                     self._cancel(other)
@@ -299,10 +300,10 @@ class SpeechMachine:
             segment.error = failure
             return
         segment.failures += 1
-        # The first failure is often that of a connection that had been idle: speed counts. Throttled, a wait counts.
+        # The first failure is often that of a connection that had been idle: speed counts.
         doubled = self._params.first_backoff_secs * 2 ** min(segment.failures - 1, 10)
-        quick = segment.failures == 1 and not failure.throttled
-        segment.retry_at = now + (0.0 if quick else min(doubled, self._params.longest_backoff_secs))
+        pause = 0.0 if segment.failures == 1 else min(doubled, self._params.longest_backoff_secs)
+        segment.retry_at = now + max(pause, failure.wait_secs)
         if segment.failures > 1:
             self._actions.append(RenewChannel())
 

@@ -70,6 +70,8 @@ class Link:
         self.renewal: Renewal | None = None
         self.retry_at: float | None = None
         self._health = ServiceHealth(options.refusals_believed)
+        # Since anything worked: no more is known of a handle or a quota by attempts that reached nobody.
+        self._spoken_refusals = 0
         self._opened_at = 0.0
         self._session_began_at = 0.0
         self._goaway_at: float | None = None
@@ -126,6 +128,7 @@ class Link:
         """
         self.state = LinkState.OPEN
         self._health.progress()
+        self._spoken_refusals = 0
         self._opened_at = now
         self._goaway_at = None
         self.renewal = None
@@ -145,12 +148,13 @@ class Link:
         """
         self.state = LinkState.CLOSED
         self._health.failed(refused=refusal.remedy is Remedy.GIVE_UP)
+        self._spoken_refusals += refusal.spoken
         match refusal.remedy:
             case Remedy.GIVE_UP:
                 if self._health.refuses:
                     self.state = LinkState.STOPPED
                 else:
-                    self._retry(now)
+                    self._retry(refusal, now)
             case Remedy.USE_AUDIO:
                 self.model = replace(self.model, text_output=False)
                 return self.resumed
@@ -163,14 +167,18 @@ class Link:
                     return False
                 # A resume while the server still counts the old socket as open passes by itself (facts/live#lifetime),
                 # but a handle that keeps failing is given up for a fresh session.
-                if self._health.failures > _RESUME_TRIES:
+                if self._spoken_refusals > _RESUME_TRIES:
                     self.handle = None
-                self._retry(now)
+                self._retry(refusal, now)
         return None
 
-    def _retry(self, now: float) -> None:
-        pause = self._options.backoff_secs * 2 ** min(self._health.failures - 1, 16)
-        self.retry_at = now + min(pause, self._options.max_backoff_secs)
+    def _retry(self, refusal: Refusal, now: float) -> None:
+        """Try again soon where nobody was reached, and not too often where the server said no."""
+        if not refusal.spoken:
+            self.retry_at = now + self._options.unreached_secs
+            return
+        pause = self._options.backoff_secs * 2 ** min(self._spoken_refusals - 1, 16)
+        self.retry_at = now + max(min(pause, self._options.max_backoff_secs), refusal.retry_secs)
 
     def lost(self, now: float, *, resumable: bool) -> None:
         """The connection broke or was closed by the server.

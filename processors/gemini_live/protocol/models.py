@@ -9,7 +9,7 @@ from enum import Enum
 
 from loguru import logger
 
-from halfcascade.processors.google_errors import GEMINI_LIVE, ProblemKind, kind_of, problem
+from halfcascade.processors.google_errors import GEMINI_LIVE, ProblemKind, asked_to_wait, kind_of, problem
 
 DEFAULT_MODEL = "gemini-3.8-live"
 
@@ -199,11 +199,13 @@ class Refusal:
         remedy: What to do.
         line: One line for a person: cause and remedy. Never holds a secret.
         spoken: Whether the server said so; False if there was no answer at all.
+        retry_secs: How long it asks to be left alone.
     """
 
     remedy: Remedy
     line: str
     spoken: bool = True
+    retry_secs: float = 0.0
 
 
 _ACCESS = (ProblemKind.CREDENTIALS, ProblemKind.PERMISSION, ProblemKind.BILLING)
@@ -264,4 +266,5 @@ def explain_refusal(model: str, code: int, reason: str, *, modality: Modality, r
         ),
         (True, Remedy.RETRY, out_of_reach),
     )
-    return next(Refusal(remedy, line, spoken=code != 0) for applies, remedy, line in causes if applies)
+    wait = asked_to_wait(reason)
+    return next(Refusal(remedy, line, code != 0, wait) for applies, remedy, line in causes if applies)

@@ -19,8 +19,9 @@ class SessionOptions:
             sign of life.
         fence_secs: How long a new turn waits for the server to confirm that the old answer was cancelled. The
             confirmation took 0.1 to 0.5 s (facts/live#interruption), while the user was still speaking.
-        backoff_secs: First pause before trying to connect again; doubles each time.
-        max_backoff_secs: Longest such pause.
+        backoff_secs: First pause before trying again what the server refused; doubles each time.
+        max_backoff_secs: Longest such pause, unless the server names a longer one.
+        unreached_secs: Pause before trying again where no server was reached, which costs none anything.
         refusals_believed: How often in a row a server that has served must refuse for good before it is believed.
         offline_secs: How long a turn may wait for a connection before it is given up aloud.
         max_attempts: How often one turn is sent at most when connections break under it.
@@ -39,6 +40,7 @@ class SessionOptions:
     fence_secs: float = 0.6
     backoff_secs: float = 0.2
     max_backoff_secs: float = 2.0
+    unreached_secs: float = 0.3
     refusals_believed: int = 5
     offline_secs: float = 25.0
     max_attempts: int = 4

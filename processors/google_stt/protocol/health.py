@@ -6,7 +6,7 @@ from halfcascade.processors.google_stt.protocol.events import StreamParams
 from halfcascade.processors.health import ServiceHealth
 
 _FIRST_BACKOFF_SECS = 0.1
-_LONGEST_BACKOFF_SECS = 1.0
+_LONGEST_BACKOFF_SECS = 0.5
 # How many flushes tell what is usual, of so many newest ones, and how much longer than the slowest is suspect.
 _FLUSHES_KNOWN = 2
 _FLUSHES_KEPT = 8

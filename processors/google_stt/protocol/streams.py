@@ -220,7 +220,7 @@ class SpeechStreams:
                 segment.interim_end = end
         self._deliver()
 
-    def ended(self, stream: int, failed: bool, now: float, *, refused: bool = False) -> None:
+    def ended(self, stream: int, failed: bool, now: float, *, refused: bool = False, wait_secs: float = 0.0) -> None:
         """Take note that a stream is over.
 
         Args:
@@ -229,6 +229,7 @@ class SpeechStreams:
             now: Clock.
             refused: Whether the error is one that asking again does not mend. A service that has worked is asked
                 again all the same: it is known to say such things in passing.
+            wait_secs: How long the server asks to be left alone.
         """
         state = self._streams.pop(stream, None)
         if state is None:
@@ -251,7 +252,7 @@ class SpeechStreams:
             self._events.append(Believed())
             self.abandon(now)
         else:
-            segment.retry_at = now + self._health.backoff
+            segment.retry_at = now + max(self._health.backoff, wait_secs)
             self.tick(now)
         self._deliver()
 

@@ -127,7 +127,7 @@ class Voice:
 
 
 def test_segments_are_heard_in_order_without_gaps_whatever_the_order_of_their_audio():
-    voice = Voice(lambda v, fetch: 1.5 if fetch.call == 1 else 0.1).say(*TEXTS).run()
+    voice = Voice(lambda v, fetch: 0.9 if fetch.call == 1 else 0.1).say(*TEXTS).run()
     assert voice.heard == " ".join(TEXTS)
     assert [f.text for f in voice.of(Fetch)] == list(TEXTS)
     assert isinstance(voice.done[-1][1], Done)
@@ -173,6 +173,26 @@ def test_a_connection_that_swallows_calls_is_replaced_and_the_next_call_is_heard
     voice = Voice(lambda v, fetch: 0.3 if v.of(RenewChannel) else None).say(*TEXTS).run()
     assert voice.heard == " ".join(TEXTS)
     assert voice.at(Append)[0] < 100.0 + SpeechParams().first_audio_secs + 0.5
+
+
+def test_a_server_that_has_been_quick_is_soon_asked_beside():
+    voice = Voice(lambda v, fetch: None if 2 < len(v.of(Fetch)) < 4 else 0.3).say(*TEXTS).run()
+    third, beside = voice.at(Fetch)[2:4]
+    assert beside - third == pytest.approx(SpeechParams().quick_first_audio_secs, abs=0.01)
+    assert voice.heard == " ".join(TEXTS)
+
+
+def test_a_server_that_has_been_slow_is_given_its_time():
+    voice = Voice(1.5).say(*TEXTS).run()
+    assert len(voice.of(Fetch)) == len(TEXTS)
+
+
+@pytest.mark.parametrize("wait_secs", [1.0, 6.0])
+def test_a_server_that_asks_to_be_left_alone_is(wait_secs):
+    busy = Failure("The quota is used up.", retry=True, wait_secs=wait_secs)
+    voice = Voice(lambda v, fetch: busy if len(v.of(Fetch)) == 1 else 0.3).say(TEXTS[0]).run()
+    first, second = voice.at(Fetch)
+    assert second - first == pytest.approx(wait_secs, abs=0.1)
 
 
 def test_a_voice_that_never_comes_is_told_and_every_sentence_is_named():

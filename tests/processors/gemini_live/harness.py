@@ -33,7 +33,7 @@ from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedT
 from halfcascade.emulator.tls import LoopbackCertificate
 from halfcascade.processors.frames import TurnSentFrame
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, GeminiLiveTextSettings, SessionOptions
-from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
+from halfcascade.processors.live_socket import LIVE_SOCKET_OPTIONS
 from tests.running import running
 
 LONG = 20.0
@@ -78,12 +78,12 @@ class Google:
     async def __aexit__(self, *_: object) -> None:
         await self.server.stop()
 
-    def client(self) -> genai.Client:
-        """Make a client, as a bot would."""
+    def client(self, port: int = 0) -> genai.Client:
+        """Make a client, as a bot would; through a port before the server's, if it is said."""
         return genai.Client(
             api_key="test-key-never-logged",
             http_options=types.HttpOptions(
-                base_url=f"https://127.0.0.1:{self.server.port}",
+                base_url=f"https://127.0.0.1:{port or self.server.port}",
                 async_client_args={"ssl": self._client_tls, **LIVE_SOCKET_OPTIONS},
             ),
         )

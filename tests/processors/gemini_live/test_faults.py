@@ -1,9 +1,12 @@
 """The endless session against scripted faults of the emulated server: nothing lost, nothing twice, nobody waits."""
 
+import asyncio
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from google.genai import types
 from pipecat.frames.frames import LLMFullResponseStartFrame
 
 from halfcascade.emulator.live.errors import Refusal
@@ -11,6 +14,7 @@ from halfcascade.emulator.live.faults import Drop, GoAway, LiveFaults, TurnFault
 from halfcascade.emulator.minds.scripted_thinker import ScriptedReply
 from halfcascade.processors.frames import TurnSentFrame
 from halfcascade.processors.gemini_live import SessionOptions
+from halfcascade.processors.gemini_live.connection import BESIDE_SECS, OPEN_SECS, LiveConnection
 from halfcascade.processors.gemini_live.protocol import answer_text
 from tests.processors.gemini_live.harness import Google, talking
 
@@ -241,7 +245,7 @@ async def test_a_message_refused_in_mid_session_is_not_sent_again_the_same_way()
 
 
 async def test_slow_pongs_do_not_end_the_connection() -> None:
-    from halfcascade.processors.google_clients import LIVE_SOCKET_OPTIONS
+    from halfcascade.processors.live_socket import LIVE_SOCKET_OPTIONS
 
     before = dict(LIVE_SOCKET_OPTIONS)
     # The same settings on a hundredth of the time: pings every 0.3 s, pongs after 0.3 s (facts/live#keepalive: 30 s).
@@ -272,3 +276,51 @@ async def test_an_hour_passes_unnoticed_on_a_compressed_clock() -> None:
         assert [text.split("\n")[-1] for text in texts[-3:]] == [f"Number {n}." for n in range(count - 2, count + 1)]
         assert len(bench.of(LLMFullResponseStartFrame)) == count
         assert not bench.errors
+
+
+class _Door:
+    """A door before a server that takes connections and lets so many of the first ones hang."""
+
+    def __init__(self, target: int, hanging: int) -> None:
+        self._target = target
+        self._hanging = hanging
+        self._writers: list[asyncio.StreamWriter] = []
+        self._passing: list[asyncio.Task[None]] = []
+        self.connections = 0
+
+    async def __aenter__(self) -> "_Door":
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.append(writer)
+        if self.connections <= self._hanging:
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers.append(back)
+        self._passing += [asyncio.create_task(_pass(reader, back)), asyncio.create_task(_pass(there, writer))]
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+    writer.close()
+
+
+async def test_an_attempt_that_hangs_does_not_hold_up_the_next_and_one_session_is_set_up() -> None:
+    async with Google() as google, _Door(google.server.port, hanging=1) as door:
+        config = types.LiveConnectConfig(response_modalities=[types.Modality.AUDIO])
+        client, began = google.client(door.port), time.monotonic()
+        connection = await LiveConnection.open(client, "gemini-3.8-live", config)
+        assert BESIDE_SECS <= time.monotonic() - began < OPEN_SECS
+        await connection.close()
+        assert door.connections >= 2 and len(google.received("setup")) == 1

@@ -102,6 +102,32 @@ def test_trouble_elsewhere_has_the_connection_tried():
     assert len(session.of(Open)) == 2
 
 
+def test_whoever_is_not_reached_is_soon_tried_again_by_the_same_handle():
+    session = Session()
+    session.take(handle("h1"))
+    session.opens = False
+    session.feed(session.machine.lost, 1, 1006, "gone")
+    for _ in range(20):
+        unreached = Refusal(Remedy.RETRY, "no answer", spoken=False)
+        session.feed(session.machine.refused, session.machine.serial, unreached)
+        begun = len(session.of(Open))
+        session.wait(OPTIONS.unreached_secs + 0.01)
+        assert len(session.of(Open)) == begun + 1
+    assert session.of(Open)[-1].handle == "h1", "no server has said anything against it"
+
+
+@pytest.mark.parametrize("secs", [6.0, 20.0])
+def test_a_server_that_asks_to_be_left_alone_is(secs):
+    session = Session()
+    session.opens = False
+    session.feed(session.machine.lost, 1, 1011, "quota")
+    session.feed(session.machine.refused, 2, Refusal(Remedy.RETRY, "The quota is used up.", retry_secs=secs))
+    session.wait(secs - 0.01)
+    assert len(session.of(Open)) == 2
+    session.wait(0.02)
+    assert len(session.of(Open)) == 3
+
+
 @pytest.mark.parametrize("waits", [0, 1, 2, 3])
 def test_after_an_outage_the_newest_question_is_answered_and_older_ones_are_offered(waits):
     session = Session()

@@ -332,6 +332,20 @@ def test_words_that_never_became_final_are_used_when_the_stream_ends():
     assert FinalText("good bye", "en-GB", True) in list(iter(machine.next_event, None))
 
 
+@pytest.mark.parametrize("wait_secs", [1.0, 7.5])
+def test_a_server_that_asks_to_be_left_alone_is(wait_secs):
+    machine = SpeechStreams(RATE)
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    machine.speech_started(0.2, 0.0)
+    machine.ended(0, True, 10.0, wait_secs=wait_secs)
+    opened = [event for event in iter(machine.next_event, None) if isinstance(event, OpenStream)]
+    assert opened == [OpenStream(0)]
+    machine.tick(10.0 + wait_secs - 0.01)
+    assert machine.next_event() is None
+    machine.tick(10.0 + wait_secs)
+    assert machine.next_event() == OpenStream(1)
+
+
 def test_retries_back_off():
     machine = SpeechStreams(RATE)
     machine.audio(silence(1.0).tobytes(), 0.0)
@@ -344,7 +358,7 @@ def test_retries_back_off():
             now = machine.deadline or now
             machine.tick(now)
         delays.append(now - failed_at)
-    assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.0])
+    assert delays == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.5, 0.5])
     assert machine.failures == 6
     machine.received(6, [Result("hi", False)], now)
     machine.ended(6, True, now)
