@@ -189,7 +189,7 @@ class OutageAnnouncer(FrameProcessor):
         self._changed = asyncio.Event()
         self._timer: asyncio.Task[None] | None = None
 
-    async def setup(self, setup: FrameProcessorSetup) -> None:
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Begin to keep time.
 
         Args:

@@ -211,7 +211,7 @@ async def _wait(user: User, heard: _Heard, result: Result) -> None:
         return
     while heard.answer(turn) is None and time.monotonic() < end + _ANSWER_SECS:  # noqa: ASYNC110 - no event
         await asyncio.sleep(_POLL_SECS)
-    await user.bot_is_silent(sounds[0])
+    await user.bot_is_silent(heard.answer(turn) or sounds[0])
 
 
 def _count_words(messages: list[dict[str, Any]], result: Result) -> None:
