@@ -25,7 +25,7 @@ from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.chirp_tts.settings import SAMPLE_RATE
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.gate import MicrophoneEnd, MicrophoneGate
+from halfcascade.processors.gate import LoudspeakerEnd, MicrophoneEnd, MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.listening import ListeningMachine
@@ -136,6 +136,7 @@ def build_pipeline(
             *([listening_sounds(settings, voice)] if settings.listening else []),
             *([playout.processor] if playout else []),
             transport.output(),
+            LoudspeakerEnd(),
             BotSpeechTap(bot_speech, audible=True),
             assistant,
         ]

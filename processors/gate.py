@@ -1,9 +1,9 @@
-"""A gate behind the microphone, and the place where its audio ends."""
+"""A gate behind the microphone, and the places where audio ends."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 
@@ -57,4 +57,25 @@ class MicrophoneEnd(FrameProcessor):
         """
         await super().process_frame(frame, direction)
         if direction is FrameDirection.UPSTREAM or not isinstance(frame, InputAudioRawFrame):
+            await self.push_frame(frame, direction)
+
+
+class LoudspeakerEnd(FrameProcessor):
+    """Keeps audio that has been played from going on to processors that have no use for it.
+
+    It belongs behind the output, which pushes on each block that it has handed to the client.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(enable_direct_mode=True)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass a frame on, unless it is audio that was played.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        await super().process_frame(frame, direction)
+        if direction is FrameDirection.UPSTREAM or not isinstance(frame, OutputAudioRawFrame):
             await self.push_frame(frame, direction)

@@ -12,6 +12,7 @@ from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnal
 from pipecat.metrics.metrics import MetricsData
 
 from halfcascade.processors.turns.networks import listening_threads, smart_turn
+from halfcascade.processors.turns.whisper_features import log_mel
 
 # Smart Turn was trained on turns with the 0.2 s of silence that end speech, and voice activity detection notices those
 # late; with 0.09 s of silence, one verdict in eight differs. With the pause's own sound repeated to the full length,
@@ -21,6 +22,8 @@ _QUIET_SECS = 0.05
 # Many pauses are consonants ("stop"), over after so long, and the model is what costs most. The words of a turn that
 # ends take four times as long to come.
 _CONSONANT_SECS = 0.04
+# As in Pipecat.
+_COMPLETE = 0.5
 
 _Chunk = tuple[float, np.ndarray]
 _Verdict = tuple[EndOfTurnState, MetricsData | None]
@@ -83,6 +86,22 @@ class EarlySmartTurnAnalyzer(LocalSmartTurnAnalyzerV3):
             due.cancel()
             loop = asyncio.get_running_loop()
             self._foreseen = loop.run_in_executor(self._model_executor, self._process_speech_segment, self._heard)
+
+    def _predict_endpoint(self, audio_array: np.ndarray) -> dict[str, Any]:
+        """Ask the network, as Pipecat does but for how the features are computed.
+
+        Args:
+            audio_array: Mono audio at the analyzer's rate, -1.0 to 1.0.
+
+        Returns:
+            ``prediction``, 1 for a complete turn or 0, and ``probability``.
+        """
+        if self._log_data:  # only Pipecat writes the audio to files
+            return super()._predict_endpoint(audio_array)
+        features = log_mel(self._resample_to_model_rate(audio_array))
+        (outputs,) = self._session.run(None, {"input_features": features[None]})
+        probability = float(np.ravel(outputs)[0])
+        return {"prediction": int(probability > _COMPLETE), "probability": probability}
 
     async def cleanup(self) -> None:
         """Forget what was foreseen."""

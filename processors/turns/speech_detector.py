@@ -1,5 +1,6 @@
 """Voice activity detection that also tells when speech may be beginning and when it may be ending."""
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
 from itertools import islice
@@ -19,7 +20,7 @@ from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
 
 from halfcascade.processors.frames import SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
-from halfcascade.processors.turns.networks import silero
+from halfcascade.processors.turns.networks import Silero
 
 # Measured on tests/data: Silero's confidence falls 87 ms (median) after the last sound of speech. 60 ms of low level
 # tell 27 ms sooner, at the price of twelve pauses a minute that turn out to be consonants ("stop"); at 50 ms there are
@@ -44,7 +45,7 @@ OVER_BOT_PARAMS = VADParams(confidence=0.5, start_secs=0.12, min_volume=0.4)
 See facts/audio#echo.
 """
 # -50 dBFS, which is about Pipecat's ``min_volume`` of 0.6 without its 400 ms of smoothing.
-_AUDIBLE_RMS = 32768 * 10 ** (-50 / 20)
+_AUDIBLE_POWER = 10 ** (-50 / 10)
 
 
 class SpeechVADAnalyzer(SileroVADAnalyzer):
@@ -59,7 +60,7 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         """
         # Pipecat's constructor loads the network anew: 10 MB and a tenth of a second in which nobody else is served.
         VADAnalyzer.__init__(self, sample_rate=sample_rate, params=params)
-        self._model = silero()
+        self._model = Silero()  # type: ignore[assignment]
         self._windows_since_reset = self._low_confidence_windows = 0
         self._voiced_windows = 0
         self._unvoiced_windows = 0
@@ -124,9 +125,10 @@ class SpeechVADAnalyzer(SileroVADAnalyzer):
         Returns:
             Confidence that it is speech, 0.0 to 1.0.
         """
-        confidence = float(np.ravel(super().voice_confidence(buffer))[0])
-        samples = np.frombuffer(buffer, dtype="<i2").astype(np.float32)
-        voiced = confidence >= self._voiced_confidence and float(np.sqrt(np.mean(samples**2))) >= _AUDIBLE_RMS
+        samples = np.frombuffer(buffer, dtype="<i2").astype(np.float32) / 32768
+        confidence = float(self._model(samples, self.sample_rate)[0, 0])
+        self._maybe_reset_model(confidence)
+        voiced = confidence >= self._voiced_confidence and float(samples @ samples) >= _AUDIBLE_POWER * len(samples)
         self._voiced_windows = self._voiced_windows + 1 if voiced else 0
         self._unvoiced_windows = 0 if voiced else self._unvoiced_windows + 1
         return confidence
@@ -249,11 +251,14 @@ class _QuietMeter:
     def audio(self, pcm: bytes, sample_rate: int) -> None:
         """Take 16-bit mono audio."""
         step = round(_LEVEL_SECS * sample_rate)
-        samples = np.concatenate([self._rest, np.frombuffer(pcm, "<i2").astype(np.float32)])
-        count = len(samples) // step
-        self._rest = samples[count * step :]
-        power = np.square(samples[: count * step]).reshape(count, step).mean(axis=1)
-        for level in (10 * np.log10(power + 1.0)).tolist():
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+        if len(self._rest):
+            samples = np.concatenate([self._rest, samples])
+        whole = len(samples) - len(samples) % step
+        self._rest = samples[whole:]
+        for start in range(0, whole, step):
+            part = samples[start : start + step]
+            level = 10 * math.log10(float(part @ part) / step + 1.0)
             self._remember(level)
             quiet = level < max(self._floor() + _ABOVE_FLOOR_DB, self._peak() - _BELOW_PEAK_DB)
             self.secs = self.secs + _LEVEL_SECS if quiet else 0.0

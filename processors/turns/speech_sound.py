@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from halfcascade.processors.turns.barge_in_sound import RATE
-from halfcascade.processors.turns.networks import interruption_sound, silero
+from halfcascade.processors.turns.networks import Silero, interruption_sound
 
 _WINDOW = 512
 _RECENT_SECS, _STEADY_SECS = 0.2, 1.0
@@ -56,7 +56,7 @@ class Hearing:
     def __init__(self) -> None:
         """Load the networks."""
         self._interruption = interruption_sound()
-        self._silero = silero()
+        self._silero = Silero()
 
     def judge(self, excerpt: Excerpt) -> Heard:
         """Listen.
@@ -85,7 +85,7 @@ class Hearing:
         """
         self._silero.reset_states()
         windows = samples[len(samples) % _WINDOW :].reshape(-1, _WINDOW).astype(np.float32) / 32768
-        return np.array([float(np.ravel(self._silero(window[None], RATE))[0]) for window in windows])
+        return np.array([float(self._silero(window, RATE)[0, 0]) for window in windows])
 
 
 def voiced_share(samples: np.ndarray) -> float:

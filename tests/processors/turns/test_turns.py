@@ -34,7 +34,7 @@ from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, 
 from halfcascade.processors.turns import text_end as text_end_module
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
-from halfcascade.processors.turns.networks import listening_threads, silero
+from halfcascade.processors.turns.networks import Silero, listening_threads
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 from halfcascade.processors.turns.speculation import Speculations
 from halfcascade.processors.turns.speech_sound import Hearing
@@ -370,7 +370,7 @@ async def test_talks_share_networks_and_the_threads_they_compute_on():
     assert one._model_executor is other._model_executor is listening_threads()
     await one.cleanup()
     assert other._model_executor.submit(int).result() == 0
-    assert silero().session is silero().session
+    assert Silero()._session is Silero()._session
     assert Hearing()._interruption is Hearing()._interruption
 
 
