@@ -21,6 +21,7 @@ from pipecat.transports.base_transport import BaseTransport
 from halfcascade.bot.services import GoogleServices, Services
 from halfcascade.bot.settings import SHORT_START, Settings
 from halfcascade.bot.toolbox import Tool, check_names
+from halfcascade.processors.chirp_tts.protocol.events import SpeechParams
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.chirp_tts.settings import SAMPLE_RATE
@@ -213,6 +214,7 @@ def make_voice(
             voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
         ),
         first_segment=FirstSegment(settle=min(FirstSegment.settle, settings.first_wait), wait=settings.first_wait),
+        speech=SpeechParams(one_stream=settings.one_stream),
         make_client=(services or GoogleServices(environ)).texttospeech,
     )
 

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
         first_wait: Seconds that the voice waits at most for the end of a phrase before it begins to speak; 0 speaks
             at once, wherever the cut falls.
         short_start: Ask the model to begin with a short clause where that is natural, so that the voice can begin.
+        one_stream: Give the voice the pieces of a reply in one call as long as it goes on, rather than in a call each.
+            For a voice that does not wait for the call's end (``doctor --measure-voice`` tells).
         openers: Say a short word when the answer is slow: ``off``, ``auto`` (never in two turns in a row) or
             ``always``.
         listening: Make a listener's sounds ("mm-hm") now and then, quietly, in pauses where the user goes on. Needs
@@ -103,6 +105,7 @@ class Settings(BaseSettings):
     speculate: bool = False
     first_wait: float = Field(default=0.6, ge=0.0, le=5.0)
     short_start: bool = False
+    one_stream: bool = False
     openers: OpenerMode = OpenerMode.OFF
     listening: bool = False
     understand_barge_in: bool = True

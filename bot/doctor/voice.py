@@ -72,6 +72,12 @@ def _ms(secs: float) -> int:
     return round(1000 * secs)
 
 
+def _one_stream_pays(found: "VoiceMeasures") -> bool:
+    """Whether several inputs in one stream cost no time and are joined as the voice joins what is one text."""
+    pause = found.pause_in_one_stream
+    return bool(found.speaks_at_once) and pause is not None and abs(pause - found.pause_in_one_input) < _MATTERS_SECS
+
+
 def recommend(found: "VoiceMeasures", settings: Settings, answer_secs: float) -> list[Finding]:
     """Say which settings the measures speak for.
 
@@ -95,6 +101,13 @@ def recommend(found: "VoiceMeasures", settings: Settings, answer_secs: float) ->
         slow = tr("Answers are expected after {secs} s").format(secs=f"{answer_secs:.1f}")
         remedy = tr("set {name}=auto for a short word while they are on their way.").format(name="HALFCASCADE_OPENERS")
         advice.append((slow, remedy))
+    name = "HALFCASCADE_ONE_STREAM"
+    if _one_stream_pays(found) and not settings.one_stream:
+        paid = tr("Two inputs in one stream are joined as in one text, without waiting")
+        advice.append((paid, tr("set {name}=true for fewer calls and natural joins.").format(name=name)))
+    if not found.speaks_at_once and settings.one_stream:
+        waits = tr("A stream is not spoken before it ends, or takes one input")
+        advice.append((waits, tr("set {name}=false.").format(name=name)))
     if advice:
         return [Finding(Status.WARN, line, remedy) for line, remedy in advice]
     return [Finding(Status.OK, tr("The voice's settings suit what was measured"))]

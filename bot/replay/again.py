@@ -24,6 +24,7 @@ _KEPT = (
     "speaking_rate",
     "first_wait",
     "short_start",
+    "one_stream",
     "openers",
     "listening",
     "tools",

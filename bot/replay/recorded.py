@@ -235,6 +235,9 @@ class _VoiceLog:
             yield request
 
     def spoken(self, text: str) -> None:
+        if self._sent_at is not None:
+            self.line.setdefault("more", []).append(text)
+            return
         self._sent_at = time.monotonic()
         self.line |= {"t": round(self._clock(), 4), "text": text}
 

@@ -27,6 +27,7 @@ class SpokenText:
         sound: All of its sound.
         end_secs: When the call was over.
         error: What it ended with: name and message.
+        more: What else was to be said in the same call, whose sound is among the rest.
         used: Whether it has been given again.
     """
 
@@ -35,6 +36,7 @@ class SpokenText:
     sound: Samples
     end_secs: float
     error: tuple[str, str] | None
+    more: tuple[str, ...] = ()
     used: bool = False
 
     @property
@@ -89,6 +91,8 @@ class VoicePlayer:
     def __init__(self, calls: Sequence[SpokenText], guess: Guess):
         self._calls = calls
         self._guess = guess
+        # What the sound of an earlier text says too.
+        self._said_along: list[str] = []
         spoken = [call for call in calls if call.chunks and not call.cut]
         self._sound = max((call.sound for call in spoken), key=len, default=np.zeros(0, np.int16))
         self.timing = _timing(spoken)
@@ -105,6 +109,9 @@ class VoicePlayer:
         Raises:
             GoogleAPICallError: Where the recording has one.
         """
+        if text in self._said_along:
+            self._said_along.remove(text)
+            return
         same = [call for call in self._calls if call.text == text]
         call = next((call for call in same if not call.used), same[-1] if same else None)
         if call is None:
@@ -113,6 +120,7 @@ class VoicePlayer:
                 yield pcm
             return
         call.used = True
+        self._said_along = list(call.more)
         async for pcm in self._as_recorded(call):
             yield pcm
 
@@ -149,6 +157,7 @@ def spoken_text(line: Line, sound: Samples) -> SpokenText:
         sound,
         float(end.get("secs", 0.0)),
         (str(error.get("type")), str(error.get("message"))) if error else None,
+        tuple(str(text) for text in line.get("more", [])),
     )
 
 
@@ -156,7 +165,10 @@ def _timing(calls: Sequence[SpokenText]) -> VoiceTiming:
     if not calls:
         return VoiceTiming()
     usual = VoiceTiming()
-    samples, characters = sum(len(call.sound) for call in calls), sum(len(call.text) for call in calls)
+    samples, characters = (
+        sum(len(call.sound) for call in calls),
+        sum(len("".join((call.text, *call.more))) for call in calls),
+    )
     paces = [
         len(call.sound) / VOICE_RATE / (call.chunks[-1][0] - call.chunks[0][0])
         for call in calls

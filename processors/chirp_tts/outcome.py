@@ -67,8 +67,8 @@ class SpeechOutcome:
         """
         failure, text, voice = skipped.failure, skipped.text, self._voice
         self._ledger.add(LedgerEntry(now, "skipped", utterance.context_id, text, failure.reason))
-        if skipped.segment.frame is not None:
-            for frame in self._sequencer.abandon(utterance.context_id, skipped.segment.frame):
+        for announced in skipped.frames:
+            for frame in self._sequencer.abandon(utterance.context_id, announced):
                 await voice.append_to_audio_context(utterance.context_id, frame)
         await voice.broadcast_frame(SpeechSkippedFrame, text=text)
         # What cannot work is reported once, not for every segment that was under way.

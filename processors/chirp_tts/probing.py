@@ -36,6 +36,7 @@ async def probe_synthesis(client: tts.TextToSpeechAsyncClient, settings: ChirpTT
         stream = SynthesisStream(client, streaming_config(settings), asyncio.create_task)
         try:
             stream.speak(synthesis_input(settings, _SAID))
+            stream.half_close()
             async for _ in stream.audio():
                 took = took or time.monotonic() - began
         finally:

@@ -35,6 +35,7 @@ from pipecat.utils.tracing.service_decorators import traced_tts
 
 from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
 from halfcascade.processors.chirp_tts.errors import SynthesisError
+from halfcascade.processors.chirp_tts.feed import TextFeed
 from halfcascade.processors.chirp_tts.foreseen import ForeseenStart
 from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEntry
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
@@ -549,13 +550,16 @@ class ChirpTTSService(TTSService):
             self._synthesizer.close()
             self.create_task(closing)
 
-    async def synthesize(self, text: str, *, phrase: bool, again: bool) -> AsyncIterator[bytes]:
+    async def synthesize(
+        self, text: str, *, phrase: bool, again: bool, feed: TextFeed | None = None
+    ) -> AsyncIterator[bytes]:
         """Yield the audio of a text from one call.
 
         Args:
             text: What to say.
             phrase: Whether it may be spoken often.
             again: Whether it was asked for before.
+            feed: Brings what is to be said behind it in the same call, if anything is.
 
         Yields:
             16-bit mono PCM at ``SAMPLE_RATE``.
@@ -566,7 +570,11 @@ class ChirpTTSService(TTSService):
         if not self.is_usable:
             raise SynthesisError("The voice cannot be used any more.", ErrorCategory.APPLICATION)
         foreseen = None if phrase or again else self._foreseen.take(text)
-        async for chunk in foreseen or self._synthesizer.synthesize(text, phrase=phrase, again=again):
+        if foreseen is None:
+            sound = self._synthesizer.synthesize(text, phrase=phrase, again=again, feed=feed)
+        else:
+            sound = self._synthesizer.follow(foreseen, feed)
+        async for chunk in sound:
             yield chunk
         self._health.slow = self._synthesizer.batch_only
 

@@ -18,11 +18,11 @@ STAND_BY_RENEWALS = 3
 
 
 class SynthesisStream:
-    """One StreamingSynthesize call: opened with its config, given one input, half-closed.
+    """One StreamingSynthesize call: opened with its config, given its inputs, half-closed.
 
-    Each segment of a reply has a call of its own: responses do not say which input they belong to, so only the end of
-    the call tells where a segment's audio ends, and half-closing is the documented way to have it spoken to the end
-    (facts/tts#input, #first-audio).
+    Usually each segment of a reply has a call of its own: responses do not say which input they belong to, so only the
+    end of the call tells where a segment's audio ends, and half-closing is the documented way to have it spoken to the
+    end (facts/tts#input, #first-audio).
     """
 
     def __init__(
@@ -38,7 +38,8 @@ class SynthesisStream:
             config: First message of the call.
             create_task: The processor's task manager.
         """
-        self._input: asyncio.Future[tts.StreamingSynthesisInput] = asyncio.get_running_loop().create_future()
+        # None ends them.
+        self._inputs: asyncio.Queue[tts.StreamingSynthesisInput | None] = asyncio.Queue()
         self._config = config
         self._call: Any = None
         self._error: Exception | None = None
@@ -53,13 +54,16 @@ class SynthesisStream:
         return False
 
     def speak(self, segment: tts.StreamingSynthesisInput) -> None:
-        """Send the input and half-close.
+        """Send an input.
 
         Args:
             segment: What to say.
         """
-        if not self._input.done():
-            self._input.set_result(segment)
+        self._inputs.put_nowait(segment)
+
+    def half_close(self) -> None:
+        """Send no more: what was sent is to be spoken to its end."""
+        self._inputs.put_nowait(None)
 
     async def audio(self) -> AsyncIterator[bytes]:
         """Yield audio as it comes.
@@ -88,7 +92,7 @@ class SynthesisStream:
         self._opening.cancel()
         if self._call is not None:
             self._call.cancel()
-        self._input.cancel()
+        self._inputs.put_nowait(None)
 
     async def _open(self, client: tts.TextToSpeechAsyncClient) -> None:
         try:
@@ -99,7 +103,8 @@ class SynthesisStream:
 
     async def _requests(self) -> AsyncIterator[tts.StreamingSynthesizeRequest]:
         yield tts.StreamingSynthesizeRequest(streaming_config=self._config)
-        yield tts.StreamingSynthesizeRequest(input=await self._input)
+        while (segment := await self._inputs.get()) is not None:
+            yield tts.StreamingSynthesizeRequest(input=segment)
 
 
 def _is_done(call: Any) -> bool:

@@ -8,9 +8,11 @@ from loguru import logger
 
 from halfcascade.processors.chirp_tts.batch import cannot_stream, synthesize_batch
 from halfcascade.processors.chirp_tts.errors import SynthesisError, synthesis_error
+from halfcascade.processors.chirp_tts.feed import TextFeed
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache, PhraseKey
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, phrase_key, streaming_config, synthesis_input
 from halfcascade.processors.chirp_tts.stream import StandBy, SynthesisStream, TaskFactory
+from halfcascade.processors.language import needs_space
 
 # facts/tts#first-audio, until measured.
 _FIRST_AUDIO_PRIOR_SECS = 0.3
@@ -66,13 +68,17 @@ class ChirpSynthesizer:
         """Whether whole answers are asked for, because voice or location do not stream."""
         return self._batch_only
 
-    async def synthesize(self, text: str, *, phrase: bool, again: bool = False) -> AsyncIterator[bytes]:
+    async def synthesize(
+        self, text: str, *, phrase: bool, again: bool = False, feed: TextFeed | None = None, start: int = 1
+    ) -> AsyncIterator[bytes]:
         """Yield the audio of a text from one call.
 
         Args:
             text: What to say.
             phrase: Whether it may be spoken often, so that it is worth keeping.
             again: Whether it was asked for before.
+            feed: Brings what is to be said behind it in the same call, if anything is.
+            start: Number of the feed's first piece behind the text.
 
         Yields:
             16-bit mono PCM at ``SAMPLE_RATE``.
@@ -91,12 +97,34 @@ class ChirpSynthesizer:
             yield pcm
             return
         audio = bytearray()
-        async for chunk in self._once(text, "retry" if again else ""):
+        async for chunk in self._once(text, "retry" if again else "", feed, start):
             if cache:
                 audio += chunk
             yield chunk
         if cache:
             await cache.put(key, bytes(audio))
+
+    async def follow(self, sound: AsyncIterator[bytes], feed: TextFeed | None) -> AsyncIterator[bytes]:
+        """Yield the sound of a feed's first piece, which is there, and let one call say the others.
+
+        Args:
+            sound: 16-bit mono PCM at ``SAMPLE_RATE``.
+            feed: The pieces, if there may be others.
+
+        Yields:
+            16-bit mono PCM at ``SAMPLE_RATE``.
+
+        Raises:
+            SynthesisError: If that failed.
+        """
+        async for chunk in sound:
+            yield chunk
+        if feed is None:
+            return
+        async for text in feed.texts(1):
+            async for chunk in self.synthesize(text, phrase=False, feed=feed, start=2):
+                yield chunk
+            return
 
     async def prepare(self, text: str) -> bytes:
         """Have the audio of a phrase at hand from now on.
@@ -117,12 +145,16 @@ class ChirpSynthesizer:
             self._at_hand[key] = bytes(audio)
         return self._at_hand.get(key, b"")
 
-    async def _once(self, text: str, reason: str) -> AsyncIterator[bytes]:
+    async def _once(self, text: str, reason: str, feed: TextFeed | None, start: int) -> AsyncIterator[bytes]:
         """Make one call; a second one only where the first says nothing about the text."""
         got_audio = False
         while True:
             ready = None if self._batch_only else self._stand_by.take()
-            attempt = self._whole(text) if self._batch_only else self._speak(ready or self._open_stream(), text, reason)
+            texts = _texts(text, feed, start)
+            if self._batch_only:
+                attempt = self._whole(texts)
+            else:
+                attempt = self._speak(ready or self._open_stream(), texts, reason)
             try:
                 async for chunk in attempt:
                     got_audio = True
@@ -139,14 +171,14 @@ class ChirpSynthesizer:
                     raise error from raised
                 reason = "retry"
 
-    async def _whole(self, text: str) -> AsyncIterator[bytes]:
-        await self._on_sent(text, "batch")
-        yield await synthesize_batch(self._client(), self._settings, text)
+    async def _whole(self, texts: AsyncIterator[str]) -> AsyncIterator[bytes]:
+        async for text in texts:
+            await self._on_sent(text, "batch")
+            yield await synthesize_batch(self._client(), self._settings, text)
 
-    async def _speak(self, stream: SynthesisStream, text: str, reason: str) -> AsyncIterator[bytes]:
+    async def _speak(self, stream: SynthesisStream, texts: AsyncIterator[str], reason: str) -> AsyncIterator[bytes]:
+        feeding = self._create_task(self._feed(stream, texts, reason))
         try:
-            stream.speak(synthesis_input(self._settings, text))
-            await self._on_sent(text, reason)
             sent_at = asyncio.get_running_loop().time()
             first = True
             async for chunk in stream.audio():
@@ -156,7 +188,25 @@ class ChirpSynthesizer:
                     first = False
                 yield chunk
         finally:
+            feeding.cancel()
             stream.cancel()
+
+    async def _feed(self, stream: SynthesisStream, texts: AsyncIterator[str], reason: str) -> None:
+        before = ""
+        async for text in texts:
+            # A service that joins inputs as they are would join their words.
+            space = " " if before and needs_space(before, text) else ""
+            stream.speak(synthesis_input(self._settings, space + text))
+            before = text
+            await self._on_sent(text, reason)
+        stream.half_close()
 
     def _open_stream(self) -> SynthesisStream:
         return SynthesisStream(self._client(), streaming_config(self._settings), self._create_task)
+
+
+async def _texts(first: str, feed: TextFeed | None, start: int) -> AsyncIterator[str]:
+    yield first
+    if feed is not None:
+        async for text in feed.texts(start):
+            yield text

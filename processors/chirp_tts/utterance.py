@@ -8,8 +8,9 @@ from pipecat.frames.frames import AggregatedTextFrame
 from pipecat.utils.errors import ErrorCategory
 
 from halfcascade.processors.chirp_tts.errors import SynthesisError
+from halfcascade.processors.chirp_tts.feed import TextFeed
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackRecord
-from halfcascade.processors.chirp_tts.protocol.events import Action, Append, Cancel, Failure, Fetch
+from halfcascade.processors.chirp_tts.protocol.events import Action, Append, Cancel, Close, Failure, Feed, Fetch
 from halfcascade.processors.chirp_tts.protocol.speech import SpeechMachine
 
 
@@ -19,8 +20,8 @@ class UtteranceHost(Protocol):
     def now(self) -> float:
         """Pipeline clock, in seconds."""
 
-    def synthesize(self, text: str, *, phrase: bool, again: bool) -> AsyncIterator[bytes]:
-        """Yield audio of a text from one call; raises SynthesisError."""
+    def synthesize(self, text: str, *, phrase: bool, again: bool, feed: TextFeed | None = None) -> AsyncIterator[bytes]:
+        """Yield audio of a text, and of what else a feed brings, from one call; raises SynthesisError."""
 
     async def append_audio(self, utterance: "Utterance", pcm: bytes) -> None:
         """Queue audio."""
@@ -53,6 +54,8 @@ class Utterance:
         self._create_task = create_task
         self._changed = asyncio.Event()
         self._calls: dict[int, asyncio.Task] = {}
+        # Of the calls that are open for more text.
+        self._feeds: dict[int, TextFeed] = {}
         self._main = create_task(self._run())
 
     @property
@@ -120,7 +123,15 @@ class Utterance:
     async def _perform(self, action: Action) -> None:
         match action:
             case Fetch():
+                if action.more:
+                    self._feeds[action.call] = TextFeed(action.text)
                 self._calls[action.call] = self._create_task(self._fetch(action))
+            case Feed(call, text):
+                if feed := self._feeds.get(call):
+                    feed.add(text)
+            case Close(call):
+                if feed := self._feeds.get(call):
+                    feed.close()
             case Cancel(call):
                 if task := self._calls.pop(call, None):
                     task.cancel()
@@ -130,9 +141,9 @@ class Utterance:
                 await self._host.perform(self, action)
 
     async def _fetch(self, fetch: Fetch) -> None:
-        machine, now = self._machine, self._host.now
+        machine, now, feed = self._machine, self._host.now, self._feeds.get(fetch.call)
         try:
-            async for chunk in self._host.synthesize(fetch.text, phrase=fetch.phrase, again=fetch.again):
+            async for chunk in self._host.synthesize(fetch.text, phrase=fetch.phrase, again=fetch.again, feed=feed):
                 machine.audio(fetch.call, chunk, now())
                 self._changed.set()
             machine.finished(fetch.call, now())
@@ -143,6 +154,7 @@ class Utterance:
             machine.failed(fetch.call, _failure(SynthesisError(f"The voice failed ({error}).", _UNKNOWN)), now())
         finally:
             self._calls.pop(fetch.call, None)
+            self._feeds.pop(fetch.call, None)
             self._changed.set()
 
 

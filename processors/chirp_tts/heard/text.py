@@ -102,6 +102,16 @@ class WordTimeEstimator:
         self._levels.feed(pcm)
         self._onsets = None
 
+    def go_on(self, words: Sequence[SpokenWord]) -> None:
+        """More words follow in the same audio.
+
+        Args:
+            words: All words, those that were there first.
+        """
+        self._words = list(words)
+        self._onsets = None
+        self._arrange()
+
     def finish(self) -> None:
         """All audio has come."""
         self._complete = True

@@ -29,6 +29,11 @@ class SpeechParams:
         beside: Calls that are made for one segment at a time.
         attempts: How often the rest of a segment that breaks off is tried.
         refusals_believed: How often in a row a service that has worked must refuse before it is believed.
+        one_stream: Whether the pieces of a reply go into one call, as long as that is open, or into a call each.
+        call_bytes: Text in one such call; words are placed in its audio as a whole, which takes the longer the more.
+        idle_secs: How long such a call may be without text, below the server's 5 s (facts/tts#limits).
+        lull_secs: Silence of such a call after which all may have been spoken, or the end waits for more text.
+        reserve_secs: What is left to be heard when such a lull ends the call, so that a held-back end comes in time.
     """
 
     horizon_secs: float = 6.0
@@ -44,6 +49,11 @@ class SpeechParams:
     beside: int = 3
     attempts: int = 4
     refusals_believed: int = 5
+    one_stream: bool = False
+    call_bytes: int = 500
+    idle_secs: float = 4.0
+    lull_secs: float = 0.8
+    reserve_secs: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -74,12 +84,38 @@ class Fetch:
         text: What to say.
         phrase: Whether it may be spoken often.
         again: Whether it was asked for before.
+        more: Whether further text may follow on the same call, until it is closed.
     """
 
     call: int
     text: str
     phrase: bool
     again: bool
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Feed:
+    """More text for a call that is open for it.
+
+    Parameters:
+        call: Its number.
+        text: What to say next.
+    """
+
+    call: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Close:
+    """No more text for a call that is open for it.
+
+    Parameters:
+        call: Its number.
+    """
+
+    call: int
 
 
 @dataclass(frozen=True)
@@ -129,13 +165,13 @@ class Skipped:
     """A segment, or the rest of it, will not be heard.
 
     Parameters:
-        segment: Which.
         text: What is not heard.
+        frames: What announced it.
         failure: Why.
     """
 
-    segment: "Segment"
     text: str
+    frames: tuple[Any, ...]
     failure: Failure
 
 
@@ -165,4 +201,17 @@ class Done:
     """All words were heard; the last one may still sound."""
 
 
-Action = Fetch | Cancel | RenewChannel | Append | Heard | Skipped | OutageBegan | OutageOver | KeepAlive | Done
+Action = (
+    Fetch
+    | Feed
+    | Close
+    | Cancel
+    | RenewChannel
+    | Append
+    | Heard
+    | Skipped
+    | OutageBegan
+    | OutageOver
+    | KeepAlive
+    | Done
+)

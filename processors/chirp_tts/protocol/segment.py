@@ -1,23 +1,37 @@
 """One segment of an utterance: its text, its words, its calls and how far it has come."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
 from halfcascade.processors.chirp_tts.heard.text import WordTimeEstimator
 from halfcascade.processors.chirp_tts.protocol.events import Failure
-from halfcascade.processors.language import SpokenWord
+from halfcascade.processors.language import SpokenWord, join_text
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What was given to be said in one go.
+
+    Parameters:
+        sent: As synthesized: what is said, or that with markup.
+        frame: What announced it; the shell's business.
+        end: Where it ends in the text of its segment.
+    """
+
+    sent: str
+    frame: Any
+    end: int
 
 
 @dataclass(eq=False)
 class Segment:
-    """A segment of an utterance.
+    """A segment of an utterance: what one call says.
 
     Parameters:
         text: As spoken.
-        sent: As synthesized: the same, or with markup.
-        frame: What announced it; the shell's business.
+        pieces: Its pieces: one, or several where they go into one call.
         words: Its words.
         estimator: Their times.
         trimmer: Cuts the silence around it.
@@ -27,6 +41,8 @@ class Segment:
         released: How many of its words were reported as heard.
         begun_at: Clock reading of its first call.
         calls: Its calls under way, by number, with the clock readings at which they were made.
+        open: Whether further pieces may join it.
+        asked_at: Clock reading at which its calls were last given text, or closed.
         source: The call that gives its audio.
         audio_at: Clock reading of its newest audio.
         chunks: Audio that waits for its turn.
@@ -40,8 +56,7 @@ class Segment:
     """
 
     text: str
-    sent: str
-    frame: Any
+    pieces: list[Piece]
     words: list[SpokenWord]
     estimator: WordTimeEstimator
     trimmer: SpeechTrimmer
@@ -51,6 +66,8 @@ class Segment:
     released: int = 0
     begun_at: float | None = None
     calls: dict[int, float] = field(default_factory=dict)
+    open: bool = False
+    asked_at: float = 0.0
     source: int | None = None
     audio_at: float = 0.0
     chunks: deque[bytes] = field(default_factory=deque)
@@ -66,6 +83,31 @@ class Segment:
     def fetching(self) -> bool:
         """Whether it was asked for and has not all come."""
         return self.begun_at is not None and not self.over and self.error is None
+
+    @property
+    def missing(self) -> float:
+        """Seconds of its audio that are still to come, by what is known of its length."""
+        return self.estimator.expected_duration() - self.estimator.duration
+
+    def join(self, other: "Segment") -> None:
+        """Take another segment in, behind what is there.
+
+        Args:
+            other: One that was not begun.
+        """
+        self.text = join_text(self.text, other.text)
+        shift = len(self.text) - len(other.text)
+        self.pieces += [replace(piece, end=piece.end + shift) for piece in other.pieces]
+        self.words += [replace(word, start=word.start + shift, end=word.end + shift) for word in other.words]
+        self.estimator.go_on(self.words)
+
+    def frames(self, since: int) -> tuple[Any, ...]:
+        """What announced its text.
+
+        Args:
+            since: Only of what ends behind this place in the text.
+        """
+        return tuple(piece.frame for piece in self.pieces if piece.end > since and piece.frame is not None)
 
     @property
     def unheard(self) -> str:

@@ -15,8 +15,10 @@ from halfcascade.processors.chirp_tts.protocol.events import (
     Action,
     Append,
     Cancel,
+    Close,
     Done,
     Failure,
+    Feed,
     Fetch,
     Heard,
     KeepAlive,
@@ -26,10 +28,12 @@ from halfcascade.processors.chirp_tts.protocol.events import (
     Skipped,
 )
 from halfcascade.processors.chirp_tts.protocol.health import VoiceHealth
-from halfcascade.processors.chirp_tts.protocol.segment import Segment
-from halfcascade.processors.language import expected_pause, spoken_words
+from halfcascade.processors.chirp_tts.protocol.segment import Piece, Segment
+from halfcascade.processors.language import expected_pause, has_unspaced, spoken_words
 
 _NO_AUDIO = Failure("Text-to-Speech gave no audio for a sentence.", about_text=True)
+# Of a call that is open for more text, so much audio may seem to be missing by the error of the estimate.
+_SURELY_MISSING_SECS = 1.0
 _STOPPED = Failure("Text-to-Speech stopped answering: check the network connection.", retry=True)
 
 
@@ -101,7 +105,7 @@ class SpeechMachine:
             markup: The same with markup, if it has any.
             phrase: Whether it may be spoken often.
         """
-        self._segments.append(self._segment(text, frame, sent=markup or text, phrase=phrase))
+        self._segments.append(self._segment(text, [Piece(markup or text, frame, len(text))], phrase=phrase))
         self.tick(now)
 
     def end(self, now: float) -> None:
@@ -131,9 +135,9 @@ class SpeechMachine:
             now: Clock reading.
         """
         left = sum(
-            segment.estimator.expected_duration() - segment.estimator.duration
+            segment.missing
             for segment in self._segments
-            if not segment.estimator.complete
+            if not segment.estimator.complete and not self._lulls(segment, now)
         )
         pause = expected_pause(self._segments[-1].text) if self._segments else 0.0
         return max(self._playback.busy_until, now) + left + pause
@@ -236,7 +240,7 @@ class SpeechMachine:
         due = [at for segment in self._segments if segment.fetching for at in self._due(segment)]
         if self._alive_at is not None:
             due.append(self._alive_at + self._keepalive_secs)
-        if self._next_to_launch() is not None and self._free_slot():
+        if (waiting := self._next_to_launch()) is not None and (self._free_slot() or self._open_for(waiting)):
             due.append(self._playback.busy_until - self._params.horizon_secs)
         if (tell_at := self._tell_at()) is not None:
             due.append(tell_at)
@@ -246,12 +250,11 @@ class SpeechMachine:
 
     # Calls.
 
-    def _segment(self, text: str, frame: Any, *, sent: str, phrase: bool = False, attempt: int = 1) -> Segment:
+    def _segment(self, text: str, pieces: list[Piece], *, phrase: bool = False, attempt: int = 1) -> Segment:
         words = spoken_words(text, self._language)
         return Segment(
             text=text,
-            sent=sent,
-            frame=frame,
+            pieces=pieces,
             words=words,
             estimator=WordTimeEstimator(words, self._rate, self._sample_rate),
             trimmer=SpeechTrimmer(self._sample_rate),
@@ -267,19 +270,75 @@ class SpeechMachine:
 
     def _launch(self, now: float) -> None:
         """Begin the synthesis of segments, not too early."""
-        while self._free_slot() and (segment := self._next_to_launch()) is not None:
+        while (segment := self._next_to_launch()) is not None:
             if self._playback.busy_until - now > self._params.horizon_secs:
                 return
+            if (speaking := self._open_for(segment)) is not None:
+                self._join(speaking, segment, now)
+                continue
+            self._close_all(now)
+            if not self._free_slot():
+                return
             segment.begun_at = now
+            segment.open = self._params.one_stream and not segment.phrase and not self._health.slow
             self._call(segment, now)
+        if self._ended:
+            self._close_all(now)
 
     def _call(self, segment: Segment, now: float) -> None:
         self._calls += 1
         again = bool(segment.calls or segment.failures or segment.attempt > 1)
-        segment.calls[self._calls] = now
+        segment.calls[self._calls] = segment.asked_at = now
         segment.retry_at = None
         self._by_call[self._calls] = segment
-        self._actions.append(Fetch(self._calls, segment.sent, segment.phrase, again))
+        first, *others = segment.pieces
+        more = segment.open or bool(others)
+        self._actions.append(Fetch(self._calls, first.sent, segment.phrase, again, more))
+        self._actions.extend(Feed(self._calls, piece.sent) for piece in others)
+        if more and not segment.open:
+            self._actions.append(Close(self._calls))
+
+    # One call for several pieces.
+
+    def _open_for(self, segment: Segment) -> Segment | None:
+        """The segment whose call can go on with this one."""
+        index = self._segments.index(segment)
+        speaking = self._segments[index - 1] if index else None
+        if speaking is None or not speaking.open or not speaking.fetching or segment.phrase:
+            return None
+        # Words are told to be heard with or without the spaces after them, one way in a segment.
+        if has_unspaced(speaking.text) != has_unspaced(segment.text):
+            return None
+        size = len(speaking.text.encode()) + len(segment.text.encode())
+        return speaking if size <= self._params.call_bytes else None
+
+    def _join(self, speaking: Segment, segment: Segment, now: float) -> None:
+        self._segments.remove(segment)
+        speaking.join(segment)
+        speaking.asked_at = now
+        self._actions.extend(Feed(call, piece.sent) for call in speaking.calls for piece in segment.pieces)
+
+    def _close_all(self, now: float) -> None:
+        """What follows, if anything does, is said by other calls."""
+        for segment in self._segments:
+            self._close(segment, now)
+
+    def _close(self, segment: Segment, now: float) -> None:
+        if segment.open:
+            segment.open, segment.asked_at = False, now
+            self._actions.extend(Close(call) for call in segment.calls)
+
+    def _lull_at(self, segment: Segment) -> float:
+        return max(segment.audio_at, segment.asked_at) + self._params.lull_secs
+
+    def _lulls(self, segment: Segment, now: float) -> bool:
+        """Whether an open call may have spoken all it was given."""
+        return segment.open and segment.source is not None and now >= self._lull_at(segment)
+
+    def _close_at(self, segment: Segment) -> float:
+        """When an open call is closed although more text may come."""
+        dry = self._playback.busy_until - self._params.reserve_secs
+        return min(segment.asked_at + self._params.idle_secs, max(self._lull_at(segment), dry))
 
     def _forget(self, call: int) -> Segment | None:
         segment = self._by_call.pop(call, None)
@@ -318,14 +377,25 @@ class SpeechMachine:
         return max(segment.calls.values()) + self._health.first_audio_secs * len(segment.calls)
 
     def _due(self, segment: Segment) -> list[float]:
+        due = [self._close_at(segment) if segment.open else None]
         if segment.source is not None:
-            return [segment.audio_at + self._params.stall_secs]
-        due = [segment.retry_at, self._beside_at(segment), self._give_up_at(segment)]
+            due.append(self._stalls_at(segment))
+        else:
+            due += [segment.retry_at, self._beside_at(segment), self._give_up_at(segment)]
         return [at for at in due if at is not None]
 
+    def _stalls_at(self, segment: Segment) -> float | None:
+        """When audio that must come is given up; an open call may be waiting for text."""
+        if segment.open and segment.missing <= max(_SURELY_MISSING_SECS, 0.25 * segment.estimator.duration):
+            return None
+        return max(segment.audio_at, segment.asked_at) + self._params.stall_secs
+
     def _supervise(self, segment: Segment, now: float) -> None:
+        if segment.open and now >= self._close_at(segment):
+            self._close(segment, now)
         if segment.source is not None:
-            if now >= segment.audio_at + self._params.stall_secs:
+            stalls_at = self._stalls_at(segment)
+            if stalls_at is not None and now >= stalls_at:
                 call = segment.source
                 self._cancel(call)
                 segment.over, segment.broke = True, _STOPPED
@@ -395,11 +465,19 @@ class SpeechMachine:
         segment.estimator.keep(len(segment.words))
         if not rest:
             return
-        text = segment.text[rest[0].start :]
-        again = self._segment(text, segment.frame, sent=text, attempt=segment.attempt + 1)
+        again = self._rest_of(segment, rest[0].start)
         self._segments.insert(self._segments.index(segment) + 1, again)
         if not failure.retry or again.attempt > self._params.attempts:
             again.error = failure
+
+    def _rest_of(self, segment: Segment, start: int) -> Segment:
+        """A segment for the text from a place on, to be asked for without markup."""
+        pieces, begin = [], start
+        for piece in segment.pieces:
+            if piece.end > start:
+                pieces.append(Piece(segment.text[begin : piece.end].strip(), piece.frame, piece.end - start))
+                begin = piece.end
+        return self._segment(segment.text[start:], pieces, attempt=segment.attempt + 1)
 
     def _append(self, segment: Segment, pcm: bytes, now: float) -> None:
         if segment.start is None:
@@ -435,8 +513,9 @@ class SpeechMachine:
         """Report words as they are heard."""
         while (segment := self._followed()) is not None:
             if segment.error is not None:
-                text, segment.released = segment.unheard or segment.text, len(segment.words)
-                self._actions.append(Skipped(segment, text, segment.error))
+                text = segment.unheard or segment.text
+                segment.released = len(segment.words)
+                self._actions.append(Skipped(text, segment.frames(len(segment.text) - len(text)), segment.error))
             elif not (segment.estimator.complete and segment.released == len(segment.words)):
                 at = self._word_at(segment)
                 if at is None or now < at:

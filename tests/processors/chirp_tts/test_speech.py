@@ -95,13 +95,16 @@ class Voice:
     def perform(self):
         while (action := self.machine.next_action()) is not None:
             self.done.append((self.now, action))
-            if isinstance(action, Fetch):
-                self.fetch(action)
-            elif isinstance(action, Cancel):
-                self.cancelled.add(action.call)
-            elif isinstance(action, Append):
-                secs = len(action.pcm) / 2 / RATE
-                self.machine.played(self.playback.play(self.now, secs), secs, self.now)
+            self.act(action)
+
+    def act(self, action):
+        if isinstance(action, Fetch):
+            self.fetch(action)
+        elif isinstance(action, Cancel):
+            self.cancelled.add(action.call)
+        elif isinstance(action, Append):
+            secs = len(action.pcm) / 2 / RATE
+            self.machine.played(self.playback.play(self.now, secs), secs, self.now)
 
     def fetch(self, fetch):
         answer = self.answer(self, fetch) if callable(self.answer) else self.answer

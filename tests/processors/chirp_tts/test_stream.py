@@ -40,6 +40,7 @@ async def test_a_call_gets_its_config_first_and_is_half_closed_after_its_text(se
     await until(lambda: server.calls and server.calls[0].record.config)
     assert not server.spoken
     stream.speak(tts.StreamingSynthesisInput(text="Hello."))
+    stream.half_close()
     assert b"".join([chunk async for chunk in stream.audio()])
     assert server.texts == ["Hello."]
     assert server.calls[0].record.half_closed

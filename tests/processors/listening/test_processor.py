@@ -70,7 +70,7 @@ async def heard(*frames, make=sound, locale: str = "en-US") -> tuple[list, Louds
 
 
 async def test_a_sound_is_heard_quietly_and_makes_the_bot_no_speaker():
-    down, speaker = await heard(UNFINISHED, SleepFrame(1.5))
+    down, speaker = await heard(UNFINISHED, SleepFrame(0.8))
     assert [frame.text for frame in down if isinstance(frame, ListeningSoundFrame)] == [phrases("en-US").listening[0]]
     assert np.count_nonzero(speaker.sounded == LEVEL // 2) == len(SOUND) // 2
     assert not [frame for frame in down if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame)]
@@ -88,7 +88,7 @@ async def test_it_fades_away_when_the_user_goes_on():
 
 async def test_speech_of_the_bot_is_not_mixed_with_it():
     speech = TTSAudioRawFrame(np.full(3 * RATE // 25, 123, dtype="<i2").tobytes(), RATE, 1)
-    _, speaker = await heard(UNFINISHED, SleepFrame(0.25), speech, SleepFrame(0.6))
+    _, speaker = await heard(UNFINISHED, SleepFrame(0.25), speech, SleepFrame(0.3))
     spoken = np.flatnonzero(speaker.sounded == 123)
     assert len(spoken) == 3 * RATE // 25 == spoken[-1] - spoken[0] + 1
     assert not (speaker.sounded[spoken[0] :] > 123).any()
