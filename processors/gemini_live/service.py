@@ -1,9 +1,7 @@
 """The text brain: a Gemini Live session as a Pipecat LLM service."""
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,7 +30,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
-from pipecat.services.llm_service import FunctionCallFromLLM, FunctionCallRunnerItem, LLMService
+from pipecat.services.llm_service import FunctionCallFromLLM
 from pipecat.services.settings import LLMSettings
 from pipecat.turns.speculation_gate import SpeculationState
 from pipecat.utils.errors import ErrorCategory
@@ -51,6 +49,7 @@ from halfcascade.processors.frames import (
 )
 from halfcascade.processors.gemini_live.connection import LiveConnection
 from halfcascade.processors.gemini_live.fillers import Fillers
+from halfcascade.processors.gemini_live.functions import FunctionRunner
 from halfcascade.processors.gemini_live.probing import probe_session
 from halfcascade.processors.gemini_live.protocol import wording
 from halfcascade.processors.gemini_live.protocol.actions import (
@@ -67,7 +66,7 @@ from halfcascade.processors.gemini_live.protocol.asked import AskedTurns
 from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
 from halfcascade.processors.gemini_live.protocol.history import Turn
 from halfcascade.processors.gemini_live.protocol.link import Renewal
-from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality, lookup
+from halfcascade.processors.gemini_live.protocol.models import Modality
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
 from halfcascade.processors.gemini_live.protocol.session import SessionMachine
 from halfcascade.processors.gemini_live.protocol.turn_events import (
@@ -84,9 +83,9 @@ from halfcascade.processors.gemini_live.settings import (
     GeminiLiveTextSettings,
     default_settings,
     language_code,
-    live_config,
 )
-from halfcascade.processors.gemini_live.tools import declare, response_of
+from halfcascade.processors.gemini_live.setup_message import SetupMessage
+from halfcascade.processors.gemini_live.tools import response_of
 from halfcascade.processors.gemini_live.usage import token_usage
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import gemini_client
@@ -96,14 +95,11 @@ from halfcascade.processors.plain import plain
 
 MakeClient = Callable[[], genai.Client]
 
-FUNCTION_SECS = 30.0
-"""How long a function may take unless its own options say otherwise, in seconds."""
-
 _NOT_IN_NAMES = re.compile(r"[^\w.:-]")
 _LONGEST_NAME = 128
 
 
-class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
+class GeminiLiveTextProcessor(FunctionRunner):
     """A Gemini Live session used as a text model: endless, fast, and true to what the user heard.
 
     It takes the newest turn out of each ``LLMContextFrame``, sends it as one short message, and streams the text that
@@ -159,18 +155,16 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         complete = default_settings()
         if settings is not None:
             complete.apply_update(settings)
-        kwargs.setdefault("function_call_timeout_secs", FUNCTION_SECS)
         super().__init__(settings=complete, **kwargs)
         self._client = client
         self._make_client = make_client or partial(gemini_client, environ)
         self._context = context
         self._opener = opener
-        self._machine = SessionMachine(self._row(), options, self._function_is_async)
+        self._setup_message = SetupMessage(complete, self.get_llm_adapter(), self._function_is_async)
+        self._machine = SessionMachine(self._setup_message.row, options, self._function_is_async)
         self._runner: SessionRunner | None = None
         self._turn = 0
         self._asked = AskedTurns()
-        self._declared: list[Any] | None = None
-        self._instruction: str | None = None
         self._responding = False
         self._last_trouble = ""
         self._fillers_said = 0
@@ -181,11 +175,6 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         return True
 
     # Life.
-
-    def _register_direct_function(self, handler: Any, **options: Any) -> None:
-        super()._register_direct_function(handler, **options)
-        # Pipecat runs the clean-up that a handler carries; direct functions may carry one here, too (timers do).
-        self._record_tool_cleanup(handler)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Open the session while the other processors set up.
@@ -201,13 +190,12 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         if self._context is not None:
             self._machine.context = self._context.messages
             self._sync_registered_tool_handlers(self._context.tools)
-        self._declared = self._declarations()
-        self._instruction = self._effective_instruction()
+        self._take_setup()
         self._runner = SessionRunner(
             machine=self._machine,
             client=client,
-            model_name=self._model_name,
-            config=self._setup_message,
+            model_name=lambda: self._setup_message.model_name,
+            config=self._config,
             perform=self._perform,
             tasks=self.task_manager,
             opener=self._opener,
@@ -226,12 +214,12 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
         Raises:
             ConfigurationError: Why it would not work, and what to do.
         """
-        self._declared, self._instruction = self._declarations(), self._effective_instruction()
+        self._take_setup()
         return await probe_session(
             self._client or self._make_client(),
-            self._model_name(),
-            self._row(),
-            setup=lambda row: self._setup_of(row, row.modality, handle=None, history=False),
+            self._setup_message.model_name,
+            self._setup_message.row,
+            setup=lambda row: self._setup_message.make(row, row.modality, handle=None, history=False),
             opener=self._opener,
             secs=secs,
         )
@@ -306,17 +294,6 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             case _:
                 pass
         await self.push_frame(frame, direction)
-
-    async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:
-        """Broadcast a frame; what functions return becomes plain JSON here, where it enters the pipeline.
-
-        Args:
-            frame_cls: Its class.
-            **kwargs: Its fields.
-        """
-        if frame_cls is FunctionCallResultFrame:
-            kwargs["result"] = plain(kwargs.get("result"))
-        await super().broadcast_frame(frame_cls, **kwargs)
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
         """Push a frame; results of functions are sent to the model as they pass.
@@ -493,25 +470,6 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             ]
         )
 
-    async def _run_function_call(self, runner_item: FunctionCallRunnerItem) -> None:
-        await super()._run_function_call(runner_item)
-        if runner_item.settled:
-            return
-        # The function has returned without a result, which may still come from a task of its own; it is waited for
-        # a while, not for ever.
-        await asyncio.sleep(runner_item.registry_item.timeout_secs or self._function_call_timeout_secs or FUNCTION_SECS)
-        if runner_item.settled:
-            return
-        runner_item.settled = True
-        await self.broadcast_frame(
-            FunctionCallResultFrame,
-            function_name=runner_item.function_name,
-            tool_call_id=runner_item.tool_call_id,
-            arguments=runner_item.arguments,
-            result={"error": "The function reported no result."},
-            run_llm=runner_item.run_llm,
-        )
-
     async def _result(self, frame: FunctionCallResultFrame) -> None:
         properties = frame.properties
         if properties is not None and not properties.is_final:
@@ -555,23 +513,14 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
 
     def _apply_changes(self, *, fresh: bool, force: bool = False) -> None:
         """Hand over if the session's tools or instruction are not the ones that are wanted now."""
-        declared, instruction = self._declarations(), self._effective_instruction()
-        if not force and declared == self._declared and instruction == self._instruction:
+        renewal = self._take_setup()
+        if renewal is None and not force:
             return
-        fresh = fresh or instruction != self._instruction
-        self._declared, self._instruction = declared, instruction
-        self._feed_renew(fresh)
+        renewal = Renewal.FRESH if fresh else renewal or Renewal.RESUME
+        self._feed(self._machine.renew, self._setup_message.row, renewal)
 
-    def _feed_renew(self, fresh: bool) -> None:
-        row = self._row()
-        self._feed(self._machine.renew, row, Renewal.FRESH if fresh else Renewal.RESUME)
-
-    def _row(self) -> LiveModel:
-        row, wanted = lookup(self._model_name()), self._settings.modality
-        return row if wanted == "auto" else replace(row, text_output=wanted == "text")
-
-    def _model_name(self) -> str:
-        return str(self._settings.model)
+    def _take_setup(self) -> Renewal | None:
+        return self._setup_message.take(self._context, self._effective_instruction(), self._machine.model)
 
     def _effective_instruction(self) -> str | None:
         """The settings' instruction, or else the system message that opens the context; with Pipecat's additions."""
@@ -580,22 +529,5 @@ class GeminiLiveTextProcessor(LLMService[GeminiLiveLLMAdapter]):
             return composed
         return "\n\n".join(text for text in (opening_instruction(self._context.messages), composed) if text) or None
 
-    def _declarations(self) -> list[Any]:
-        tools = self.get_llm_adapter().from_standard_tools(self._context.tools if self._context else None)
-        return declare(tools, self._machine.model, self._function_is_async) if isinstance(tools, list) else []
-
-    def _setup_message(self, action: Open, modality: Modality) -> types.LiveConnectConfig:
-        return self._setup_of(self._machine.model, modality, handle=action.handle, history=action.history)
-
-    def _setup_of(
-        self, row: LiveModel, modality: Modality, *, handle: str | None, history: bool
-    ) -> types.LiveConnectConfig:
-        return live_config(
-            self._settings,
-            row,
-            modality,
-            instruction=self._instruction,
-            tools=self._declared,
-            handle=handle,
-            history=history,
-        )
+    def _config(self, action: Open, modality: Modality) -> types.LiveConnectConfig:
+        return self._setup_message.make(self._machine.model, modality, handle=action.handle, history=action.history)

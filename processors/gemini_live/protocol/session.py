@@ -1,8 +1,9 @@
 """One endless session over connections that end: a state machine without I/O.
 
-It is fed what happens and clock readings in seconds, and returns what is to be done. It has two parts: ``Link`` keeps
-the chain of connections, ``Exchange`` gets turns to the model and answers back. This module brings them together: what
-a new connection must know, when a turn may be sent, when a hand-over disturbs nobody.
+It is fed what happens and clock readings in seconds, and returns what is to be done. ``Link`` keeps the chain of
+connections, ``Exchange`` gets turns to the model and answers back. This module brings them together.
+``Opening`` knows what a new connection must be told, ``Lifeline`` whether a connection lives, ``HandOver`` when
+replacing it disturbs nobody, and ``Withdrawal`` undoes what was sent too early.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,28 +14,24 @@ from google.genai import types
 from halfcascade.processors.gemini_live.protocol import wording
 from halfcascade.processors.gemini_live.protocol.actions import (
     Action,
-    Ping,
     Recovered,
     Report,
-    SendContent,
-    SendResults,
-    SendText,
     Usage,
-    Waiting,
 )
 from halfcascade.processors.gemini_live.protocol.exchange import Exchange
+from halfcascade.processors.gemini_live.protocol.handover import HandOver
 from halfcascade.processors.gemini_live.protocol.history import History, Turn
+from halfcascade.processors.gemini_live.protocol.lifeline import Lifeline
 from halfcascade.processors.gemini_live.protocol.link import Handle, Link, LinkState, Renewal
 from halfcascade.processors.gemini_live.protocol.models import LiveModel, Modality, Refusal, Remedy
+from halfcascade.processors.gemini_live.protocol.opening import Opening
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
-from halfcascade.processors.gemini_live.protocol.pulse import Pulse
 from halfcascade.processors.gemini_live.protocol.turns import TurnMachine
+from halfcascade.processors.gemini_live.protocol.withdrawal import Withdrawal
 
 _INVALID = 1007
 # How much longer the next connection may take to open than the one that failed.
 _MORE_OPEN_SECS = 0.5
-# After these somebody waits for the server.
-_ASKING = (SendContent, SendText, SendResults, Waiting)
 _QUIET_FAILURES = 2
 
 
@@ -43,7 +40,6 @@ class SessionMachine:
 
     Parameters:
         link: The chain of connections.
-        context: The conversation as it was heard, live: what a fresh session is seeded from.
     """
 
     def __init__(
@@ -63,20 +59,24 @@ class SessionMachine:
         self._todo: list[Action] = []
         self.link = Link(model, self._options)
         self._exchange = Exchange(self.link, self._options, is_async, self._todo)
-        self._pulse = Pulse(self._options.mute_secs)
-        self.context: Sequence[Any] = ()
-        self._seeding = False
-        self._user_speaking = False
-        self._bot_speaking = False
-        self._listening_until = 0.0
-        self._roll_back_at: float | None = None
-        # How often the user has waited in vain for their words to be understood, since the last turn.
-        self._waits = 0
+        self._lifeline = Lifeline(self.link, self._exchange, self._options, self._todo)
+        self._hand_over = HandOver(self.link, self._exchange, self._options)
+        self._withdrawal = Withdrawal(self.link, self._exchange, self._options)
+        self._opening = Opening(self.link, self._exchange, self._withdrawal, self._todo)
 
     @property
     def model(self) -> LiveModel:
         """Row of the model from the next connection on."""
         return self.link.model
+
+    @property
+    def context(self) -> Sequence[Any]:
+        """The conversation as it was heard, live: what a fresh session is seeded from."""
+        return self._opening.context
+
+    @context.setter
+    def context(self, messages: Sequence[Any]) -> None:
+        self._opening.context = messages
 
     @property
     def serial(self) -> int:
@@ -146,10 +146,9 @@ class SessionMachine:
         """
         if self.link.state is LinkState.STOPPED:
             return None
-        due = [self._exchange.deadline(), self.link.retry_at, self._roll_back_at]
+        due = [self._exchange.deadline(), self.link.retry_at, self._withdrawal.deadline]
         if self.link.is_open:
-            due += [at for at in (*self.link.deadlines(), self._listening_until) if at > now]
-            due.append(self._pulse.mute_at)
+            due += [*self._hand_over.deadlines(now), self._lifeline.deadline]
         elif self._exchange.pending is not None:
             due.append(self._offline_at)
         return min((at for at in due if at is not None), default=None)
@@ -165,7 +164,7 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        self._open(resume=False)
+        self._opening.open(resume=False)
         return self._flush()
 
     def opened(self, serial: int, modality: Modality, now: float) -> list[Action]:
@@ -187,10 +186,7 @@ class SessionMachine:
             self._todo.append(Recovered())
         self._exchange.deal(self.turns.reset(self.model, modality), now)
         pending = self._exchange.pending
-        if self.link.resumed and self.link.handle is not None:
-            self.history.rollback(self.link.handle.mark)
-        else:
-            self._seed(pending.messages if pending else ())
+        self._opening.opened()
         if pending is not None and pending is not self._exchange.waiting:
             self._exchange.queue(pending, now)
         self._pump(now)
@@ -217,7 +213,7 @@ class SessionMachine:
         if hopeless:
             self._exchange.give_up(self._exchange.pending)
         if again is not None:
-            self._open(resume=again)
+            self._opening.open(resume=again)
         return self._flush()
 
     def lost(self, serial: int, code: int, reason: str, now: float) -> list[Action]:
@@ -240,9 +236,9 @@ class SessionMachine:
         self._todo.append(
             Report(f"Gemini Live closed the connection ({code}: {said}): going on with a new one.", error=False)
         )
-        self._pulse.gone(let_go=True, now=now)
+        self._lifeline.gone(let_go=True, now=now)
         self._exchange.disconnected(refused=said if code == _INVALID else "")
-        self._open(resume=True)
+        self._opening.open(resume=True)
         return self._flush()
 
     def closed(self, serial: int, now: float, *, let_go: bool = True) -> list[Action]:
@@ -258,10 +254,10 @@ class SessionMachine:
         """
         if not self.link.concerns(serial) or self.link.state is not LinkState.CLOSING:
             return []
-        self._pulse.gone(let_go=let_go, now=now)
+        self._lifeline.gone(let_go=let_go, now=now)
         self.link.closed(let_go=let_go)
         self._exchange.disconnected()
-        self._open(resume=self.link.renewal is not Renewal.FRESH)
+        self._opening.open(resume=self.link.renewal is not Renewal.FRESH)
         return self._flush()
 
     def stop(self) -> None:
@@ -281,7 +277,7 @@ class SessionMachine:
         """
         if not self.link.concerns(serial) or not self.link.is_open:
             return []
-        self._pulse.heard()
+        self._lifeline.heard()
         self._exchange.received(message, now)
         update, mark = message.session_resumption_update, self._exchange.mark
         if update is not None and update.resumable and update.new_handle and mark is not None:
@@ -307,19 +303,10 @@ class SessionMachine:
         """
         if not turn.provisional:
             self.context = turn.context
-            if turn.by_user:
-                if self._waits > 1:
-                    self._exchange.note(wording.LATE_NOTE)
-                self._waits = 0
-        self._listening_until = 0.0
-        if self._roll_back_at is not None:
-            # The real turn came right behind the withdrawal: a note costs the user nothing, a new connection would.
-            # The note also stops the answer, unless the model insists on finishing it.
-            self._roll_back_at = None
-            if self.turns.generating and not self.model.empty_turn_cancels:
-                self._exchange.undo(now)
-            else:
-                self._exchange.note(wording.WITHDRAWAL_NOTE)
+            if turn.by_user and self._lifeline.understood():
+                self._exchange.note(wording.LATE_NOTE)
+        self._hand_over.turn_came()
+        self._withdrawal.turn_came(now)
         self._exchange.queue(turn, now)
         self._pump(now)
         return self._flush()
@@ -333,7 +320,7 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        self._exchange.interrupt(now, bot_speaking=self._bot_speaking)
+        self._exchange.interrupt(now, bot_speaking=self._hand_over.bot_speaking)
         return self._flush()
 
     def confirm(self, context: Sequence[Any], now: float) -> list[Action]:
@@ -347,7 +334,7 @@ class SessionMachine:
             What to do: nothing.
         """
         self.context = context
-        self._waits = 0
+        self._lifeline.understood()
         self._exchange.confirm(context, now)
         return self._flush()
 
@@ -360,8 +347,7 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        if self._exchange.withdraw():
-            self._roll_back_at = now + self._options.withdrawal_secs
+        self._withdrawal.withdraw(now)
         return self._flush()
 
     def speaking(self, now: float, *, user: bool | None = None, bot: bool | None = None) -> list[Action]:
@@ -376,13 +362,11 @@ class SessionMachine:
             What to do.
         """
         if user is not None:
-            self._user_speaking = user
-            # What they said is about to come as a turn: no moment to begin a hand-over.
-            self._listening_until = now if user else now + self._options.turn_grace_secs
+            self._hand_over.user_speaks(user, now)
             if user:
-                self._ping(now)
+                self._lifeline.needed(now)
         if bot is not None:
-            self._bot_speaking = bot
+            self._hand_over.bot_speaking = bot
             self._exchange.bot_speaks(bot, now)
             if not bot and not self.turns.busy:
                 self._exchange.unheard = False
@@ -399,8 +383,7 @@ class SessionMachine:
         Returns:
             What to do.
         """
-        self._waits += words
-        self._ping(now)
+        self._lifeline.doubt(now, words=words)
         return self._flush()
 
     def hope(self, now: float) -> list[Action]:
@@ -413,7 +396,7 @@ class SessionMachine:
             What to do.
         """
         if self.link.is_trying:
-            self._open(resume=True)
+            self._opening.open(resume=True)
         return self._flush()
 
     def ponged(self, serial: int, now: float) -> list[Action]:
@@ -427,7 +410,7 @@ class SessionMachine:
             What to do: nothing.
         """
         if self.link.concerns(serial):
-            self._pulse.ponged(now)
+            self._lifeline.ponged(now)
         return self._flush()
 
     def renew(self, model: LiveModel, renewal: Renewal, now: float) -> list[Action]:
@@ -445,7 +428,7 @@ class SessionMachine:
         self.link.model = model
         self.link.renew(renewal)
         if self.link.state is LinkState.STOPPED:
-            self._open(resume=False)
+            self._opening.open(resume=False)
         elif not self.link.is_open and renewal is Renewal.FRESH:
             self.link.handle = None
         self._pump(now)
@@ -493,10 +476,8 @@ class SessionMachine:
             return []
         self._exchange.tick(now)
         if self.link.retry_at is not None and now >= self.link.retry_at:
-            self._open(resume=True)
-        if self._roll_back_at is not None and now >= self._roll_back_at:
-            self._roll_back_at = None
-            self._exchange.undo(now)
+            self._opening.open(resume=True)
+        self._withdrawal.tick(now)
         pending = None if self.link.is_open else self._exchange.pending
         if pending is not None and now >= self._offline_at:
             self._exchange.give_up(pending, "Gemini Live cannot be reached: check the network connection.")
@@ -509,22 +490,13 @@ class SessionMachine:
         if not self.link.is_open:
             return
         self._exchange.lower_fence(now)
-        if self._is_mute(now):
+        if self._lifeline.is_mute(now):
             self._todo.append(self.link.close(now, mute=True))
-        elif self._hand_over_now(now):
+        elif self._hand_over.is_due(now):
             self._todo.append(self.link.close(now))
         else:
-            self._exchange.proceed(now, user_speaking=self._user_speaking)
-            if any(isinstance(action, _ASKING) for action in self._todo):
-                self._ping(now)
-
-    def _is_mute(self, now: float) -> bool:
-        return self._exchange.suspect(now) or self._pulse.mute(now)
-
-    def _ping(self, now: float) -> None:
-        """Find out whether the connection lives, while there is time to replace it."""
-        if self.link.is_open and self._pulse.ask(now):
-            self._todo.append(Ping(self.serial))
+            self._exchange.proceed(now, user_speaking=self._hand_over.user_speaking)
+            self._lifeline.asked(now)
 
     # Connections.
 
@@ -532,39 +504,6 @@ class SessionMachine:
     def _offline_at(self) -> float:
         """Clock reading at which a turn has waited for a connection for too long."""
         return max(self.link.down_since, self._exchange.queued_at) + self._options.offline_secs
-
-    def _open(self, *, resume: bool) -> None:
-        if self._roll_back_at is not None:
-            # The connection broke before the withdrawn turn was undone: going back does it.
-            self._roll_back_at = None
-            self._exchange.rewind()
-        pending = self._exchange.pending
-        self._seeding = self.history.can_seed(self.context, pending.messages if pending else ())
-        self._todo.append(self.link.open(resume=resume, history=self._seeding))
-
-    def _seed(self, pending: Sequence[Any]) -> None:
-        """Give a fresh session its history, which knows only what was heard."""
-        if self.model.history_config and not self._seeding:
-            self.history.forget()
-            return  # the setup did not announce a history: what there is by now is told with the turn
-        contents = self.history.seed(self.context, pending)
-        if contents:
-            # Plain models wait with turnComplete=false; the others end the history with it
-            # (facts/live#client-messages).
-            self._todo.append(SendContent(tuple(contents), complete=self.model.history_config))
-
-    def _hand_over_now(self, now: float) -> bool:
-        """Whether the connection is to be replaced at this moment: nobody must wait for it, nothing get lost."""
-        if not self.link.renewal_due(now):
-            return False
-        if self.turns.busy or self.turns.generating or self._exchange.calls:
-            return self.link.expired(now)  # until then the answer may still get through
-        if self.link.renewal_wanted:
-            return True
-        if self._exchange.waiting is not None:
-            return self.link.last_call(now)  # else the turn goes first, and the hand-over into its listening time
-        quiet = not self._user_speaking and now >= self._listening_until
-        return self.link.last_call(now) or (self.turns.closed and quiet)
 
     def _flush(self) -> list[Action]:
         todo = self._todo[:]
