@@ -85,6 +85,7 @@ from halfcascade.processors.gemini_live.settings import (
     language_code,
 )
 from halfcascade.processors.gemini_live.setup_message import SetupMessage
+from halfcascade.processors.gemini_live.spans import TurnSpans
 from halfcascade.processors.gemini_live.tools import response_of
 from halfcascade.processors.gemini_live.usage import token_usage
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
@@ -165,6 +166,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
         self._runner: SessionRunner | None = None
         self._turn = 0
         self._asked = AskedTurns()
+        self._spans = TurnSpans(complete, self._setup_message)
         self._responding = False
         self._last_trouble = ""
         self._fillers_said = 0
@@ -186,6 +188,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
             ConfigurationError: If no client was given and the environment names none.
         """
         await super().setup(setup)
+        self._spans.start(setup)
         client = self._client or self._make_client()
         if self._context is not None:
             self._machine.context = self._context.messages
@@ -249,6 +252,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
 
     async def _end(self) -> None:
         await self._fillers.end_all()
+        self._spans.close()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.stop()
@@ -266,6 +270,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
             # Before anything awaits: not one more delta of the old answer leaves.
             self._responding = False  # for everybody downstream an interruption ends the response
             self._withdraw() if self._asked.withdrawn() else self._feed(self._machine.interrupt)
+            self._spans.interrupted()
         await super().process_frame(frame, direction)
         match frame:
             case LLMContextFrame():
@@ -378,16 +383,18 @@ class GeminiLiveTextProcessor(FunctionRunner):
         """What the model was asked last counts as never asked."""
         self._asked.taken_back()
         self._responding = False
+        self._spans.interrupted(withdrawn=True)
         self._feed(self._machine.withdraw)
 
     # What the machine wants done in the pipeline.
 
     async def _perform(self, action: Action) -> None:
+        if isinstance(action, Started | TextDelta | ToolCalls) and not self._machine.is_speakable(action.turn):
+            return  # the user has interrupted since the machine decided this
+        self._spans.take(action, early=self._asked.is_open)
         match action:
-            case Started(turn) | TextDelta(turn) | ToolCalls(turn):
-                # The user may have interrupted since the machine decided this.
-                if self._machine.is_speakable(turn):
-                    await self._put_out(action)
+            case Started() | TextDelta() | ToolCalls():
+                await self._put_out(action)
             case Ended():
                 await self._end_response()
             case ToolCancellation(ids):

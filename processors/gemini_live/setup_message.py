@@ -47,6 +47,16 @@ class SetupMessage:
         row, wanted = lookup(self.model_name), self._settings.modality
         return row if wanted == "auto" else replace(row, text_output=wanted == "text")
 
+    @property
+    def tools(self) -> list[Any]:
+        """Declarations of functions that the session was told."""
+        return self._declared or []
+
+    @property
+    def instruction(self) -> str | None:
+        """The instruction that the session was told."""
+        return self._instruction
+
     def take(self, context: LLMContext | None, instruction: str | None, model: LiveModel) -> Renewal | None:
         """Take what the next session is told.
 

@@ -1,6 +1,7 @@
 """A talk apart from the process that holds it: two at once, each with servers of its own."""
 
 import asyncio
+import json
 import os
 from typing import Any
 
@@ -80,4 +81,14 @@ async def test_a_traced_talk_leaves_spans_of_its_turn_and_services(clean_environ
     scenario = {"recordings": recordings_for("weather"), "replies": [{"text": "It will be sunny all day."}]}
     async with GoogleEmulator(scenario=scenario) as google:
         await _hold("weather", google, traced=True)
-    assert {"conversation", "turn", "stt", "tts"} <= {span.name for span in memory.get_finished_spans()}
+    spans = memory.get_finished_spans()
+    assert {"conversation", "turn"} <= {span.name for span in spans}
+    turns = {span.context.span_id for span in spans if span.name == "turn"}
+    under = {name: [span.parent.span_id for span in spans if span.name == name] for name in ("stt", "llm", "tts")}
+    assert all(under.values())
+    assert {parent for parents in under.values() for parent in parents} <= turns
+    (answer,) = [dict(span.attributes) for span in spans if span.name == "llm"]
+    assert json.loads(answer["input"])[0]["content"] in recording("weather")["text"]
+    assert answer["output"] == "It will be sunny all day."
+    assert answer["gen_ai.usage.output_tokens"] > 0
+    assert 0 < answer["metrics.ttfb"] < 60
