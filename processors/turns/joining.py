@@ -98,9 +98,10 @@ class JoiningUserAggregator(LLMUserAggregator):
         # Name of the newest turn that ended, and whether a context frame is being pushed for it.
         self._turn = 0
         self._ending = False
-        # Number and words of the newest question that was asked early.
+        # The newest question that was asked early: its number and words, and whether it may still be right.
         self._early = 0
         self._early_text = ""
+        self._early_stands = False
         # Words of the turn before it was taken up again.
         self._revoked = ""
         # Since the turn ended: when the user began to speak, and when the bot did.
@@ -143,9 +144,13 @@ class JoiningUserAggregator(LLMUserAggregator):
                 frame.metadata[TURN] = self._turn
             case EagerEndOfTurnCancelFrame():
                 frame.metadata[EARLY] = self._early
+                self._early_stands = False
         await super().push_frame(frame, direction)
 
     async def _push_aggregation(self, *, run_llm: bool = True) -> str:
+        if run_llm:
+            await self._withdraw_early()
+        self._early_stands = False
         parts, count = list(self._aggregation), len(self.messages)
         # Cleared first: the answer may be heard while the frames that are pushed here still travel.
         self._speech_at = self._bot_at = None
@@ -168,16 +173,24 @@ class JoiningUserAggregator(LLMUserAggregator):
         await super()._on_user_turn_started(controller, strategy, params)
 
     async def _run_speculative_inference(self, speculation: UserTurnSpeculation) -> None:
-        self._early += 1
+        self._early, self._early_stands = self._early + 1, True
         self._early_text = join_text(self._revoked, speculation.text)
         await super()._run_speculative_inference(UserTurnSpeculation(text=self._early_text))
 
     async def _on_user_turn_stopped(self, controller: Any, strategy: Any, params: Any) -> None:
-        if params.confirms_speculation and not _SAME_WORDS.matches(self._early_text, self.aggregation_string()):
-            # Words came that the strategy does not count to the turn.
+        confirmed = params.confirms_speculation and self._early_stands
+        confirmed = confirmed and _SAME_WORDS.matches(self._early_text, self.aggregation_string())
+        if not confirmed:
+            await self._withdraw_early()
+        await super()._on_user_turn_stopped(controller, strategy, replace(params, confirms_speculation=confirmed))
+
+    async def _withdraw_early(self) -> None:
+        """Withdraw the early question that stands: its strategy has lost sight of it, or does not know all words.
+
+        Ahead of the turn's end, which would let the answer out, and of what is asked in its place.
+        """
+        if self._early_stands:
             await self.broadcast_frame(EagerEndOfTurnCancelFrame)
-            params = replace(params, confirms_speculation=False)
-        await super()._on_user_turn_stopped(controller, strategy, params)
 
     def _is_unheard(self) -> bool:
         """Whether the user went on before they can have taken in an answer to the newest turn."""

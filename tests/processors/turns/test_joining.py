@@ -159,6 +159,21 @@ async def test_a_speculation_asks_with_the_whole_turn():
     assert [(frame.turn, frame.early) for frame in turns.down if isinstance(frame, TurnConfirmedFrame)] == names
 
 
+async def test_a_speculation_that_nobody_confirms_is_withdrawn_ahead_of_the_end(monkeypatch):
+    ended = SmartTurnStopStrategy.trigger_user_turn_stopped
+
+    async def forgetful(self: SmartTurnStopStrategy, **kwargs: Any) -> None:
+        self._speculation = None
+        await ended(self, **kwargs)
+
+    monkeypatch.setattr(SmartTurnStopStrategy, "trigger_user_turn_stopped", forgetful)
+    turns = await run(*say(NAME), SleepFrame(0.7), verdict=0.2, speculate=True)
+    assert turns.asked == [[NAME], [NAME]]
+    order = turns.order(LLMContextFrame, EagerEndOfTurnCancelFrame, UserStoppedSpeakingFrame, TurnConfirmedFrame)
+    assert order[:2] == [LLMContextFrame, EagerEndOfTurnCancelFrame]
+    assert TurnConfirmedFrame not in order
+
+
 async def test_a_speculation_is_withdrawn_if_the_turn_has_words_that_it_lacks():
     class Lenient(EagerMatchPolicy):
         def matches(self, eager: str, final: str) -> bool:
