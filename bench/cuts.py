@@ -1,11 +1,11 @@
 """Where replies are cut, and when: mid-phrase cuts against milliseconds, in virtual time.
 
-python -m bench.cuts [--profile reference] [--half told|other|all]
+python -m bench.cuts [--profile reference] [--half told|other|all] [--fresh]
 
 The replies of ``tests/data/replies.toml`` are written at the pace of a latency profile, and cut by the segmenter and
 the clock of the voice itself, for several policies. A cut is in mid-phrase if neither a mark nor a word of the
 language's lists ends a phrase there: a check of the cutting, not of the lists. Replies are halved by a hash: policies
-are chosen on ``told``, and the figures of ``other`` are those to report.
+are chosen on ``told``, and the figures of ``other`` are those to report. ``--fresh``: each reply is a talk's first.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ _EARLIER = "This is what the model has said before in this talk, and it came pie
 POLICIES: dict[str, FirstSegment] = {
     "at any word": FirstSegment.fast(),
     "default": FirstSegment(),
+    "whole words": FirstSegment(whole_words=True),
     **{f"enough {enough}": FirstSegment(enough=enough) for enough in (6.0, 7.0, 10.0, 12.0)},
     **{f"at most {wait} s": FirstSegment(wait=wait) for wait in (0.2, 0.3, 0.4)},
     "from 1 unit": FirstSegment(early=1.0),
@@ -191,8 +192,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="reference")
     parser.add_argument("--half", choices=("told", "other", "all"), default="other")
+    parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args()
-    pace = Pace.of(options.profile)
+    pace = replace(Pace.of(options.profile), seasoned=not options.fresh)
     told = [reply for reply in REPLIES if options.half in ("all", half_of(reply[1]))]
     groups = {
         "English": [reply for reply in told if reply[0] == "en-US"],

@@ -1,12 +1,15 @@
 """How early, how even and how well accounted for the voice is.
 
-python -m bench.voice [--replies N] [--cuts N] [--profile NAME] [--only latency|heard|real]
+python -m bench.voice [--replies N] [--cuts N] [--profiles NAME,NAME] [--only latency|heard|real]
 
 On the emulator's scripted voice, over the wires, with a loudspeaker in real time:
 
-- ``latency``: first text handed to the voice -> first audio heard, and gaps between the segments of a reply, beside
-  Pipecat's stock GoogleTTSService on the same replies in the same run.
-- ``heard``: error of the heard text after interruptions at random moments, against the true word times.
+- ``latency``: first text handed to the voice -> first audio heard, and gaps between the segments of a reply, with a
+  call for each segment and with one for several, beside Pipecat's stock GoogleTTSService on the same replies in one
+  run, on each profile, at whose pace the replies are written. Replies of which something was asked for again are
+  counted apart: what they show is not slowness.
+- ``heard``: error of the heard text after interruptions at random moments, against the true word times, on the first
+  profile.
 
 On real speech, without waiting: ``real``: the same error on recordings with known word times (``bench.voice_truth``).
 """
@@ -23,6 +26,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,9 +36,11 @@ from loguru import logger
 from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame
 from pipecat.services.google.tts import GoogleTTSService
 
+from bench.cuts import Pace
 from bench.voice_heard import cut_deviations, load_recordings
 from halfcascade.emulator.minds.scripted_speaker import ScriptedSpeaker
 from halfcascade.emulator.server import GoogleEmulator
+from halfcascade.processors.chirp_tts.protocol.events import SpeechParams
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
 from halfcascade.processors.frames import TurnSentFrame
 from halfcascade.processors.google_clients import texttospeech_client
@@ -57,7 +63,7 @@ REPLIES = {
     ],
 }
 VOICES = {"en-US": "en-US-Chirp3-HD-Charon", "ko-KR": "ko-KR-Chirp3-HD-Kore"}
-# Facts of the profile: the brain writes at this pace, in deltas of about twelve characters.
+# Facts of the reference profile: the brain writes at this pace, in deltas of about twelve characters.
 CHARS_PER_SECOND = 120
 # From the turn sent to the brain to its first text.
 BRAIN_SECS = 0.39
@@ -84,11 +90,13 @@ class Latency:
         from_text: First text to first audio, in seconds, one a reply.
         from_segment: First segment handed to synthesis to first audio.
         silences: Longest silence within each reply.
+        retried: Replies of which something was asked for again; they are in none of the lists.
     """
 
     from_text: list[float] = field(default_factory=list)
     from_segment: list[float] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
+    retried: int = 0
 
 
 def longest_silence(stage: Stage, begun: int) -> float:
@@ -108,42 +116,71 @@ def longest_silence(stage: Stage, begun: int) -> float:
     return max((b - a for a, b in pairwise(times)), default=0.0)
 
 
-async def one_reply(stage: Stage, text: str, number: int, latency: Latency, segment_times: list[float]) -> None:
+@dataclass
+class Speaker:
+    """A service on its stage.
+
+    Parameters:
+        stage: The stage.
+        segments: When each segment was handed to synthesis.
+        latency: What was measured of it.
+    """
+
+    stage: Stage
+    segments: list[float] = field(default_factory=list)
+    latency: Latency = field(default_factory=Latency)
+    spoken: int = 0
+
+    @property
+    def retries(self) -> int:
+        """How often something was asked for again; stock Pipecat never does."""
+        entries = self.stage.tts.ledger.entries if isinstance(self.stage.tts, ChirpTTSService) else []
+        return sum(entry.kind == "sent" and entry.reason == "retry" for entry in entries)
+
+
+async def one_reply(speaker: Speaker, text: str, chars_per_second: float) -> None:
     """Speak a reply and note its times."""
+    stage, latency, retries = speaker.stage, speaker.latency, speaker.retries
+    speaker.spoken += 1
     await stage.send(TurnSentFrame(text="?"))
     await asyncio.sleep(BRAIN_SECS)
-    begun, asked = len(stage.loudspeaker.blocks), len(segment_times)
+    begun, asked = len(stage.loudspeaker.blocks), len(speaker.segments)
     started = time.monotonic()
-    await stage.reply(text, chars_per_second=CHARS_PER_SECOND)
-    await stage.watcher.wait_for(BotStoppedSpeakingFrame, "Loudspeaker", number)
+    await stage.reply(text, chars_per_second=chars_per_second)
+    await stage.watcher.wait_for(BotStoppedSpeakingFrame, "Loudspeaker", speaker.spoken)
     first = stage.loudspeaker.blocks[begun][0]
-    latency.from_text.append(first - started)
-    latency.from_segment.append(first - segment_times[asked])
-    latency.silences.append(longest_silence(stage, begun))
+    if speaker.retries > retries:
+        latency.retried += 1
+    else:
+        latency.from_text.append(first - started)
+        latency.from_segment.append(first - speaker.segments[asked])
+        latency.silences.append(longest_silence(stage, begun))
     # Past the tail of the card, so that a reply begins in silence.
     await asyncio.sleep(0.3)
 
 
 async def measure_latency(replies: int, profile: str) -> dict[str, Latency]:
-    """Let both services speak the same replies in turns."""
-    found: dict[str, Latency] = defaultdict(Latency)
-    async with GoogleEmulator(profile=profile) as google:
+    """Let all services speak the same replies in turns."""
+    pace = Pace.of(profile).chars_per_second
+    async with GoogleEmulator(profile=profile) as google, AsyncExitStack() as stages:
         os.environ.update(google.env)
-        ours, stock = ChirpTTSService(), StockTTS()
-        times: dict[str, list[float]] = {"ours": [], "stock": []}
-
-        for name, service in (("ours", ours), ("stock", stock)):
+        services = {
+            "ours": ChirpTTSService(),
+            "ours, one stream": ChirpTTSService(speech=SpeechParams(one_stream=True)),
+            "stock": StockTTS(),
+        }
+        speakers = {}
+        for name, service in services.items():
+            speakers[name] = speaker = Speaker(await stages.enter_async_context(on_stage(service)))
             # A lambda, so that each service has its own list; Pipecat calls plain functions as they are.
-            service.add_event_handler("on_tts_request", lambda *_, own=times[name]: own.append(time.monotonic()))
-        async with on_stage(ours) as left, on_stage(stock) as right:
+            service.add_event_handler("on_tts_request", lambda *_, own=speaker.segments: own.append(time.monotonic()))
             # One reply each to warm up; it is not counted.
-            for name, stage in (("ours", left), ("stock", right)):
-                await one_reply(stage, "Hello there, nice to meet you.", 1, Latency(), times[name])
-            for number in range(replies):
-                text = REPLIES["en-US"][number % len(REPLIES["en-US"])]
-                for name, stage in (("ours", left), ("stock", right)):
-                    await one_reply(stage, text, number + 2, found[name], times[name])
-    return found
+            await one_reply(speaker, "Hello there, nice to meet you.", pace)
+            speaker.latency = Latency()
+        for number in range(replies):
+            for speaker in speakers.values():
+                await one_reply(speaker, REPLIES["en-US"][number % len(REPLIES["en-US"])], pace)
+        return {name: speaker.latency for name, speaker in speakers.items()}
 
 
 async def measure_heard(language: str, cuts: int, profile: str) -> list[int]:
@@ -214,43 +251,46 @@ def heard_row(name: str, deviations: list[int]) -> dict[str, float]:
     return row
 
 
+def latency_row(name: str, found: Latency) -> dict[str, float]:
+    """Print a row, return its numbers."""
+    row: dict[str, float] = {"replies": len(found.from_text), "retried": found.retried}
+    if found.from_text:
+        text, segment = ([1000 * value for value in values] for values in (found.from_text, found.from_segment))
+        row |= {
+            "text_p50": round(statistics.median(text)),
+            "text_p90": round(percentile(text, 0.9)),
+            "segment_p50": round(statistics.median(segment)),
+            "segment_p90": round(percentile(segment, 0.9)),
+            "longest_silence": round(1000 * max(found.silences)),
+            "gaps": sum(silence > NATURAL_PAUSE_SECS for silence in found.silences),
+        }
+    cells = (row.get(key, "-") for key in ("text_p50", "text_p90", "segment_p50", "segment_p90", "longest_silence"))
+    print("{:<26}{:>15}{:>6}{:>17}{:>6}{:>9}{:>9}".format(name, *cells, row["retried"]))
+    return row
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replies", type=int, default=20)
+    parser.add_argument("--replies", type=int, default=8)
     parser.add_argument("--cuts", type=int, default=100)
-    parser.add_argument("--profile", default="reference")
+    parser.add_argument("--profiles", type=lambda text: text.split(","), default=["reference", "observed"])
     parser.add_argument("--only", choices=("latency", "heard", "real"))
     options = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
-    result: dict[str, object] = {"bench": "voice", "profile": options.profile}
-    if options.only in (None, "latency"):
-        print(
-            f"{'first audio, ms':<26}{'from text: p50':>15}{'p90':>6}{'from segment: p50':>17}{'p90':>6}{'silence':>9}"
-        )
-        for name, found in asyncio.run(measure_latency(options.replies, options.profile)).items():
-            text, segment = ([1000 * value for value in values] for values in (found.from_text, found.from_segment))
-            row = {
-                "replies": len(text),
-                "text_p50": round(statistics.median(text)),
-                "text_p90": round(percentile(text, 0.9)),
-                "segment_p50": round(statistics.median(segment)),
-                "segment_p90": round(percentile(segment, 0.9)),
-                "longest_silence": round(1000 * max(found.silences)),
-                "gaps": sum(silence > NATURAL_PAUSE_SECS for silence in found.silences),
-            }
-            print(
-                f"{name:<26}{row['text_p50']:>15}{row['text_p90']:>6}{row['segment_p50']:>17}{row['segment_p90']:>6}"
-                f"{row['longest_silence']:>9}"
-            )
-            result[name] = row
+    result: dict[str, object] = {"bench": "voice"}
+    for profile in options.profiles if options.only in (None, "latency") else ():
+        columns = ("from text: p50", "p90", "from segment: p50", "p90", "silence", "retried")
+        print("{:<26}{:>15}{:>6}{:>17}{:>6}{:>9}{:>9}".format(f"{profile}, first audio, ms", *columns))
+        found = asyncio.run(measure_latency(options.replies, profile))
+        result[profile] = {name: latency_row(name, latency) for name, latency in found.items()}
     rows: dict[str, dict[str, float]] = {}
     if options.only != "latency":
         print(f"{'heard text, words off':<26}{'cuts':>6}{'median':>8}{'p95':>6}{'max':>6}{'exact':>9}")
     if options.only in (None, "heard"):
         for language in VOICES:
-            found_heard = asyncio.run(measure_heard(language, options.cuts, options.profile))
+            found_heard = asyncio.run(measure_heard(language, options.cuts, options.profiles[0]))
             rows[f"{language} scripted"] = heard_row(f"{language} scripted, wires", found_heard)
     if options.only in (None, "real"):
         for name, deviations in measure_real(options.cuts).items():

@@ -28,6 +28,7 @@ from halfcascade.processors.chirp_tts.settings import SAMPLE_RATE
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gate import LoudspeakerEnd, MicrophoneEnd, MicrophoneGate
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
+from halfcascade.processors.gemini_live.protocol.models import lookup
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.listening import ListeningMachine
 from halfcascade.processors.listening.processor import ListeningProcessor
@@ -208,12 +209,18 @@ def make_voice(
     Raises:
         ConfigurationError: If settings contradict each other.
     """
+    # What a model says aloud is transcribed word by word (docs/facts/live.md); text comes as it likes.
+    first = FirstSegment(
+        settle=min(FirstSegment.settle, settings.first_wait),
+        wait=settings.first_wait,
+        whole_words=not lookup(settings.model).text_output,
+    )
     return ChirpTTSService(
         location=settings.tts_location,
         settings=ChirpTTSService.Settings(
             voice=settings.voice_name, language=settings.language, speaking_rate=settings.speaking_rate
         ),
-        first_segment=FirstSegment(settle=min(FirstSegment.settle, settings.first_wait), wait=settings.first_wait),
+        first_segment=first,
         speech=SpeechParams(one_stream=settings.one_stream),
         make_client=(services or GoogleServices(environ)).texttospeech,
     )

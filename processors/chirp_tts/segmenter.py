@@ -55,6 +55,8 @@ class FirstSegment:
         wait: Seconds after the reply's first text at which a cut in mid-phrase will do, even of less.
         slack: Seconds that later segments may be late, most of which the lead of synthesis makes up for, rather than be
             cut in mid-phrase.
+        whole_words: Whether the model is known to end its pieces of text with whole words, so that this need not be
+            learned from its first replies; it counts until one is seen that splits a word.
     """
 
     sentence: float = 0.8
@@ -67,6 +69,7 @@ class FirstSegment:
     enough: float = 8.0
     wait: float = 0.6
     slack: float = 0.45
+    whole_words: bool = False
 
     @classmethod
     def fast(cls) -> "FirstSegment":
@@ -104,9 +107,13 @@ class WordSplits:
     Gemini Live's do (docs/facts/live.md); a model that is found to split a word is not trusted for a while.
     """
 
-    def __init__(self) -> None:
-        """Initialize without having seen any."""
-        self._clean = 0
+    def __init__(self, *, known: bool = False) -> None:
+        """Initialize without having seen any.
+
+        Args:
+            known: Whether the model is known for it.
+        """
+        self._clean = _CLEAN_DELTAS if known else 0
 
     @property
     def only_between_words(self) -> bool:
@@ -146,7 +153,7 @@ class SpeechSegmenter:
         self._buffer = ""
         self._started = False
         self._line_start = True
-        self._splits = WordSplits()
+        self._splits = WordSplits(known=self._first.whole_words)
 
     @property
     def pending(self) -> str:
@@ -182,7 +189,8 @@ class SpeechSegmenter:
     def has_enough(self) -> bool:
         """Whether so much is pending that waiting for a better place is of no use."""
         prose = self._prose()
-        if not self._splits.only_between_words and (spans := word_spans(prose)):
+        whole = self._splits.only_between_words or prose[-1:].isspace()
+        if not whole and (spans := word_spans(prose)):
             prose = prose[: spans[-1][0]]
         return units(prose, self.language) >= self._first.enough
 

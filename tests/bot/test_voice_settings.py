@@ -1,5 +1,6 @@
 """What settings make of brain and voice, before a talk."""
 
+import pytest
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from halfcascade.bot import pipeline
@@ -19,6 +20,14 @@ def test_the_bound_of_the_first_cut_is_a_setting():
             assert due.at <= 10.0 + wanted
             voice._cut_clock.tried(due)
         assert due.at == 10.0 + wanted
+
+
+@pytest.mark.parametrize(("model", "known"), [("gemini-3.8-live", True), ("gemini-live-2.5-flash", False)])
+def test_only_of_transcripts_it_is_known_that_pieces_end_with_whole_words(model, known):
+    """What seems to end a phrase is cut at once, or only when the next piece shows that its last word is whole."""
+    segmenter = pipeline.make_voice(Settings(model=model))._cutter.segmenter
+    segmenter.feed("I would like that,")
+    assert (segmenter.force(Place.PHRASE) is not None) is known
 
 
 def test_the_model_is_asked_for_a_short_start_only_if_wanted():

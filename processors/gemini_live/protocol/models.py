@@ -6,6 +6,7 @@ Everything that differs between families is a column here; no other module looks
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from loguru import logger
 
@@ -158,6 +159,7 @@ def bare_name(model: str) -> str:
     return model.rsplit("/", 1)[-1]
 
 
+@cache
 def lookup(model: str) -> LiveModel:
     """Find the row of a model.
 

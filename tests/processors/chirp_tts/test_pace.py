@@ -125,3 +125,23 @@ def test_the_clock_never_asks_for_the_past_again_without_new_text(steps):
             asked.append(due.place)
             clock.tried(due)
         now += passes
+
+
+def test_a_model_that_is_taken_to_end_its_pieces_with_words_is_believed_until_it_splits_one():
+    known = SpeechSegmenter("en-US", FirstSegment(whole_words=True))
+    known.feed("I would like that,")
+    assert known.force(Place.PHRASE) is not None
+    known.reset()
+    known.feed("I would li")
+    known.feed("ke that,")
+    assert known.force(Place.PHRASE) is None
+    known.reset()
+    known.feed("I would like that,")
+    assert known.force(Place.PHRASE) is None
+
+
+def test_a_word_with_a_space_behind_it_is_whole_whatever_the_model_does():
+    for text, enough in (("one two three four", False), ("one two three four ", True)):
+        segmenter = SpeechSegmenter("en-US", FirstSegment(enough=4.0))
+        segmenter.feed(text)
+        assert segmenter.has_enough is enough
