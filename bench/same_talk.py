@@ -362,7 +362,7 @@ class Result:
                 continue
             self.latencies.append(float(onset - turn.end))
             if index < len(replies):
-                heard = len(replies[index].split()[0].split())
+                heard = len(replies[index].heard_text.split())
                 self.off.append(heard - words_heard(sound, onset - 0.005, self._silence(sound, until, turns, index)))
             if index + 1 < len(turns) and turns[index + 1].interrupts:
                 self._judge_cut(turns[index + 1], onset, sound, noted)

@@ -57,7 +57,7 @@ def _message(entry: UserSaid | BotSaid) -> "LLMContextMessage | None":
     if isinstance(entry, UserSaid):
         text = "" if entry.backchannel else entry.text.strip()
         return {"role": "user", "content": text} if text else None
-    heard = entry.split()[0].strip()
+    heard = entry.heard_text
     return {"role": "assistant", "content": heard} if heard else None
 
 

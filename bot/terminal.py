@@ -9,12 +9,13 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from halfcascade.bot.harmless import LONGEST, harmless
+from halfcascade.bot.harmless import harmless
 from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
+from halfcascade.bot.reply_line import reply_line
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
-from halfcascade.bot.session.transcript import ALIVE, BotSaid, Problem, Prompt, ToolUsed, UserSaid, parts_of
+from halfcascade.bot.session.transcript import ALIVE, BotSaid, Problem, Prompt, ToolUsed, UserSaid
 
 if TYPE_CHECKING:
     from halfcascade.bot.controls import Controls
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 _USER, _BOT, _OTHER = "you  ", "bot  ", "     "
 _TAIL = 240
 _LONGEST = 100_000
-UNHEARD_WORDS = 10
-"""Words of a reply nobody heard that are shown before "and how many more"."""
 _STAGE_NAMES = {
     "final": "understood",
     "turn_sent": "sent",
@@ -173,7 +172,8 @@ class Terminal:
                 self._print(index, Text.assemble((_USER, "bold cyan"), said, _aside(entry)), entry.text)
             elif isinstance(entry, BotSaid) and (over or entry.closed):
                 if entry.text.strip():
-                    self._print(index, _reply(entry, coloured=self.console.color_system is not None))
+                    reply = reply_line(entry, longest=_LONGEST, coloured=self.console.color_system is not None)
+                    self._print(index, Text.assemble((_BOT, "bold green"), reply))
                     self._print_latency(self._session.metrics.turns)
             elif isinstance(entry, ToolUsed) and (over or entry.result is not None):
                 used = f"{entry.name}({_inline(entry.arguments)}) → {entry.result}"
@@ -253,40 +253,6 @@ class _Steady:
 
 def _aside(entry: UserSaid) -> tuple[str, str]:
     return ("  (in passing)" if entry.backchannel else "", "dim")
-
-
-def _reply(entry: BotSaid, *, coloured: bool) -> Text:
-    reached, rest = entry.split()
-    heard, rest = reached_text(reached, _LONGEST), harmless(" ".join(rest.split()), longest=_LONGEST)
-    gap = " " if heard and rest else ""
-    words = rest.split()
-    more = len(words) - UNHEARD_WORDS
-    told = ""
-    if more > 2:
-        rest, told = " ".join(words[:UNHEARD_WORDS]), f" {tr('… ({count} more words)').format(count=more)}"
-    if rest and not coloured:
-        rest = f"~~{rest}~~"
-    return Text.assemble((_BOT, "bold green"), heard, gap, (rest, "dim strike" if coloured else ""), (told, "dim"))
-
-
-def reached_text(reached: str, longest: int = LONGEST) -> Text:
-    """Show what of a reply was heard, and what was only to be looked at.
-
-    Args:
-        reached: Both, as written.
-        longest: Characters of a part that are shown.
-
-    Returns:
-        One line; what was only looked at is of another style, with a word that says so.
-    """
-    line = Text()
-    for number, part in enumerate(parts_of(reached)):
-        text = harmless(" ".join(part.text.split()), longest=longest)
-        line.append(" " if number else "")
-        line.append(text, "italic" if part.shown else "")
-        if part.shown:
-            line.append(f" ({tr('shown')})", "dim")
-    return line
 
 
 def _tail(text: str) -> str:

@@ -184,7 +184,7 @@ def _latency(old: Turn, new: Turn, limits: Limits) -> Iterator[Finding]:
 
 def _answers(old: Turn, new: Turn, was: list[BotSaid], now: list[BotSaid], limits: Limits) -> Iterator[Finding]:
     said_before, said_now = (" ".join(reply.text for reply in side).strip() for side in (was, now))
-    heard_before, heard_now = (" ".join(reply.split()[0] for reply in side).strip() for side in (was, now))
+    heard_before, heard_now = (" ".join(reply.heard_text for reply in side).strip() for side in (was, now))
     if bool(said_before) != bool(said_now):
         worse = bool(said_before)
         line = f"no answer any more: {_short(said_before)}" if worse else f"answered now: {_short(said_now)}"

@@ -233,7 +233,7 @@ def _said(talk: SavedTalk) -> Iterator[str]:
         if isinstance(said.entry, UserSaid):
             yield said.entry.text
         elif isinstance(said.entry, BotSaid):
-            yield said.entry.split()[0]
+            yield said.entry.heard_text
 
 
 def _query(query: str) -> str:

@@ -14,7 +14,8 @@ from halfcascade.bot.report.sound import PEAKS_PER_SEC, Sound, compress
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import STAGES, Turn, summary
 from halfcascade.bot.session.names import REPORT, REPORT_SOUND
-from halfcascade.bot.session.transcript import BotSaid, Problem, Prompt, ToolUsed, UserSaid, parts_of
+from halfcascade.bot.session.reply_text import letters, parts_of
+from halfcascade.bot.session.transcript import BotSaid, Fate, Problem, Prompt, ToolUsed, UserSaid
 from halfcascade.processors.errors import ConfigurationError
 
 _ASSETS = Path(__file__).parents[1] / "assets" / "report"
@@ -164,10 +165,9 @@ def _entry(said: Said) -> dict[str, Any]:
         case UserSaid():
             return {**common, "who": "user", "text": entry.text, "backchannel": entry.backchannel}
         case BotSaid():
-            reached, rest = entry.split()
-            heard = " ".join(part.text for part in parts_of(reached) if not part.shown)
-            shown = [part.text for part in parts_of(reached) if part.shown]
-            told = {"heard": heard, "shown": shown, "unheard": rest, "interrupted": entry.interrupted}
+            reached = [piece.text for piece in entry.pieces() if piece.fate is Fate.HEARD]
+            shown = [part.text for text in reached for part in parts_of(text) if part.shown]
+            told = {"pieces": _pieces(entry, words), "shown": shown, "interrupted": entry.interrupted}
             return {**common, "who": "bot", **told}
         case ToolUsed():
             result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
@@ -177,6 +177,24 @@ def _entry(said: Said) -> dict[str, Any]:
             return {**common, "who": "prompt", "text": entry.text}
         case Problem():
             return {**common, "who": "error", "text": entry.message}
+
+
+def _pieces(entry: BotSaid, words: list[list[Any]]) -> list[dict[str, Any]]:
+    """What was said of a reply, each piece with the words that were heard of it and their times."""
+    pieces, words = entry.pieces(), list(words)
+    last = max((place for place, piece in enumerate(pieces) if piece.fate is Fate.HEARD), default=-1)
+    found = []
+    for place, piece in enumerate(pieces):
+        heard = piece.fate is Fate.HEARD
+        prose = " ".join(part.text for part in parts_of(piece.text) if not part.shown) if heard else piece.text.strip()
+        mine: list[list[Any]] = []
+        letters_left = len(letters(prose)[0])
+        # Words are told as they are spoken, which may be longer or shorter: the last piece takes what is left.
+        while heard and words and (place == last or letters_left > 0):
+            mine.append(words.pop(0))
+            letters_left -= len(letters(mine[-1][1])[0])
+        found.append({"text": prose, "heard": heard, "words": mine})
+    return found
 
 
 def _mark(event: Event) -> dict[str, Any]:

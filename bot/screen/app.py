@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -19,8 +20,8 @@ from halfcascade.bot.controls import Choice, Controls
 from halfcascade.bot.lines import tr
 from halfcascade.bot.screen.view import View, line_of, state_of
 
-# Six pictures a second are smooth enough for a meter, and cost next to nothing.
-_TICK_SECS = 0.16
+# Five pictures a second are smooth enough for a meter, and cost little.
+_TICK_SECS = 0.2
 # A key that is held repeats about thirty times a second, after a first pause of up to half a second.
 _HELD_FIRST_SECS, _HELD_SECS = 0.7, 0.25
 _MOUNTED = 200
@@ -86,6 +87,34 @@ class DevicePicker(ModalScreen[Choice | None]):
         self.dismiss(self._choices[int(event.option_id or 0)])
 
 
+@dataclass
+class _Line:
+    """An entry of the transcript on the screen.
+
+    Parameters:
+        state: What the line was made of.
+        plain: Its letters.
+        shown: Its widget.
+    """
+
+    state: tuple[object, ...]
+    plain: str
+    shown: Static
+
+    def update(self, state: tuple[object, ...], text: Text | None) -> bool:
+        """Show it anew, and tell whether what stands below may move.
+
+        Words that have been heard only change their colour, several times a second: nothing is laid out for that.
+        """
+        plain = text.plain if text else ""
+        moves = plain != self.plain
+        self.state, self.plain = state, plain
+        self.shown.update(text or "", layout=moves)
+        if moves:
+            self.shown.display = text is not None
+        return moves
+
+
 class TalkApp(App[None]):
     """Shows one talk.
 
@@ -121,7 +150,7 @@ class TalkApp(App[None]):
         self._view = view
         self._controls = controls
         self._stats = stats
-        self._lines: dict[int, tuple[tuple[object, ...], Static]] = {}
+        self._lines: dict[int, _Line] = {}
         self._held_until = 0.0
         self._mode_muted = False
         self._drawn: dict[str, Text] = {}
@@ -260,31 +289,30 @@ class TalkApp(App[None]):
         if self._drawn.get(name) != text:
             self._drawn[name] = text
             with suppress(LookupError):
-                self.screen_stack[0].query_one(f"#{name}", Static).update(text)
+                # One line stays one line: nothing around it moves.
+                self.screen_stack[0].query_one(f"#{name}", Static).update(text, layout=False)
 
     def _draw_words(self) -> None:
         area = self.screen_stack[0].query_one("#words", VerticalScroll)
         lines = dict(self._view.lines(_MOUNTED))
         at_end = area.max_scroll_y - area.scroll_y < 3
-        new = []
+        new, moved = [], False
         for index in self._lines.keys() - lines.keys():
-            self._lines.pop(index)[1].remove()
+            self._lines.pop(index).shown.remove()
         for index, entry in lines.items():
             state = (id(entry), *state_of(entry))
-            known = self._lines.get(index)
-            if known and known[0] == state:
+            line = self._lines.get(index)
+            if line and line.state == state:
                 continue
             text = line_of(entry)
-            if known:
-                known[1].update(text or "")
-                known[1].display = text is not None
-                self._lines[index] = (state, known[1])
+            if line:
+                moved |= line.update(state, text)
             elif text is not None:
-                self._lines[index] = (state, Static(text))
-                new.append(self._lines[index][1])
+                line = self._lines[index] = _Line(state, text.plain, Static(text))
+                new.append(line.shown)
         if new:
             area.mount(*new)
-        if at_end or new:
+        if new or (at_end and moved):
             area.scroll_end(animate=False)
 
     def _open_input(self, text: str) -> None:

@@ -11,9 +11,9 @@ from rich.text import Text
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
+from halfcascade.bot.reply_line import reply_line
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.transcript import BotSaid, Entry, Problem, Prompt, ToolUsed, UserSaid
-from halfcascade.bot.terminal import UNHEARD_WORDS, reached_text
 
 if TYPE_CHECKING:
     from halfcascade.bot.session.hub import EventHub
@@ -241,14 +241,14 @@ def state_of(entry: Entry) -> tuple[object, ...]:
         case UserSaid():
             return (entry.text, entry.backchannel)
         case BotSaid():
-            return (len(entry.text), len(entry.heard), entry.spoken, entry.interrupted)
+            return (len(entry.text), len(entry.heard), len(entry.unspoken), entry.spoken, entry.interrupted)
         case ToolUsed():
             return (entry.name, entry.result is None)
         case _:
             return ()
 
 
-def line_of(entry: Entry) -> Text | None:  # noqa: PLR0911 one return a kind
+def line_of(entry: Entry) -> Text | None:
     """One entry of the transcript for a person.
 
     Args:
@@ -262,12 +262,8 @@ def line_of(entry: Entry) -> Text | None:  # noqa: PLR0911 one return a kind
             aside = tr("(in passing)") if entry.backchannel else ""
             return Text.assemble((_label(tr("you")), "bold cyan"), harmless(entry.text), (f"  {aside}", "dim"))
         case BotSaid():
-            reached, rest = entry.split()
-            heard, rest = reached_text(reached), harmless(" ".join(rest.split()))
-            if not heard and not rest:
-                return None
-            line = Text.assemble((_label(tr("bot")), "bold green"), heard, " " if heard and rest else "")
-            return line.append(unheard(rest)) if entry.closed else line.append(rest, "dim")
+            said = reply_line(entry)
+            return Text.assemble((_label(tr("bot")), "bold green"), said) if said else None
         case ToolUsed():
             called = f"{entry.name}({_arguments(entry.arguments)})"
             if entry.result is None:
@@ -279,23 +275,6 @@ def line_of(entry: Entry) -> Text | None:  # noqa: PLR0911 one return a kind
             return Text(f"     {tr('the bot is told')}: {harmless(entry.text)}", "dim")
         case Problem():
             return Text(f"     {harmless(entry.message)}", "yellow")
-
-
-def unheard(rest: str, most: int = UNHEARD_WORDS) -> Text:
-    """Show what nobody heard, in short.
-
-    Args:
-        rest: The words.
-        most: How many are shown.
-
-    Returns:
-        The first words struck through, and how many more there are.
-    """
-    words = rest.split()
-    if len(words) <= most + 2:
-        return Text(rest, "dim strike")
-    more = tr("… ({count} more words)").format(count=len(words) - most)
-    return Text.assemble((" ".join(words[:most]), "dim strike"), (f" {more}", "dim"))
 
 
 def _arguments(arguments: object) -> str:

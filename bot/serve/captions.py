@@ -4,7 +4,8 @@ from typing import Any
 
 from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.hub import EventHub
-from halfcascade.bot.session.transcript import BotSaid, Entry, Problem, ToolUsed, UserSaid, parts_of
+from halfcascade.bot.session.reply_text import parts_of
+from halfcascade.bot.session.transcript import BotSaid, Entry, Fate, Problem, ToolUsed, UserSaid
 
 Message = dict[str, Any]
 
@@ -17,10 +18,11 @@ class Captions:
     """Turns what happens into messages for a page.
 
     Messages are ``{"kind": "user", "id", "text", "open", "aside"}``, ``{"kind": "bot", "id", "heard", "parts", "rest",
-    "interrupted", "closed"}`` (``parts`` is what was heard and shown so far, each with ``text`` and whether it is
-    ``shown`` only), ``{"kind": "tool", "id", "name", "done"}``, ``{"kind": "interim", "text"}``, ``{"kind": "problem",
-    "text"}``, ``{"kind": "latency", "ms"}`` (by stage, since the user's last sound), and ``{"kind": "gone", "id"}`` for
-    an entry that was taken back. A message replaces the earlier one of its ``id``.
+    "interrupted", "closed"}`` (``parts`` is what was heard and shown so far, each with ``text``, whether it is
+    ``shown`` only and whether the voice has ``skipped`` it), ``{"kind": "tool", "id", "name", "done"}``, ``{"kind":
+    "interim", "text"}``, ``{"kind": "problem", "text"}``, ``{"kind": "latency", "ms"}`` (by stage, since the user's
+    last sound), and ``{"kind": "gone", "id"}`` for an entry that was taken back. A message replaces the earlier one of
+    its ``id``.
 
     Args:
         hub: Where all that happens in the talk comes together.
@@ -81,13 +83,26 @@ def _described(entry: Entry, number: int) -> Message | None:
         case UserSaid():
             return {"kind": "user", "id": number, "text": entry.text, "open": entry.open, "aside": entry.backchannel}
         case BotSaid() if entry.text.strip():
-            reached, rest = entry.split()
-            parts = [{"text": part.text, "shown": part.shown} for part in parts_of(reached)]
-            heard = " ".join(part.text for part in parts_of(reached) if not part.shown)
+            reply = _reply(entry)
             ended = {"interrupted": entry.interrupted, "closed": entry.closed}
-            return {"kind": "bot", "id": number, "heard": heard, "parts": parts, "rest": rest, **ended}
+            return {"kind": "bot", "id": number, **reply, **ended}
         case ToolUsed():
             return {"kind": "tool", "id": number, "name": entry.name, "done": entry.result is not None}
         case Problem():
             return {"kind": "problem", "id": number, "text": entry.message}
     return None
+
+
+def _reply(entry: BotSaid) -> Message:
+    pieces = entry.pieces()
+    parts = [
+        (part, piece.fate is Fate.SKIPPED)
+        for piece in pieces
+        if piece.fate is not Fate.REST
+        for part in parts_of(piece.text)
+    ]
+    return {
+        "heard": " ".join(part.text for part, skipped in parts if not part.shown and not skipped),
+        "parts": [{"text": part.text, "shown": part.shown, "skipped": skipped} for part, skipped in parts],
+        "rest": "".join(piece.text for piece in pieces if piece.fate is Fate.REST),
+    }

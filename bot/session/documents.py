@@ -9,8 +9,9 @@ from bisect import insort
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from halfcascade.bot.session.markdown import head, line_of
 from halfcascade.bot.session.metrics import STAGES, Metrics, summary
-from halfcascade.bot.session.transcript import ALIVE, Transcript, head, line_of
+from halfcascade.bot.session.transcript import ALIVE, Transcript
 
 # Where the lists go that are put in as text; no value of a session is like them.
 _TURNS, _INTERRUPTIONS = f"turns {uuid.uuid4()}", f"interruptions {uuid.uuid4()}"

@@ -1,21 +1,15 @@
-"""Who said what, as Markdown: a reducer of events and a renderer, both without I/O."""
+"""Who said what: a reducer of events, without I/O."""
 
-import difflib
-import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from halfcascade.bot.harmless import harmless
 from halfcascade.bot.session.events import Event, EventType
-from halfcascade.processors.written import find_block
+from halfcascade.bot.session.reply_text import find_part, heard_length, letters, reached_length
 
 ALIVE = 32
 """Only so many of the last entries can still change: an event looks no further back, however long the talk is."""
-
-# A document keeps what was said; only what nobody can have said is cut.
-_LONGEST = 1_000_000
 
 
 @dataclass
@@ -33,6 +27,29 @@ class UserSaid:
     text: str = ""
     open: bool = True
     backchannel: bool = False
+
+
+class Fate(StrEnum):
+    """What became of a piece of a reply."""
+
+    HEARD = "heard"
+    SKIPPED = "skipped"
+    """The voice gave it up; what follows was heard."""
+    REST = "rest"
+    """Nobody heard it, or not yet."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a reply.
+
+    Parameters:
+        text: As it is written.
+        fate: What became of it.
+    """
+
+    text: str
+    fate: Fate
 
 
 @dataclass
@@ -69,34 +86,30 @@ class BotSaid:
     @property
     def heard_all(self) -> bool:
         """Whether as much was heard as there is text."""
-        return self.ended and len(_letters(self.heard)[0]) >= len(_letters(self.text)[0])
+        return self.ended and len(letters(self.heard)[0]) >= len(letters(self.text)[0])
 
-    def split(self) -> tuple[str, str]:
-        """Divide the text.
-
-        Returns:
-            What was heard, and what was not. A reply whose speech ended by itself was heard whole.
-        """
-        if self.spoken:
-            return self.text, ""
-        cut = reached_length(self.text, self.reached)
-        if cut is None:
-            cut = heard_length(self.text, self.heard)
-        return self.text[:cut], self.text[cut:]
-
-    def pieces(self) -> list[tuple[str, bool]]:
-        """Divide the text, parts that the voice gave up included.
+    def pieces(self) -> list[Piece]:
+        """Divide the text by what became of it.
 
         Returns:
-            Pieces that make up the text, each with whether it was heard.
+            Pieces that make up the text, white space between them aside. A reply whose speech ended by itself was heard
+            but for what the voice gave up.
         """
-        heard, rest = self.split()
-        found: list[tuple[str, bool]] = []
+        end = len(self.text) if self.spoken else reached_length(self.text, self.reached)
+        end = heard_length(self.text, self.heard) if end is None else end
+        heard, rest = self.text[:end], self.text[end:]
+        found: list[Piece] = []
         for part in self.unspoken:
-            if place := _find(part, heard):
-                found += [(heard[: place[0]], True), (heard[place[0] : place[1]], False)]
+            if place := find_part(part, heard):
+                found += [Piece(heard[: place[0]], Fate.HEARD), Piece(heard[place[0] : place[1]], Fate.SKIPPED)]
                 heard = heard[place[1] :]
-        return [(text, was_heard) for text, was_heard in [*found, (heard, True), (rest, False)] if text.strip()]
+        found += [Piece(heard, Fate.HEARD), Piece(rest, Fate.REST)]
+        return [piece for piece in found if piece.text.strip()]
+
+    @property
+    def heard_text(self) -> str:
+        """What of the text was heard, or shown, as it is written."""
+        return " ".join(piece.text.strip() for piece in self.pieces() if piece.fate is Fate.HEARD)
 
 
 @dataclass
@@ -262,13 +275,13 @@ class Transcript:
             return
         # Speech lags behind text, and a second reply (after a tool) may be waiting behind the first.
         reply = next(
-            (r for r in waiting if not r.ended or len(_letters(r.heard)[0]) < len(_letters(r.text)[0])), waiting[-1]
+            (r for r in waiting if not r.ended or len(letters(r.heard)[0]) < len(letters(r.text)[0])), waiting[-1]
         )
         reply.heard += fields["text"]
         reply.reached += fields.get("written", fields["text"])
 
     def _on_unspoken(self, t: float, fields: Mapping[str, Any]) -> None:
-        reply = next((r for r in self._replies() if not r.closed and _find(fields["text"], r.text)), None)
+        reply = next((r for r in self._replies() if not r.closed and find_part(fields["text"], r.text)), None)
         if reply:
             reply.unspoken.append(fields["text"])
 
@@ -317,179 +330,6 @@ class Transcript:
         self._speech_began = None
         self.entries.append(user)
         return user
-
-
-def reached_length(text: str, reached: str) -> int | None:
-    """Find how far into a text a part of it reaches that was told piece by piece.
-
-    Args:
-        text: The reply.
-        reached: Its beginning, spaces not counted.
-
-    Returns:
-        Number of the text's characters, or None if it does not begin like that.
-    """
-    place = 0
-    for character in reached:
-        if character.isspace():
-            continue
-        while place < len(text) and text[place].isspace():
-            place += 1
-        if text[place : place + 1] != character:
-            return None
-        place += 1
-    return place if place else None
-
-
-@functools.lru_cache(maxsize=512)
-def heard_length(text: str, heard: str) -> int:
-    """Find how far into a text its speech was heard.
-
-    The voice reports words as it spoke them, which may differ from the text in case, punctuation and spacing, or
-    where numbers and symbols were written out.
-
-    Args:
-        text: The reply.
-        heard: The words reported.
-
-    Returns:
-        Number of the text's characters heard, punctuation that closes the last word included.
-    """
-    wanted, (key, places) = _letters(heard)[0], _letters(text)
-    if key.startswith(wanted):
-        count = len(wanted)
-    else:
-        blocks = difflib.SequenceMatcher(None, key, wanted, autojunk=False).get_matching_blocks()
-        # A block of a letter or two at the far end is chance; the last real one says how far the speech came.
-        count = max((block.a + block.size for block in blocks if block.size > 2), default=0)
-    if not count:
-        return 0
-    end = places[count - 1] + 1
-    while end < len(text) and not text[end].isalnum() and not text[end].isspace():
-        end += 1
-    return end
-
-
-def _find(part: str, text: str) -> tuple[int, int] | None:
-    """Find a part of a text by its letters, and give its place with the punctuation that closes it."""
-    wanted, (key, places) = _letters(part)[0], _letters(text)
-    at = key.find(wanted) if wanted else -1
-    if at < 0:
-        return None
-    end = places[at + len(wanted) - 1] + 1
-    while end < len(text) and not text[end].isalnum() and not text[end].isspace():
-        end += 1
-    return places[at], end
-
-
-def _letters(text: str) -> tuple[str, list[int]]:
-    """Letters and digits alone, in one case, and the place of each in the text."""
-    found = [(letter, index) for index, character in enumerate(text) for letter in character.casefold()]
-    kept = [(letter, index) for letter, index in found if letter.isalnum()]
-    return "".join(letter for letter, _ in kept), [index for _, index in kept]
-
-
-def render(transcript: Transcript, title: Mapping[str, Any]) -> str:
-    """Write a transcript as Markdown.
-
-    Args:
-        transcript: The conversation.
-        title: Facts for the head, such as backend, model and voice.
-
-    Returns:
-        The document.
-    """
-    lines = (line_of(entry) for entry in transcript.entries)
-    return head(title) + "".join(f"{line}\n\n" for line in lines if line)
-
-
-def head(title: Mapping[str, Any]) -> str:
-    """Write the head of a transcript.
-
-    Args:
-        title: Facts such as backend, model and voice.
-    """
-    return f"# Conversation\n\n{', '.join(f'{key} {value}' for key, value in title.items() if value)}\n\n"
-
-
-def line_of(entry: Entry) -> str:
-    """Write one entry as Markdown.
-
-    Args:
-        entry: The entry.
-
-    Returns:
-        One line; empty if there is nothing to say.
-    """
-    if isinstance(entry, UserSaid):
-        aside = " *(in passing)*" if entry.backchannel else ""
-        return f"**User** ({_time(entry.t)}): {_flat(entry.text)}{aside}"
-    if isinstance(entry, BotSaid):
-        if not entry.text.strip():
-            return ""
-        pieces = [(part, heard) for piece, heard in entry.pieces() for part in _prose_and_blocks(piece)]
-        parts = [part if heard else f"~~{_flat(part)}~~" for part, heard in pieces]
-        if entry.opener:
-            parts.append("*(while the answer was on its way)*")
-        if entry.interrupted and pieces and not pieces[-1][1]:
-            parts.append("*(interrupted)*")
-        return f"**Bot** ({_time(entry.t)}): {' '.join(parts)}".rstrip()
-    if isinstance(entry, ToolUsed):
-        result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
-        arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
-        return f"> ({_time(entry.t)}) tool `{_flat(entry.name)}` {_flat(arguments)} → {_flat(result)}"
-    if isinstance(entry, Prompt):
-        return f"> ({_time(entry.t)}) the bot was told: {_flat(entry.text)}"
-    return f"> ({_time(entry.t)}) error: {_flat(entry.message)}"
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a reply.
-
-    Parameters:
-        text: As it is written, without white space around it.
-        shown: Whether it is only looked at: code, a table, a picture, a formula.
-    """
-
-    text: str
-    shown: bool
-
-
-def parts_of(text: str) -> Iterator[Part]:
-    """Tell apart what of a reply is said and what is only looked at.
-
-    Args:
-        text: A reply, or the beginning or the end of one.
-
-    Yields:
-        Its parts, in order; comments, which are neither, are left out.
-    """
-    while text.strip():
-        block = find_block(text, line_start=True, complete=True)
-        start, end = (block.start, block.end or len(text)) if block else (len(text), len(text))
-        if prose := text[:start].strip():
-            yield Part(prose, shown=False)
-        if block and block.kind != "silent" and (shown := text[start:end].strip()):
-            yield Part(shown, shown=True)
-        text = text[end:]
-
-
-def _prose_and_blocks(text: str) -> Iterator[str]:
-    """What is said as one line, what is only looked at as it is written."""
-    for part in parts_of(text):
-        if part.shown:
-            yield f"\n\n{part.text}\n\n"
-        elif prose := _flat(part.text):
-            yield prose
-
-
-def _flat(text: str) -> str:
-    return " ".join(harmless(text, longest=_LONGEST).split())
-
-
-def _time(t: float) -> str:
-    return f"{int(t // 60):02d}:{t % 60:04.1f}"
 
 
 _HANDLERS: Mapping[EventType, Callable[[Transcript, float, Mapping[str, Any]], None]] = {

@@ -133,12 +133,12 @@
       spans.push([t, span]);
       return span;
     };
-    if (entry.who === "bot" && entry.words.length) {
-      for (const [t, text] of entry.words) what.append(word(t, text, "w"));
-      if (entry.unheard.trim()) what.append(make("span", { class: "unheard" }, ` ${entry.unheard.trim()}`));
-      if (entry.interrupted) what.append(make("span", { class: "badge cut" }, "interrupted"));
-    } else if (entry.who === "bot") {
-      what.append(entry.heard, make("span", { class: "unheard" }, entry.unheard));
+    if (entry.who === "bot") {
+      for (const { text, heard, words } of entry.pieces) {
+        if (!heard) what.append(make("span", { class: "unheard" }, ` ${text}`));
+        else if (words.length) for (const [t, spoken] of words) what.append(word(t, spoken, "w"));
+        else what.append(` ${text}`);
+      }
       if (entry.interrupted) what.append(make("span", { class: "badge cut" }, "interrupted"));
     } else if (entry.who === "user" && entry.words.length && entry.words.map(([, text]) => text.trim()).join(" ") === entry.text.trim().split(/\s+/).join(" ")) {
       for (const [t, text] of entry.words) what.append(word(t, text, "w"));
@@ -146,7 +146,7 @@
     for (const text of entry.shown ?? []) what.append(make("pre", { class: "shown" }, text));
     if (entry.backchannel) what.append(make("span", { class: "badge" }, "in passing"));
     const who = { user: "you", bot: "bot", tool: "tool", prompt: "told", error: "error" }[entry.who];
-    if (entry.who === "bot" && !entry.heard.trim() && !entry.unheard.trim() && !entry.shown.length) continue;
+    if (entry.who === "bot" && !entry.pieces.length) continue;
     $("entries").append(make("div", { class: `entry ${entry.who}` }, make("time", { onclick: () => seek(entry.t) }, clock(entry.t)), make("span", { class: "who" }, who), what));
   }
   spans.sort((a, b) => a[0] - b[0]);

@@ -67,9 +67,9 @@ export class Transcript {
     item.className = `bot${interrupted ? " interrupted" : ""}${closed ? " closed" : ""}`;
     const [said, unsaid] = [document.createElement("span"), document.createElement("span")];
     said.className = "heard";
-    parts.forEach(({ text, shown }, number) => {
+    parts.forEach(({ text, shown, skipped }, number) => {
       const part = document.createElement(shown ? "pre" : "span");
-      part.className = shown ? "shown" : "";
+      part.className = `${shown ? "shown" : ""}${skipped ? " skipped" : ""}`.trim();
       part.textContent = shown ? text : `${number ? " " : ""}${text}`;
       said.append(part);
     });

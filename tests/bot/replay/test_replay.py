@@ -24,7 +24,7 @@ from tests.bot.support import ROOT
 def words(folder: Path) -> list[tuple[str, str, str]]:
     entries = [said.entry for said in load_talk(folder).said]
     users = [("user", entry.text, "") for entry in entries if isinstance(entry, UserSaid)]
-    return users + [("bot", *entry.split()) for entry in entries if isinstance(entry, BotSaid)]
+    return users + [("bot", entry.text, entry.heard_text) for entry in entries if isinstance(entry, BotSaid)]
 
 
 def stages(folder: Path) -> list[dict[str, int]]:

@@ -34,7 +34,9 @@ def test_the_page_holds_what_happened(tmp_path):
     data = data_of(page.read_text("utf-8"))
     assert [entry["who"] for entry in data["entries"]] == ["user", "tool", "bot", "user", "error"]
     bot = data["entries"][2]
-    assert (bot["heard"], bot["unheard"], bot["interrupted"]) == ("It is ten", " o'clock, and all is well.", True)
+    told = [(piece["text"], piece["heard"]) for piece in bot["pieces"]]
+    assert told == [("It is ten", True), ("o'clock, and all is well.", False)]
+    assert bot["interrupted"]
     assert [mark["kind"] for mark in data["marks"]] == ["tool", "interruption", "error"]
     turn = data["turns"][0]
     assert turn["latency_ms"] == 900

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from halfcascade.bot.screen.view import Levels, View, line_of, unheard
+from halfcascade.bot.reply_line import unheard
+from halfcascade.bot.screen.view import Levels, View, line_of
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.session.transcript import BotSaid, ToolUsed, UserSaid

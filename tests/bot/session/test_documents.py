@@ -6,8 +6,8 @@ import time
 from halfcascade.bot.money import Models, load_tariff
 from halfcascade.bot.session.documents import MetricsDocument, TranscriptDocument
 from halfcascade.bot.session.hub import EventHub
+from halfcascade.bot.session.markdown import render
 from halfcascade.bot.session.redaction import Redactor
-from halfcascade.bot.session.transcript import render
 
 
 def turn(hub: EventHub, number: int) -> None:

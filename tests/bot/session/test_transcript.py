@@ -3,7 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halfcascade.bot.session.events import Event
-from halfcascade.bot.session.transcript import Transcript, heard_length, render
+from halfcascade.bot.session.markdown import render
+from halfcascade.bot.session.reply_text import heard_length
+from halfcascade.bot.session.transcript import Transcript
 
 
 def told(*events) -> str:
