@@ -330,7 +330,10 @@ class GeminiLiveTextProcessor(FunctionRunner):
             return
         upstream = direction is FrameDirection.UPSTREAM
         if self._asked.is_unconfirmed and not (upstream and self._machine.take(frame.context.messages, 0) is None):
-            self._withdraw()  # what is asked now takes its place
+            # What is asked now takes its place, also where its answer is held and where its turn ends.
+            self._withdraw()
+            if not frame.speculation:
+                await self.broadcast_frame(EagerEndOfTurnCancelFrame)
         if not frame.speculation:
             self._context = frame.context
         insist = not (upstream or frame.speculation or name)

@@ -173,6 +173,7 @@ class JoiningUserAggregator(LLMUserAggregator):
         await super()._on_user_turn_started(controller, strategy, params)
 
     async def _run_speculative_inference(self, speculation: UserTurnSpeculation) -> None:
+        await self._withdraw_early()
         self._early, self._early_stands = self._early + 1, True
         self._early_text = join_text(self._revoked, speculation.text)
         await super()._run_speculative_inference(UserTurnSpeculation(text=self._early_text))

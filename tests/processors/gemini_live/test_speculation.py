@@ -141,3 +141,16 @@ async def test_a_confirmation_that_overtakes_the_question_counts() -> None:
             ("user", "Thanks."),
         ]
         assert len(google.received("setup")) == 1
+
+
+async def test_what_the_program_asks_meanwhile_takes_the_place_of_an_early_question() -> None:
+    async with Google() as google, talking(google) as bench:
+        await begin(bench)
+        await speculate(bench, "What time is it")
+        await server_is_done(bench, google, 1)
+        await bench.say("The timer went off.", role="developer")
+        await bench.until(lambda: any(isinstance(frame, EagerEndOfTurnCancelFrame) for frame in bench.up))
+        await bench.push(UserStoppedSpeakingFrame())
+        await bench.until(lambda: len(bench.answers) == 1)
+        assert "timer" in bench.text
+        assert "time is it" not in bench.text
