@@ -241,7 +241,7 @@ def _environment(terminal: Terminal) -> Environment:
 def _checked(chosen: dict[str, Any], found: Environment, terminal: Terminal) -> Settings:
     given = {name: value for name, value in chosen.items() if value not in (None, "", [])}
     try:
-        return Settings(_env_file=None, **given)
+        settings = Settings(_env_file=None, **given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -250,6 +250,9 @@ def _checked(chosen: dict[str, Any], found: Environment, terminal: Terminal) -> 
         where += f" ({SETTINGS_FILE})" if variable in found.from_file else ""
         terminal.fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}. Mend it {where}.")
         raise typer.Exit(2) from None
+    # Lines are in the language of the talk, if one was chosen, or else of this machine.
+    use_language(settings.language if "language" in settings.model_fields_set else None)
+    return settings
 
 
 def _quieten() -> None:
@@ -267,7 +270,6 @@ def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) ->
         if not wanted.user_audio:
             require("talk", "Talking over microphone and loudspeaker")
         from halfcascade.bot.desk import run_conversation
-    use_language(wanted.language)
     shown = terminal if wanted.plain or verbose else _screen_or(terminal, wanted)
     return run_conversation(wanted, terminal=shown, verbose=verbose, mirror=mirror)
 

@@ -1,9 +1,20 @@
 """Lines for people in their own language: gettext catalogues, a ``.po`` file each, English where there is none."""
 
 import ast
+import functools
 import gettext
 import locale
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
+
+_VALUE = re.compile(r"\{(\w+)[^}]*\}")
+_QUOTE = re.compile(r" \(.*\)$", re.DOTALL)
+# A template of fewer letters fits too much.
+_SHORTEST = 6
+# A value may be a line that was made of a template itself.
+_DEPTH = 3
 
 CATALOGUES = Path(__file__).parent / "assets" / "locale"
 
@@ -26,6 +37,57 @@ class Catalogue(gettext.NullTranslations):
             message: In English.
         """
         return self.lines.get(message, message)
+
+    def told(self, line: str) -> str:
+        """Translate a line by the templates that it may be made of (see ``tr_error``).
+
+        Args:
+            line: In English.
+        """
+        return self._told(line, _DEPTH) or line
+
+    def _told(self, line: str, depth: int) -> str:
+        """The translation, or nothing."""
+        for end in ("", "."):
+            bare = line.removesuffix(end)
+            if bare in self.lines:
+                return self.lines[bare] + line[len(bare) :]
+        if not depth or not line.strip():
+            return ""
+        for template, translation in self._templates:
+            if found := template.fullmatch(line):
+                values = {name: self._told(value, depth - 1) or value for name, value in found.groupdict().items()}
+                return translation.format_map(values)
+        return self._by_parts(line, depth - 1)
+
+    def _by_parts(self, line: str, depth: int) -> str:
+        cause, colon, remedy = line.partition(": ")
+        if colon and (told := [self._told(part, depth) for part in (cause, remedy)]) and any(told):
+            return f"{told[0] or cause}: {told[1] or remedy}"
+        if (quote := _QUOTE.search(line)) and (told_cause := self._told(line[: quote.start()], depth)):
+            return told_cause + quote[0]
+        return ""
+
+    @functools.cached_property
+    def _templates(self) -> list[tuple[re.Pattern[str], str]]:
+        """Of the lines with values, those with the most words of their own first."""
+        found = sorted(self.lines, key=lambda line: len(_VALUE.sub("", line)), reverse=True)
+        return [
+            (re.compile("".join(_pattern(line)), re.DOTALL), _VALUE.sub(r"{v\1}", self.lines[line]))
+            for line in found
+            if _VALUE.search(line) and len(_VALUE.sub("", line)) >= _SHORTEST
+        ]
+
+
+def _pattern(line: str) -> Iterator[str]:
+    """A regular expression for what a template can become; a value that comes twice is the same each time."""
+    seen: set[str] = set()
+    for number, part in enumerate(_VALUE.split(line)):
+        if number % 2 == 0:
+            yield re.escape(part)
+        else:
+            yield f"(?P=v{part})" if part in seen else f"(?P<v{part}>.+?)"
+            seen.add(part)
 
 
 def read_catalogue(path: Path) -> dict[str, str]:
@@ -62,9 +124,28 @@ def use_language(language: str | None = None) -> None:
         language: BCP 47 tag of the talk, or None for the locale of this machine.
     """
     global _chosen  # noqa: PLW0603 one process speaks one language to its terminal
-    code = (language or locale.getlocale()[0] or "").replace("_", "-").split("-")[0].lower()
+    code = (language or _locale()).replace("_", "-").split("-")[0].lower()
     path = CATALOGUES / f"{code}.po"
     _chosen = Catalogue(path) if code and path.is_file() else gettext.NullTranslations()
+
+
+def _locale() -> str:
+    """The locale that the environment names, installed or not, or else this machine's own."""
+    named = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    chosen = next((name for name in named if name), "").split(".")[0]
+    return chosen if chosen not in ("", "C", "POSIX") else locale.getlocale()[0] or ""
+
+
+def tr_error(line: str) -> str:
+    """Translate a line that came ready-made from where nothing is known of languages, such as a service's error.
+
+    It is recognized by the template that it was made of, whole or by its parts: the cause, what a server said in
+    parentheses, and behind a colon the remedy. What is not recognized stays as it is.
+
+    Args:
+        line: In English.
+    """
+    return _chosen.told(line) if isinstance(_chosen, Catalogue) else line
 
 
 def tr(line: str) -> str:

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from halfcascade.bot.harmless import harmless
-from halfcascade.bot.lines import tr
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import dollars
 from halfcascade.bot.reply_line import reply_line
 from halfcascade.bot.session.events import Event, EventType
@@ -76,7 +76,7 @@ class Terminal:
         Args:
             text: One line: cause and remedy.
         """
-        self.say(f"error: {text}", "bold red")
+        self.say(f"{tr('error')}: {tr_error(text)}", "bold red")
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -185,7 +185,7 @@ class Terminal:
                 self._printed[index] = ""
                 if not entry.permanent and entry.message != self._warned:
                     self._warned = entry.message
-                    self.say(f"warning: {harmless(entry.message)}", "yellow")
+                    self.say(f"{tr('warning')}: {tr_error(harmless(entry.message))}", "yellow")
 
     def _is_settled(self, index: int, said: UserSaid) -> bool:
         """Whether the user can no longer go on with this turn: something has been heard or done since."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from halfcascade.bot.backend import Choice, choose_backend
 from halfcascade.bot.doctor.findings import Daemons, Finding, Status, within
-from halfcascade.bot.lines import tr
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
@@ -96,7 +96,9 @@ class Examination:
             await self._check(_ALL_STEPS_SECS, tr("The tools"), talk.check_tools(settings, toolbox))
             ready = await self._check(_SHORT_SECS, tr("The credentials"), talk.check_credentials(choice))
             if choice.backend is Backend.EMULATOR:
-                await self._check(_SHORT_SECS, "The emulator's ears", asyncio.to_thread(talk.check_hearing, settings))
+                await self._check(
+                    _SHORT_SECS, tr("The emulator's ears"), asyncio.to_thread(talk.check_hearing, settings)
+                )
                 installed = asyncio.to_thread(talk.check_emulator, settings)
                 ready = await self._check(_SHORT_SECS, tr("The emulator"), installed)
                 ready = ready and await asyncio.to_thread(talk.can_start_emulator, settings)
@@ -160,7 +162,8 @@ def expect(choice: Choice, findings: Sequence[Finding]) -> Finding:
         line = tr("`talk` would use {backend}, and fail").format(backend=choice.backend)
         return Finding(Status.FAIL, line, remedy.format(count=failed))
     times = [finding.secs for finding in findings if finding.secs is not None]
-    line = tr("`talk` would use {backend} (because {reason})").format(backend=choice.backend, reason=choice.reason)
+    reason = tr_error(choice.reason)
+    line = tr("`talk` would use {backend} (because {reason})").format(backend=choice.backend, reason=reason)
     if times:
         seconds = f"{sum(times) + _OWN_LATENCY_SECS:.1f}"
         fast = tr("expect an answer about {seconds} s after you stop speaking").format(seconds=seconds)

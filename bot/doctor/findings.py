@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from halfcascade.bot.lines import tr
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.processors.errors import ConfigurationError
 
 
@@ -46,7 +46,7 @@ def failure(error: ConfigurationError | str) -> Finding:
     Args:
         error: The error.
     """
-    cause, _, remedy = str(error).partition(": ")
+    cause, _, remedy = tr_error(str(error)).partition(": ")
     return Finding(Status.FAIL, cause, remedy) if remedy else Finding(Status.FAIL, cause.rstrip("."))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from halfcascade.bot.backend import Choice, Emulator, deaf_to
 from halfcascade.bot.doctor.findings import Finding, Status, failure, within
-from halfcascade.bot.lines import tr
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.installing import how_to_install
 
@@ -114,7 +114,7 @@ async def check_tools(settings: Settings, toolbox: "Toolbox") -> list[Finding]:
         findings += await within(
             _SERVER_SECS + _MARGIN_SECS, tr("The MCP server {name}").format(name=server.name), connect()
         )
-    findings += [Finding(Status.WARN, line.rstrip(".")) for line in toolbox.renamed]
+    findings += [Finding(Status.WARN, tr_error(line).rstrip(".")) for line in toolbox.renamed]
     if offered := toolbox.describe():
         findings.append(Finding(Status.OK, tr("Tools: {offered}").format(offered=offered)))
     return findings
@@ -131,7 +131,7 @@ async def check_credentials(choice: Choice) -> Finding:
     """
     if choice.backend is Backend.EMULATOR:
         line = tr("Google credentials are not needed: the emulator serves, because {reason}")
-        return Finding(Status.OK, line.format(reason=choice.reason))
+        return Finding(Status.OK, line.format(reason=tr_error(choice.reason)))
     async with asyncio.timeout(_CREDENTIALS_SECS):
         return await asyncio.to_thread(_find_access)
 
@@ -270,10 +270,10 @@ async def check_service(make: Callable[[], Service], secs: float) -> list[Findin
         ConfigurationError: Why it would not work, and what to do.
     """
     probe = await make().probe(secs)
-    line = f"{probe.line} (in {probe.secs * 1000:.0f} ms)"
+    line = f"{tr_error(probe.line)} ({probe.secs * 1000:.0f} ms)"
     return [
         Finding(Status.OK, line, secs=probe.secs),
-        *(Finding(Status.WARN, told.rstrip(".")) for told in probe.warnings),
+        *(Finding(Status.WARN, tr_error(told).rstrip(".")) for told in probe.warnings),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 import shlex
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 from halfcascade.bot.backend import Emulator
 from halfcascade.bot.doctor import Status, examine, run_doctor, talk
 from halfcascade.bot.doctor.findings import Daemons, within
+from halfcascade.bot.lines import use_language
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages
 from halfcascade.processors.errors import ConfigurationError
@@ -145,3 +147,26 @@ def test_the_local_mind_is_asked_in_earnest(tmp_path, capsys):
     broken = settings.model_copy(update={"llm_path": tmp_path / "no.gguf"})
     assert run_doctor(broken, make_noise=False) == 1
     assert "language model cannot be loaded" in capsys.readouterr().out
+
+
+async def test_the_usual_failures_are_told_in_korean(backend, tmp_path, monkeypatch):
+    (tmp_path / "odd.py").write_text("def make():\n    raise RuntimeError('no such luck')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    wrong = [
+        {
+            **{"voice": "Garfield", "model": "gemini-1.0-nano", "stt_location": "us-central1"},
+            **{"user_audio": tmp_path / "missing.wav", "mcp_servers": ["no-such-program"]},
+            "processors": ["odd:make", "nowhere:make"],
+        },
+        {"language": "english", "user_audio": None, "input_device": "no such"},
+    ]
+    use_language("ko-KR")
+    try:
+        lines = [line for values in wrong for line in await diagnose(chosen(tmp_path, backend=backend, **values))]
+    finally:
+        use_language("en-US")
+    assert len(failed(lines)) >= 8
+    for line in lines:
+        # What programs and other people said stands in parentheses, quotes or backticks.
+        ours = re.sub(r"\(.*\)|`[^`]*`|“[^”]*”|'[^']*'", "", line.partition(" ")[2])
+        assert not re.search(r"\b[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}\b", ours), line
