@@ -71,7 +71,7 @@ class Run:
 def environment(home: Path, **variables: str) -> dict[str, str]:
     """The environment of a machine without credentials, and what is added to it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_GOOGLE)}
-    paths = {"HOME": str(home), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    paths = {"HOME": str(home), "PYTHONPATH": str(ROOT), "COLUMNS": "200", "LC_ALL": "C.UTF-8"}
     return {**inherited, **paths, **variables}
 
 
