@@ -6,7 +6,19 @@ python -m bench [NAME ...]
 import subprocess
 import sys
 
-BENCHES = ("start", "brain", "voice", "latency", "turns", "openers", "joins", "barge_in.measure", "audio", "room")
+BENCHES = (
+    "start",
+    "brain",
+    "voice",
+    "latency",
+    "turns",
+    "openers",
+    "listening",
+    "joins",
+    "barge_in.measure",
+    "audio",
+    "room",
+)
 
 
 def main(names: list[str]) -> int:

@@ -1,15 +1,16 @@
 """How the joins between the segments of a reply sound, and what sounding better costs.
 
-python -m bench.joins [--sentences N]
+python -m bench.joins [--sentences N] [--korean VOICES]
 
 Joe, the neural voice of the ``demo`` extra, says each text whole and in the segments that a policy makes of it, at the
-pace at which a model writes. At every join five things are measured, in the same way in both: the pause, the step in
-pitch, how far pitch falls before it, how much the last syllables are lengthened, and the step in loudness. Speech in
-one breath tells what is natural where a sentence, a clause, a phrase ends, and in mid-phrase. A join is natural if
-every feature lies where nine of ten places of its kind do (its kind is what the text says ends there). Only those
-features count that tell natural places from cuts at random places in mid-phrase. Limits are set on one half of the
-texts, by hash; natural ends and random cuts of the other half check the measure: about 90 % of the former must pass,
-and few of the latter.
+pace at which a model writes; Korean is said by Kokoro with espeak-ng's phonemes and an English speaker's melody
+(packages and the folder VOICES as for ``bench.recordings.make``). At every join five things are measured, in the same
+way in both: the pause, the step in pitch, how far pitch falls before it, how much the last syllables are lengthened,
+and the step in loudness. Speech in one breath tells what is natural where a sentence, a clause, a phrase ends, and in
+mid-phrase. A join is natural if every feature lies where nine of ten places of its kind do (its kind is what the text
+says ends there). Only those features count that tell natural places from cuts at random places in mid-phrase. Limits
+are set on one half of the texts, by hash; natural ends and random cuts of the other half check the measure: about 90 %
+of the former must pass, and few of the latter.
 
 Prints, for each policy, milliseconds from the first text to the first segment, the share of joins in mid-phrase and
 the share that is natural.
@@ -21,12 +22,15 @@ import json
 import random
 import re
 import statistics
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from loguru import logger
@@ -38,7 +42,6 @@ from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.language import ends_clause, ends_sentence, expected_pause
 from halfcascade.processors.written import speakable
 
-LOCALE = "en-US"
 _FRAME_SECS = 0.01
 _WINDOW_SECS = 0.25
 _LOWEST_HZ, _HIGHEST_HZ = 60.0, 300.0
@@ -68,8 +71,53 @@ class Spoken:
     words: list[tuple[float, float]]
 
 
+class Voice(Protocol):
+    """Says texts, with the times of their words."""
+
+    locale: str
+    rate: int
+
+    def say(self, text: str) -> Spoken:
+        """Say a text, the same way each time."""
+
+
+class Kokoro:
+    """Kokoro, speaking Korean."""
+
+    locale = "ko-KR"
+    _VOICE = "af_heart"
+
+    def __init__(self, voices: Path) -> None:
+        from bench.recordings.make import Kokoro as English
+
+        self._engine = English(voices).engine
+        self.rate = 24_000
+
+    @cache  # noqa: B019 - lives as long as the program
+    def say(self, text: str) -> Spoken:
+        """Say a text, the same way each time."""
+        phonemes = " ".join(map(self._phonemes, text.split()))
+        audio, rate, timings = self._engine.create_timed(
+            phonemes, self._VOICE, is_phonemes=True, sentence_pause=0.15, clause_pause=0.0
+        )
+        assert rate == self.rate
+        groups = [list(group) for blank, group in groupby(timings, key=lambda t: t.phoneme == " ") if not blank]
+        sounds = [[t for t in group if t.phoneme not in '.,!?;:—…"“”'] for group in groups]
+        return Spoken(np.asarray(audio, np.float64), [(group[0].start, group[-1].end) for group in sounds if group])
+
+    @cache  # noqa: B019 - the same
+    def _phonemes(self, word: str) -> str:
+        command = ["espeak-ng", "-v", "ko", "-q", "--ipa", word]
+        spoken = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        known = self._engine.tokenizer.vocab
+        mark = word[-1] if word[-1] in ".,?!" else ""
+        return "".join(symbol for symbol in spoken if symbol in known and not symbol.isspace()) + mark
+
+
 class Joe:
     """Piper's joe, with the times of its words."""
+
+    locale = "en-US"
 
     def __init__(self, folder: Path) -> None:
         from piper import PiperVoice
@@ -165,13 +213,13 @@ class Place:
     values: np.ndarray
 
 
-def kind_of(before: str, after: str) -> str:
+def kind_of(locale: str, before: str, after: str) -> str:
     """What ends between two stretches of a text."""
     if ends_sentence(before):
         return "sentence"
     if ends_clause(before):
         return "clause"
-    return "middle" if mid_phrase(before, after) else "phrase"
+    return "middle" if mid_phrase(locale, before, after) else "phrase"
 
 
 def measured(
@@ -219,26 +267,25 @@ def _paces(spoken: Spoken, words: Sequence[str], index: int) -> tuple[float, flo
     return paces[index - 1], statistics.mean(paces[: max(1, index - 1)])
 
 
-def place_in(spoken: Spoken, words: Sequence[str], index: int, around: float, rate: int) -> Place | None:
+def place_in(voice: Voice, spoken: Spoken, words: Sequence[str], index: int, around: float) -> Place | None:
     """The place between a word of a text said whole and the next one."""
     if len(spoken.words) != len(words) or not 1 < index < len(words):
         return None
     (_, end), (begin, _) = spoken.words[index - 1], spoken.words[index]
-    values = measured(spoken.audio, end, begin, _paces(spoken, words, index), around, rate)
-    return Place(kind_of(" ".join(words[:index]), " ".join(words[index:])), values)
+    values = measured(spoken.audio, end, begin, _paces(spoken, words, index), around, voice.rate)
+    return Place(kind_of(voice.locale, " ".join(words[:index]), " ".join(words[index:])), values)
 
 
-def place_between(first: Spoken, second: Spoken, written: tuple[str, str], said: str, rate: int) -> Place | None:
-    """The place between two segments that were said apart and are played as the voice plays them.
+def place_between(voice: Voice, written: tuple[str, str], said: str, rest: str) -> Place | None:
+    """The place between two segments that are said apart and played as the voice of a talk plays them.
 
     Args:
-        first: The first segment as it was said.
-        second: The second one.
+        voice: Says them.
         written: Both as written.
-        said: What was said first, with the marks that were added.
-        rate: Samples per second.
+        said: What is said first, with the marks that were added.
+        rest: What is said then.
     """
-    words = said.split()
+    first, second, rate, words = voice.say(said), voice.say(rest), voice.rate, said.split()
     if len(first.words) != len(words) or len(words) < 2:
         return None
     before, after = (_trimmed(spoken.audio, rate) for spoken in (first, second))
@@ -246,7 +293,7 @@ def place_between(first: Spoken, second: Spoken, written: tuple[str, str], said:
     audio = np.concatenate([before, np.zeros(int(pause * rate)), after])
     end = len(before) / rate
     values = measured(audio, end, end + pause, _paces(first, words, len(words)), usual_pitch(audio, rate), rate)
-    return Place(kind_of(*written), values)
+    return Place(kind_of(voice.locale, *written), values)
 
 
 def _trimmed(audio: np.ndarray, rate: int) -> np.ndarray:
@@ -312,30 +359,31 @@ def _separation(natural: np.ndarray, other: np.ndarray) -> float:
     return float((natural[:, None] < other[None, :]).mean() + 0.5 * (natural[:, None] == other[None, :]).mean())
 
 
-def first_cut(text: str, first: FirstSegment) -> tuple[str, str, float]:
+def first_cut(locale: str, text: str, first: FirstSegment) -> tuple[str, str, float]:
     """Cut a reply that comes at a model's pace.
 
     Returns:
         First segment, the rest, and milliseconds from the first text to the cut.
     """
-    cut = cut_reply(LOCALE, text, first, Pace())
+    cut = cut_reply(locale, text, first, Pace())
     said = cut.segments[0].text
     return said, text[len(said) :], 1000 * cut.at[0]
 
 
-def mid_phrase(before: str, after: str) -> bool:
+def mid_phrase(locale: str, before: str, after: str) -> bool:
     """Whether no phrase ends between two stretches of a text."""
-    return bool(after.strip()) and is_mid_phrase(LOCALE, before, after)
+    return bool(after.strip()) and is_mid_phrase(locale, before, after)
 
 
-def texts(limit: int) -> list[str]:
+def texts(locale: str, limit: int) -> list[str]:
     """Replies of one to three plain sentences."""
+    from bench.voice_truth import ENGLISH, KOREAN
     from tests.processors.chirp_tts.corpus import REPLIES
 
-    plain = [text for locale, text in REPLIES if locale == LOCALE and re.fullmatch(r"[A-Za-z ,.'!?;:-]{30,}", text)]
-    from bench.voice_truth import ENGLISH
-
-    return [*plain, *ENGLISH.strip().splitlines()][:limit]
+    letters, more = ("가-힣", KOREAN) if locale == "ko-KR" else ("A-Za-z", ENGLISH)
+    least = 15 if locale == "ko-KR" else 30
+    plain = [text for of, text in REPLIES if of == locale and re.fullmatch(rf"[{letters} ,.'!?;:-]{{{least},}}", text)]
+    return [*plain, *more.strip().splitlines()][:limit]
 
 
 def one_breath(first: Spoken, second: Spoken, rate: int) -> Spoken:
@@ -345,37 +393,36 @@ def one_breath(first: Spoken, second: Spoken, rate: int) -> Spoken:
     return Spoken(np.concatenate([first.audio, second.audio]), first.words + words)
 
 
-def natural_places(joe: Joe, replies: list[str]) -> list[Place]:
+def natural_places(voice: Voice, replies: list[str]) -> list[Place]:
     """Places of speech in one breath; each reply goes on with the next one, so that sentences end in it."""
     found = []
     for text, following in sentence_cuts(replies):
-        spoken, words = one_breath(joe.say(text), joe.say(following), joe.rate), f"{text} {following}".split()
-        around = usual_pitch(spoken.audio, joe.rate)
-        found += [place_in(spoken, words, index, around, joe.rate) for index in range(2, len(words))]
+        spoken, words = one_breath(voice.say(text), voice.say(following), voice.rate), f"{text} {following}".split()
+        around = usual_pitch(spoken.audio, voice.rate)
+        found += [place_in(voice, spoken, words, index, around) for index in range(2, len(words))]
     return [place for place in found if place is not None]
 
 
-def joins(joe: Joe, cuts: Sequence[tuple[str, str]], *, marked: bool) -> Iterator[Place]:
+def joins(voice: Voice, cuts: Sequence[tuple[str, str]], *, marked: bool) -> Iterator[Place]:
     """The joins of texts that are said in two segments; marked: with a comma where no mark ends the first."""
     for before, after in cuts:
-        said, rest = speakable(before, LOCALE), speakable(after, LOCALE)
+        said, rest = speakable(before, voice.locale), speakable(after, voice.locale)
         if marked and said[-1:].isalnum():
             said += ","
         if said and rest:
-            place = place_between(joe.say(said), joe.say(rest), (before.strip(), after.strip()), said, joe.rate)
+            place = place_between(voice, (before.strip(), after.strip()), said, rest)
             if place is not None:
                 yield place
 
 
-def random_cuts(replies: Sequence[str], rng: random.Random) -> list[tuple[str, str]]:
+def random_cuts(locale: str, replies: Sequence[str], rng: random.Random) -> list[tuple[str, str]]:
     """Each text cut at a random place in mid-phrase, if it has one early on."""
     found = []
     for text in replies:
         words = text.split()
-        places = [i for i in range(2, min(8, len(words))) if mid_phrase(" ".join(words[:i]), " ".join(words[i:]))]
-        if places:
-            place = rng.choice(places)
-            found.append((" ".join(words[:place]), " ".join(words[place:])))
+        halves = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(2, min(8, len(words)))]
+        if places := [both for both in halves if mid_phrase(locale, *both)]:
+            found.append(rng.choice(places))
     return found
 
 
@@ -384,36 +431,43 @@ def sentence_cuts(replies: Sequence[str]) -> list[tuple[str, str]]:
     return list(zip(replies, [*replies[1:], *replies[:1]], strict=True))
 
 
-def measure(limit: int) -> dict[str, Any]:
+def measure(limit: int, korean: Path | None) -> dict[str, Any]:
     """Measure all policies."""
     with tempfile.TemporaryDirectory() as folder:
-        joe, rng = Joe(Path(folder)), random.Random(1)
-        replies = texts(limit)
+        voice: Voice = Kokoro(korean) if korean else Joe(Path(folder))
+        rng, locale = random.Random(1), voice.locale
+        replies = texts(locale, limit)
         told, other = ([text for text in replies if half_of(text) == half] for half in ("told", "other"))
-        judge = Naturalness(natural_places(joe, told), list(joins(joe, random_cuts(told * 2, rng), marked=False)))
+        judge = Naturalness(
+            natural_places(voice, told), list(joins(voice, random_cuts(locale, told * 2, rng), marked=False))
+        )
         shares = ", ".join(f"{name} {share:.2f}" for name, share in zip(FEATURES, judge.separates, strict=True))
         print(f"{len(told)} texts set the limits, {len(other)} are measured")
         print(f"Natural places are told from random cuts by {shares}")
         print(f"counted: {', '.join(FEATURES[at] for at in judge.counted)}")
-        result: dict[str, Any] = {"texts": len(other), "separates": dict(zip(FEATURES, judge.separates, strict=True))}
-        checked = natural_places(joe, other)
+        result: dict[str, Any] = {
+            "locale": locale,
+            "texts": len(other),
+            "separates": dict(zip(FEATURES, judge.separates, strict=True)),
+        }
+        checked = natural_places(voice, other)
         for kind in ("sentence", "clause", "phrase", "middle"):
             places = [place for place in checked if place.kind == kind]
             result[f"natural {kind}"] = _row(f"check: in one breath, {kind}", judge, places, None, None)
-        cuts = random_cuts(other * 2, rng)
+        cuts = random_cuts(locale, other * 2, rng)
         for marked in (False, True):
             label = f"check: random cuts{', comma' if marked else ''}"
-            result[label] = _row(label, judge, list(joins(joe, cuts, marked=marked)), None, None)
+            result[label] = _row(label, judge, list(joins(voice, cuts, marked=marked)), None, None)
         result["sentences apart"] = _row(
-            "check: whole sentences apart", judge, list(joins(joe, sentence_cuts(other), marked=False)), None, None
+            "check: whole sentences apart", judge, list(joins(voice, sentence_cuts(other), marked=False)), None, None
         )
         for name, first in POLICIES.items():
-            found = [first_cut(text, first) for text in other]
+            found = [first_cut(locale, text, first) for text in other]
             inner = [(before, after) for before, after, _ in found if after.strip()]
-            middle = sum(mid_phrase(before, after) for before, after, _ in found) / len(found)
+            middle = sum(mid_phrase(locale, before, after) for before, after, _ in found) / len(found)
             for marked in (False, True):
                 label = f"{name}{', comma' if marked else ''}"
-                places = list(joins(joe, inner, marked=marked))
+                places = list(joins(voice, inner, marked=marked))
                 result[label] = _row(label, judge, places, [ms for *_, ms in found], middle)
     return result
 
@@ -436,9 +490,10 @@ def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--korean", type=Path, metavar="VOICES")
     options = parser.parse_args()
     logger.remove()
-    print(json.dumps(measure(options.sentences)))
+    print(json.dumps(measure(options.sentences, options.korean)))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from pipecat.processors.aggregators.llm_response_universal import LLMUserAggrega
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from bench.turn_corpus.corpus import RATE, Turn
-from halfcascade.processors.frames import SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
+from halfcascade.processors.frames import ListeningSoundFrame, SpeechCoveredFrame, SpeechPausedFrame, SpeechResumedFrame
 from tests.running import running
 
 _BLOCK = RATE // 50
@@ -52,6 +52,8 @@ _TEXT_SECS, _VOICE_SECS = 0.4, 0.23
 _RELEASE_SECS = 0.02
 _ANSWER_SECS = 0.4
 _PATIENCE_SECS = 6.0
+# Who was heard so shortly before speaks.
+_LATELY_SECS = 0.1
 _QUESTIONS = ("what", "where", "who", "which", "how", "why", "when", "is", "are", "do", "does", "can", "could")
 
 
@@ -66,6 +68,7 @@ class Heard:
         talked_into: Whether the bot was heard in the pause.
         whole: Whether the last request to the brain held all words in one message.
         requests: How often the brain was asked.
+        listened: Listening sounds: what was said, and whether in the pause, at the ``end``, or ``over`` the user.
     """
 
     turn: Turn
@@ -74,6 +77,7 @@ class Heard:
     talked_into: bool
     whole: bool
     requests: int
+    listened: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -155,6 +159,7 @@ class Answerer(FrameProcessor):
         super().__init__()
         self.asked: list[list[str]] = []
         self.sounds: list[float] = []
+        self.listened: list[tuple[float, str]] = []
         self._speaking: asyncio.Task[None] | None = None
         self._asked_at = 0.0
         self._held = False
@@ -176,6 +181,8 @@ class Answerer(FrameProcessor):
                 await self._answer(max(time.monotonic() + _RELEASE_SECS, ready_at))
             case EagerEndOfTurnCancelFrame():
                 self._held = False
+            case ListeningSoundFrame():
+                self.listened.append((time.monotonic(), frame.text))
             case InterruptionFrame():
                 self._held = False
                 await self._silence()
@@ -210,12 +217,14 @@ class Chain:
         flush: How the ears get their finals.
         ttfs_secs: What the turn strategies are told to wait for a final at most.
         aggregator: Makes the user aggregator for a context.
+        behind: What else listens behind it.
     """
 
     detector: Callable[[], FrameProcessor] | None
     flush: bool
     ttfs_secs: float
     aggregator: Callable[[LLMContext, str], LLMUserAggregator]
+    behind: Callable[[], Sequence[FrameProcessor]] = tuple
 
 
 async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str) -> tuple[list[Heard], float]:
@@ -235,7 +244,7 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
     user = chain.aggregator(context, language)
     parts = [chain.detector()] if chain.detector else []
     worker = PipelineWorker(
-        Pipeline([*parts, ears, user, answerer]),
+        Pipeline([*parts, ears, user, *chain.behind(), answerer]),
         params=PipelineParams(audio_in_sample_rate=RATE),
         enable_rtvi=False,
         idle_timeout_secs=None,
@@ -248,6 +257,7 @@ async def talk(chain: Chain, turns: Sequence[tuple[Turn, float]], language: str)
             context.set_messages([])
             answerer.asked.clear()
             answerer.sounds.clear()
+            answerer.listened.clear()
             heard.append(await _say(worker, ears, answerer, turn, pause_secs, rng))
             print(".", end="", file=sys.stderr, flush=True)
         return heard, time.monotonic() - began
@@ -259,12 +269,14 @@ async def _say(
     began = time.monotonic() + _LEAD_SECS
     scene, at, pieces = Scene(), began, [np.zeros(round(_LEAD_SECS * RATE))]
     resumes = ends = began
+    said_at: list[float] = []
     for number, (samples, words) in enumerate(zip(turn.parts, turn.words, strict=True)):
         if number:
             pieces.append(np.zeros(round(pause_secs * RATE)))
             at = resumes = ends + pause_secs
         scene.ends += _spread(words.split(), at, _audible_secs(samples))
         ends = at + len(samples) / RATE
+        said_at.append(at)
         pieces.append(samples)
     ears.hear(scene)
     samples = np.concatenate(pieces)
@@ -291,7 +303,18 @@ async def _say(
         turn.hesitates and any(sound < resumes for sound in answerer.sounds),
         said == wanted,
         len(answerer.asked),
+        [(text, _where(at, said_at, turn.parts)) for at, text in answerer.listened],
     )
+
+
+def _where(at: float, said_at: Sequence[float], parts: Sequence[np.ndarray]) -> str:
+    """Where a moment lies: over sound of the user, behind the last part, or in a pause."""
+    for begin, samples in zip(said_at, parts, strict=True):
+        first, last = round((at - begin - _LATELY_SECS) * RATE), round((at - begin) * RATE)
+        near = np.abs(samples[max(0, first) : max(0, last)].astype(np.float32))
+        if len(near) and near.max() > np.abs(samples.astype(np.float32)).max() / 16:
+            return "over"
+    return "pause" if at < said_at[-1] + _audible_secs(parts[-1]) else "end"
 
 
 def _audible_secs(samples: np.ndarray) -> float:
