@@ -11,6 +11,7 @@ from loguru import logger
 from halfcascade.bot.backend import Choice, Emulator, check_google_access, choose_backend
 from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
+from halfcascade.bot.gaps import GapNews
 from halfcascade.bot.lines import tr
 from halfcascade.bot.loading import load
 from halfcascade.bot.logs import LOG_FILE
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 # When services fail, their server may have died: how long to wait for the news before blaming the service.
 _DEATH_SECS = 1.0
+# How often it is looked whether what is heard has gaps.
+_SOUND_SECS = 2.0
 
 
 class Conversation:
@@ -252,7 +255,18 @@ class Conversation:
         if not self._emulator.has_died:
             self._outcome.fail(message)
 
+    async def _watch_sound(self) -> None:
+        news = GapNews()
+        while (transport := self._transport) is not None:
+            if gaps := news.look(transport.stats.as_dict(), time.monotonic()):
+                told = tr(
+                    "What you hear has gaps ({gaps} lately): this machine does not keep up. Close other programs."
+                )
+                await self._on_device_news(transport, told.format(gaps=gaps))
+            await asyncio.sleep(_SOUND_SECS)
+
     async def _on_started(self) -> None:
+        self._watch(self._watch_sound(), "What watched the sound")
         recorded = self._settings.user_audio
         self._terminal.say(tr("The recorded user talks.") if recorded else tr("Talk now; Ctrl-C ends."), "dim")
         if recorded:
@@ -293,8 +307,8 @@ class Conversation:
             self._session.emit(EventType.ERROR, message=message, source="emulator", permanent=True)
             self._outcome.fail(message)
 
-    def _watch(self, watching: Coroutine[Any, Any, None]) -> None:
-        task = watched(asyncio.create_task(watching), "What watched the servers")
+    def _watch(self, watching: Coroutine[Any, Any, None], what: str = "What watched the servers") -> None:
+        task = watched(asyncio.create_task(watching), what)
         self._watchers.add(task)
         task.add_done_callback(self._watchers.discard)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,13 @@ def recordings_for(*names: str) -> list[dict]:
     return [
         {"audio": str(DATA / entry["file"]), "words": entry["words"], "language": entry["language"]} for entry in known
     ]
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines of the processes that call this folder their home."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"HOME={home}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+    return found

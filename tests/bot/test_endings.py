@@ -7,14 +7,13 @@ import pty
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import soundfile
 
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.support import Run, environment, finish, recordings_for, start_bot, user_audio
+from tests.bot.support import Run, environment, finish, processes_of, recordings_for, start_bot, user_audio
 
 STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
 SCENARIO = {"recordings": recordings_for("question"), "replies": [{"match": "moon", "text": STORY}]}
@@ -154,16 +153,6 @@ async def test_a_talk_that_was_stopped_while_the_bot_spoke_goes_on_with_it(home,
     run = await finish(process, home / "s")
     assert run.code == 128 + signal.SIGTERM
     assert not run.of_type("error")
-
-
-def processes_of(home) -> list[str]:
-    """Command lines of the processes that call this folder their home."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if f"HOME={home}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_text().replace("\0", " "))
-    return found
 
 
 @pytest.mark.slow
