@@ -13,7 +13,7 @@ HIDDEN = "[hidden]"
 # Names of variables, options, headers and fields that hold secrets.
 _NAMES = (
     r"(?:[A-Za-z0-9.]+[_-])*(?:api[_-]?key|apikey|access[_-]?key(?:[_-]?id)?|secret[_-]?access[_-]?key|private[_-]?key|"
-    r"client[_-]?secret|secret|password|passwd|passphrase|pwd|(?:access|refresh|id|auth|bearer|session|security|api)"
+    r"account[_-]?key|client[_-]?secret|secret|password|passwd|passphrase|pwd|(?:access|refresh|id|auth|bearer|session|security|api)"
     r"[_-]?token|token|credentials?|signature|sig|x-goog-api-key|x-api-key|cookie)"
 )
 _SECRET_NAME = re.compile(
@@ -52,9 +52,10 @@ _SECRET_SHAPES = [
         r"\beyJ[0-9A-Za-z_\-]{8,}\.[0-9A-Za-z_\-]{8,}(?:\.[0-9A-Za-z_\-]*)?",
         r"\bgh[pousr]_[0-9A-Za-z]{16,}",
         r"\bgithub_pat_[0-9A-Za-z_]{10,}",
-        r"\bglpat-[0-9A-Za-z_\-]{16,}",
+        r"\bgl(?:pat|ptt|rt|dt|cbt)-[0-9A-Za-z_\-]{16,}",
         r"\b(?:sk|pk|rk)[-_](?:[a-z0-9]+[-_])*[0-9A-Za-z]{12,}",
-        r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}",
+        r"\b(?:xox[abeoprs]|xapp)-[0-9A-Za-z-]{10,}",
+        r"\bhooks\.slack\.com/services/[0-9A-Za-z/]{20,}",
         r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
         r"\bhf_[0-9A-Za-z]{20,}",
         r"\bnpm_[0-9A-Za-z]{30,}",
@@ -63,6 +64,10 @@ _SECRET_SHAPES = [
         r"\bdop_v1_[0-9a-f]{32,}",
         r"\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{20,}",
         r"\bdckr_pat_[0-9A-Za-z_\-]{16,}",
+        r"\b(?:whsec|gsk|r8|lin_api)_[0-9A-Za-z]{20,}",
+        r"\btvly-[0-9A-Za-z-]{16,}",
+        r"\bATATT3[0-9A-Za-z_\-=]{16,}",
+        r"\bhv[sb]\.[0-9A-Za-z_\-]{20,}",
     )
 ] + [re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)]
 _MIN_LENGTH = 6

@@ -65,6 +65,16 @@ SHAPES = [
     "pypi-AgEIcHlwaS5vcmcCJDEyMzQ1Njc4OTAxMjM0NTY3ODkw",
     "SG.abcdefghijklmnopqr.abcdefghijklmnopqrstu",
     "dckr_pat_abcdefghijklmnop",
+    "glptt-abcdefghij1234567890",
+    "xapp-1-A0123456789-abcdefghij",
+    "https://hooks.slack.com/services/T00000000/B00000000/abcdefghijklmnop",
+    "whsec_abcdefghijklmnopqrstuvwx",
+    "gsk_abcdefghijklmnopqrstuvwxyz0123456789",
+    "r8_abcdefghijklmnopqrstuvwxyz0123456789",
+    "lin_api_abcdefghijklmnopqrstuvwxyz0123456789",
+    "tvly-dev-abcdefghijklmnop",
+    "ATATT3xFfGF0abcdefghijklmnop",
+    "hvs.abcdefghijklmnopqrstuvwxyz",
     "shpat_0123456789abcdef0123456789abcdef",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQ\nabc\n-----END PRIVATE KEY-----",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEvQ and nothing more came",
@@ -98,7 +108,16 @@ PLACES = [
     "cookie: sid={}",
     "https://s3.example/file?X-Amz-Signature={}",
     "api_key: {}",
+    "DefaultEndpointsProtocol=https;AccountName=x;AccountKey={}==",
+    "https://x.blob.example/c?sv=2026&sig={}",
+    "redis://:{}@cache.example:6379",
+    "wss://x.example/ws?access_token={}",
+    "{{'token': b'{}'}}",
 ]
+
+
+def test_there_are_as_many_shapes_as_security_promises():
+    assert len({*SHAPES, *PLACES}) >= 40
 
 
 @pytest.mark.parametrize("secret", SHAPES, ids=lambda text: text[:12])
