@@ -34,6 +34,7 @@ WATCHED = {
     "bot/talk.py": {"create_task": f"{AWAITED}; {LOGGED}"},
     "processors/alone/pipeline.py": {"create_task": AWAITED},
     "processors/alone/transcribe.py": {"create_task": AWAITED},
+    "processors/racing.py": {"create_task": AWAITED},
     "processors/threads.py": {"Thread": CAUGHT},
     "processors/turns/early_smart_turn.py": {"call_later": "begins what is awaited"},
     "transports/local/__init__.py": {"create_task": "calls event handlers, whose errors Pipecat logs"},
