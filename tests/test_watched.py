@@ -16,7 +16,7 @@ LOGGED = "`watched` logs what killed it"
 CAUGHT = "catches whatever happens, and tells it"
 WATCHED = {
     "bot/commands/typed.py": {"Thread": CAUGHT, "ensure_future": AWAITED, "create_task": AWAITED},
-    "bot/conversation.py": {"create_task": f"{AWAITED}; {LOGGED}", "Thread": CAUGHT},
+    "bot/conversation.py": {"create_task": f"{AWAITED}; {LOGGED}"},
     "bot/desk.py": {"create_task": f"{AWAITED}; {CAUGHT}"},
     "bot/doctor/findings.py": {"Thread": CAUGHT},
     "bot/replay/ears.py": {"create_task": AWAITED},
