@@ -43,6 +43,7 @@ from pipecat.metrics.metrics import (
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 
@@ -232,6 +233,8 @@ def _speech_at(wall_clock: float) -> float:
 # Frames whose first push is an event, whatever the state: its type and its fields. Times within fields are
 # ``time.monotonic()`` seconds; the session converts them.
 _DESCRIBED: dict[type[Frame], tuple[EventType, Callable[[Any], _Fields]]] = {
+    # Somebody typed it into a page.
+    RTVISendTextFrame: (EventType.TYPED, lambda frame: {"text": frame.text}),
     VADUserStartedSpeakingFrame: (
         EventType.USER_STARTED,
         lambda f: {"speech_at": _speech_at(f.timestamp - f.start_secs)},

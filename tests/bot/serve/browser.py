@@ -2,12 +2,13 @@
 
 import base64
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum, auto
 from pathlib import Path
 
 import pytest
+from aioice.ice import StunProtocol
 from playwright.async_api import Page, async_playwright
 
 from tests.bot.support import DATA, recording
@@ -70,6 +71,20 @@ async def say(page: Page, name: str) -> None:
     """Let the microphone hear a recording from now on."""
     sound = (DATA / recording(name)["file"]).read_bytes()
     await page.evaluate("recording => window.say(recording)", base64.b64encode(sound).decode())
+
+
+@contextmanager
+def lost_network() -> Iterator[None]:
+    """Let no packet of WebRTC through in either direction; Chromium's own switches do not reach them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("datagram_received", "send_stun"):
+            patch.setattr(StunProtocol, name, lambda *_: None)
+        patch.setattr(StunProtocol, "send_data", _swallowed)
+        yield
+
+
+async def _swallowed(*_: object) -> None:
+    pass
 
 
 @asynccontextmanager

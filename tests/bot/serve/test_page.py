@@ -12,12 +12,13 @@ from tests.bot.serve.support import STORY, serving
 from tests.bot.support import recordings_for
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
+REPLIES = {"weather": "It will be sunny all day.", "actually": "Please go ahead."}
 SCENARIO = {
     "recordings": recordings_for("weather", "question", "actually"),
     "replies": [
-        {"match": "weather", "text": "It will be sunny all day."},
+        {"match": "weather", "text": REPLIES["weather"]},
         {"match": "moon", "text": STORY},
-        {"match": "another question", "text": "Please go ahead."},
+        {"match": "another question", "text": REPLIES["actually"]},
         {"match": "written", "text": "I have read it."},
     ],
 }
@@ -56,11 +57,12 @@ async def test_a_talk_with_an_interruption_and_typing(google):
         await page.fill("#text", "This is written.")
         await page.press("#text", "Enter")
         await expect(page.locator("#talk .bot .heard").last).to_have_text("I have read it.", timeout=SOON)
+        await expect(page.locator("#talk .user").last).to_have_text("This is written.")
         await page.click("#start")
         await expect(page.locator("#status")).to_have_text("Not connected")
         await asyncio.wait_for(served.house.rooms.wait_until_empty(), 15)
     entries = served.hubs[0].transcript.entries
-    assert len([entry for entry in entries if isinstance(entry, UserSaid)]) == 3
+    assert len([entry for entry in entries if isinstance(entry, UserSaid)]) == 4
     assert [entry.interrupted for entry in entries if isinstance(entry, BotSaid)] == [False, True, False, False]
 
 
@@ -95,3 +97,47 @@ async def test_a_token_is_asked_for_and_taken(google):
         await page.fill("#token", token)
         await page.click("#start")
         await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+
+
+@pytest.mark.slow
+async def test_ten_turns_of_a_browser_whose_clock_is_wrong(google):
+    turns = ("weather", *("question", "actually", "weather") * 3)
+    hours_off = "const real = Date.now; Date.now = () => real() - 7 * 3600 * 1000 - 12345;"
+    async with serving(google.env) as served, browsing(served.http, script=hours_off) as page:
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+        for count, name in enumerate(turns, 1):
+            await say(page, name)
+            reply = page.locator("#talk .bot").nth(count - 1)
+            if name == "question":
+                await expect(reply.locator(".heard")).to_contain_text("old clock", timeout=SOON)
+            else:
+                await expect(reply.locator(".heard")).to_have_text(REPLIES[name], timeout=SOON)
+                await expect(page.locator("#status")).to_have_text("Listening", timeout=SOON)
+        await expect(page.locator("#talk .bot.interrupted")).to_have_count(turns.count("question"))
+    entries = served.hubs[0].transcript.entries
+    assert len([entry for entry in entries if isinstance(entry, UserSaid)]) == len(turns)
+    interrupted = [entry.interrupted for entry in entries if isinstance(entry, BotSaid)]
+    assert interrupted == [name == "question" for name in turns]
+
+
+@pytest.mark.slow
+async def test_two_tabs_talk_each_for_itself_and_one_reloads_in_mid_answer(google):
+    async with serving(google.env, most_talks=2) as served, browsing(served.http) as page:
+        second = await page.context.new_page()
+        await second.goto(served.http)
+        for tab in (page, second):
+            await tab.click("#start")
+            await expect(tab.locator("#text")).to_be_enabled(timeout=SOON)
+        await say(page, "question")
+        await expect(page.locator("#talk .bot .heard")).to_contain_text("old clock", timeout=SOON)
+        await page.reload()
+        await expect(page.locator("#status")).to_have_text("Not connected", timeout=SOON)
+        await second.fill("#text", "This is written.")
+        await second.press("#text", "Enter")
+        await expect(second.locator("#talk .bot .heard")).to_have_text("I have read it.", timeout=SOON)
+        assert await second.locator("#talk li").all_inner_texts() == ["This is written.", "I have read it."]
+        # The room of the talk that was left is free again.
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+        await second.close()
