@@ -130,11 +130,8 @@ class Conversation:
         if not self._settings.record_services:
             return services
         from halfcascade.bot.replay.recorded import RecordedServices
-        from halfcascade.bot.replay.tape import TapeWriter
 
-        session = self._session
-        tape = TapeWriter(session.folder, session.redactor, session.writer_failed)
-        self._recorded = RecordedServices(services, tape, session.clock.seconds)
+        self._recorded = RecordedServices.of_session(services, self._session)
         return self._recorded
 
     async def _take_up_earlier(self) -> "Sequence[LLMContextMessage]":

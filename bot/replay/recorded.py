@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from google import genai
 from google.cloud import speech_v2, texttospeech_v1
@@ -16,6 +16,9 @@ from halfcascade.bot.replay.memory import results_of, text_of
 from halfcascade.bot.replay.tape import USER_RATE, Line, TapeWriter
 from halfcascade.bot.services import Services
 from halfcascade.processors.gemini_live.connection import ConnectionLost, ConnectionRefused
+
+if TYPE_CHECKING:
+    from halfcascade.bot.session.folder import Session
 
 _USER_BLOCK_BYTES = 10 * USER_RATE * 2
 Clock = Callable[[], float]
@@ -37,6 +40,20 @@ class RecordedServices:
         self._user = UserAudio()
         self._block = bytearray()
         self._connections = 0
+
+    @classmethod
+    def of_session(cls, services: Services, session: "Session") -> Self:
+        """Write it down in a session folder.
+
+        Args:
+            services: Where the clients come from.
+            session: Whose folder.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        tape = TapeWriter(session.folder, session.redactor, session.writer_failed)
+        return cls(services, tape, session.clock.seconds)
 
     def heard(self, audio: bytes) -> None:
         """Keep what the ears are about to be given.

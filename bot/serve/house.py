@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from halfcascade.bot.backend import Emulator, check_google_access, choose_backend
+from halfcascade.bot.money import Models, load_tariff
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.serve.limits import Rooms
 from halfcascade.bot.serve.measures import Measures
@@ -22,6 +23,8 @@ from halfcascade.processors.chirp_tts.voices import LOCALES, VOICE_NAMES
 from halfcascade.processors.threads import on_daemon_thread
 
 if TYPE_CHECKING:
+    from halfcascade.bot.replay.recorded import RecordedServices
+    from halfcascade.bot.services import Services
     from halfcascade.bot.toolbox import Tool
 
 
@@ -70,26 +73,53 @@ class House:
             granted["voice"] = voice
         return self.settings.model_copy(update=granted)
 
-    async def open_hub(self, name: str) -> EventHub:
+    async def open_hub(self, name: str, settings: Settings) -> EventHub:
         """Where all that happens in a talk comes together: a session folder, if those of visitors are kept.
 
         Args:
             name: Of the talk.
+            settings: Of the talk.
 
         Raises:
             ConfigurationError: If the folder cannot be written.
         """
+        models = Models(settings.stt_model, settings.model, settings.voice_name)
+        tariff = await asyncio.to_thread(load_tariff, models, settings.prices)
         if not self.serve.keep_sessions:
             hub = EventHub(self.redactor)
+            hub.metrics.tariff = tariff
             hub.begin()
             return hub
         from halfcascade.bot.session.folder import Session
 
         session = await asyncio.to_thread(
-            Session, self.serve.keep_sessions / name, self.redactor, self.settings.recording_options
+            Session, self.serve.keep_sessions / name, self.redactor, settings.recording_options
         )
-        session.start({"language": self.settings.language, "model": self.settings.model})
+        session.metrics.tariff = tariff
+        title = {"language": settings.language, "model": settings.model, "voice": settings.voice_name}
+        session.start(title, settings.model_dump(mode="json", exclude_none=True))
         return session
+
+    async def open_services(self, hub: EventHub, settings: Settings) -> "tuple[Services, RecordedServices | None]":
+        """Where a talk's clients come from; what they answer is recorded in the session folder, if there is one.
+
+        Args:
+            hub: Of the talk.
+            settings: Of the talk.
+
+        Returns:
+            Where they come from, and what is to be closed at the end, if anything.
+        """
+        from halfcascade.bot.services import GoogleServices
+        from halfcascade.bot.session.folder import Session
+
+        services = GoogleServices(self.environ)
+        if not settings.record_services or not isinstance(hub, Session):
+            return services, None
+        from halfcascade.bot.replay.recorded import RecordedServices
+
+        recorded = await asyncio.to_thread(RecordedServices.of_session, services, hub)
+        return recorded, recorded
 
     def end_all(self, reason: str) -> None:
         """Let every talk end.

@@ -13,6 +13,7 @@ from halfcascade.bot.serve.captions import Captions
 from halfcascade.bot.serve.doors import Door, open_door
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.hub import EventHub
+from halfcascade.bot.settings import Settings
 from halfcascade.bot.watching import Listener
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import PlayoutDelayFrame
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from pipecat.processors.frameworks.rtvi import RTVIProcessor
     from pipecat.runner.types import RunnerArguments
 
+    from halfcascade.bot.replay.recorded import RecordedServices
     from halfcascade.bot.serve.house import House
+    from halfcascade.bot.services import Services
     from halfcascade.bot.talk import Talk
 
 # A browser that was answered and does not come has closed its window meanwhile.
@@ -87,14 +90,20 @@ class Visit:
         playout = Playout(self._played)
         door = await open_door(self._arguments, playout, evals=self._house.serve.evals)
         self._delay_secs = door.delay_secs
-        self._hub = await self._house.open_hub(self.name)
+        wishes = self._arguments.body if isinstance(self._arguments.body, dict) else {}
+        settings = self._house.settings_for(wishes)
+        self._hub = await self._house.open_hub(self.name, settings)
         gauge = self._house.measures.talks.labels(door.name)
         self._house.talks[self.name] = self._outcome
         gauge.inc()
         logger.info(f"A talk begins by {door.name}.")
+        recorded: RecordedServices | None = None
         try:
-            await self._talk_through(door, playout, self._hub)
+            services, recorded = await self._house.open_services(self._hub, settings)
+            await self._talk_through(door, playout, self._hub, settings, services)
         finally:
+            if recorded:
+                await recorded.close()
             gauge.dec()
             self._house.talks.pop(self.name, None)
             how = "failed" if self._outcome.failure else "well"
@@ -102,17 +111,18 @@ class Visit:
             await self._close(self._hub)
             logger.info(f"The talk is over: {self._outcome.reason}.")
 
-    async def _talk_through(self, door: Door, playout: Playout, hub: EventHub) -> None:
+    async def _talk_through(
+        self, door: Door, playout: Playout, hub: EventHub, settings: Settings, services: "Services"
+    ) -> None:
         from halfcascade.bot.talk import Talk
 
-        wishes = self._arguments.body if isinstance(self._arguments.body, dict) else {}
         talk = self._talk = Talk(
-            self._house.settings_for(wishes),
+            settings,
             door.transport,
             hub,
             self._outcome,
             tools=self._house.tools,
-            environ=self._house.environ,
+            services=services,
             playout=playout,
             rtvi=door.rtvi,
             idle_secs=self._house.serve.idle_secs,

@@ -63,8 +63,8 @@ class _RememberingHouse(House):
         super().__post_init__()
         self.hubs = []
 
-    async def open_hub(self, name: str) -> EventHub:
-        self.hubs.append(await super().open_hub(name))
+    async def open_hub(self, name: str, settings: Settings) -> EventHub:
+        self.hubs.append(await super().open_hub(name, settings))
         return self.hubs[-1]
 
 
