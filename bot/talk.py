@@ -40,6 +40,8 @@ _FAREWELL_SECS = 30.0
 _IN_ORDER = ("finished", BUDGET_SPENT)
 # Ending in order flushes what is queued; a service that hangs shall not keep a person waiting longer than this.
 _END_SECS = 15.0
+# What is ended at once flushes nothing; what does not end in this time either is left to itself.
+_CANCEL_SECS = 3.0
 
 Started = Callable[[], Coroutine[Any, Any, None]]
 
@@ -113,6 +115,7 @@ class Talk:
             enable_tracing=traced,
             idle_timeout_secs=idle_secs,
             cancel_on_idle_timeout=False,
+            cancel_timeout_secs=_CANCEL_SECS,
         )
         hub.listen(self._on_event)
         if settings.budget:
@@ -134,9 +137,11 @@ class Talk:
             if talking.done() and not talking.cancelled():
                 await talking
         finally:
-            for task in (over, talking, *self._tasks):
+            tasks = {over, talking, *self._tasks}
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(over, talking, *self._tasks, return_exceptions=True)
+            if held := (await asyncio.wait(tasks, timeout=_CANCEL_SECS))[1]:
+                logger.error(f"Did not end, and is left behind: {', '.join(task.get_name() for task in held)}.")
 
     async def _run_pipeline(self) -> None:
         runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
@@ -148,12 +153,14 @@ class Talk:
     async def _end(self, talking: asyncio.Task[None]) -> None:
         if self._outcome.reason in _IN_ORDER:
             await self.worker.stop_when_done()
-        else:
-            await self.worker.cancel(reason=self._outcome.reason)
-        await asyncio.wait({talking}, timeout=_END_SECS)
-        if not talking.done():
-            logger.error("The pipeline did not end in time.")
-            talking.cancel()
+            await asyncio.wait({talking}, timeout=_END_SECS)
+            if talking.done():
+                return
+            logger.error("The pipeline did not end in order: something holds what is still in it.")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CANCEL_SECS):
+                await self.worker.cancel(reason=self._outcome.reason)
+        await asyncio.wait({talking}, timeout=_CANCEL_SECS)
 
     def _on_event(self, event: Event) -> None:
         if event.type == "error" and event.fields["permanent"]:

@@ -1,7 +1,9 @@
 """A service's way to one of Google's Cloud APIs: a client whose connection can be made early, and exchanged."""
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 Client = TypeVar("Client")
@@ -10,6 +12,8 @@ Client = TypeVar("Client")
 _CONNECT_SECS = 1.0
 # How long the calls of a connection that was replaced may take to end.
 _OLD_CALLS_SECS = 5.0
+# How long closing a connection may take whose calls are over, before it is left to itself.
+_CLOSE_SECS = 2.0
 
 
 class CloudChannel(Generic[Client]):
@@ -89,12 +93,14 @@ class CloudChannel(Generic[Client]):
 
 
 async def close_client(client: Any) -> None:
-    """Close the connection of a Cloud client.
+    """Close the connection of a Cloud client, in limited time.
 
     Args:
         client: An asynchronous client of one of Google's Cloud libraries.
     """
-    await client.transport.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECS):
+            await client.transport.close()
 
 
 def _grpc_channel(client: Any) -> Any:

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import os
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 import soundfile
 
+from halfcascade.bot import talk as talk_module
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.redaction import Redactor
@@ -28,6 +31,12 @@ async def _hold(name: str, google: GoogleEmulator, **options: Any) -> tuple[Even
     hub.listen(lambda event: outcome.end("finished") if event.type == "speaking_stopped" else None)
     await asyncio.wait_for(talk.run(), 60)
     return hub, outcome
+
+
+def _silent_talk(google: GoogleEmulator, outcome: Outcome) -> Talk:
+    hub = EventHub(Redactor({}))
+    hub.begin()
+    return Talk(Settings(_env_file=None), WavTransport(tap=hub), hub, outcome, environ={**os.environ, **google.env})
 
 
 @pytest.fixture
@@ -67,6 +76,42 @@ async def test_a_talk_that_cannot_go_on_says_why_and_ends(clean_environment):
     await asyncio.wait_for(talk.run(), 60)
     assert outcome.failure
     assert "\n" not in outcome.failure
+
+
+async def test_a_pipeline_that_holds_up_its_end_is_ended_all_the_same(clean_environment, monkeypatch):
+    monkeypatch.setattr(talk_module, "_END_SECS", 0.3)
+    async with GoogleEmulator(scenario={"replies": []}) as google:
+        outcome = Outcome()
+        talk = _silent_talk(google, outcome)
+
+        async def nothing() -> None:
+            """What ends the pipeline gets stuck in it."""
+
+        monkeypatch.setattr(talk.worker, "stop_when_done", nothing)
+        talk.started = partial(asyncio.to_thread, outcome.end, "finished")
+        await asyncio.wait_for(talk.run(), 60)
+    assert outcome.reason == "finished" and outcome.failure is None
+    assert talk.worker.has_finished()
+
+
+async def test_what_cannot_even_be_cancelled_does_not_keep_a_talk(clean_environment, monkeypatch):
+    monkeypatch.setattr(talk_module, "_END_SECS", 0.1)
+    monkeypatch.setattr(talk_module, "_CANCEL_SECS", 0.1)
+    let_go = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    async with GoogleEmulator(scenario={"replies": []}) as google:
+        outcome = Outcome()
+        talk = _silent_talk(google, outcome)
+        monkeypatch.setattr(talk, "_run_pipeline", stubborn)
+        outcome.end("finished")
+        await asyncio.wait_for(talk.run(), 20)
+    let_go.set()
+    await asyncio.sleep(0)
 
 
 async def test_a_traced_talk_leaves_spans_of_its_turn_and_services(clean_environment):
