@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         mcp_servers: MCP servers whose tools are offered too: commands or URLs.
         speculate: Ask the brain while it is still open whether the turn is over. Gains only where a turn sounds
             unfinished and is over; wrong guesses cost a generated answer and a spoken phrase each
-            (docs/architecture.md, "Asking early"). Not ready for use: it leaves turns without an answer (bench).
+            (docs/architecture.md, "Asking early"). Off, since it gains little and talks into more pauses (bench).
         first_wait: Seconds that the voice waits at most for the end of a phrase before it begins to speak; 0 speaks
             at once, wherever the cut falls.
         short_start: Ask the model to begin with a short clause where that is natural, so that the voice can begin.

@@ -328,6 +328,8 @@ class GeminiLiveTextProcessor(FunctionRunner):
             # The user has gone on before this came here: the turn ends anew, with all its words.
             self._speculation_gate.begin_speculation(False)
             return
+        if early and not self._speculation_gate.is_speculating:
+            return  # the turn has ended already: what confirms it is right behind, and asks
         upstream = direction is FrameDirection.UPSTREAM
         if self._asked.is_unconfirmed and not (upstream and self._machine.take(frame.context.messages, 0) is None):
             # What is asked now takes its place, also where its answer is held and where its turn ends.
@@ -336,8 +338,8 @@ class GeminiLiveTextProcessor(FunctionRunner):
                 await self.broadcast_frame(EagerEndOfTurnCancelFrame)
         if not frame.speculation:
             self._context = frame.context
-        insist = not (upstream or frame.speculation or name)
-        if self._ask(frame.context, provisional=frame.speculation, insist=insist) or name:
+        insist, named = not (upstream or frame.speculation or name), bool(name) and not frame.speculation
+        if self._ask(frame.context, named=named, provisional=frame.speculation, insist=insist) or name:
             # The user's turn may have ended before an early question came here: system frames overtake it.
             self._asked.asked(name, early, ended=not self._speculation_gate.is_speculating)
 
@@ -350,14 +352,15 @@ class GeminiLiveTextProcessor(FunctionRunner):
             return
         # The question was lost: withdrawn by a function it called, or by an interruption.
         self._speculation_gate.begin_speculation(False)
-        self._ask(frame.context)
+        self._ask(frame.context, named=True)
         self._asked.asked(frame.turn)
 
-    def _ask(self, context: LLMContext, *, provisional: bool = False, insist: bool = False) -> bool:
+    def _ask(self, context: LLMContext, *, named: bool, provisional: bool = False, insist: bool = False) -> bool:
         """Submit what is new in the context.
 
         Args:
             context: The conversation.
+            named: Whether it ends with a turn of the user that is over now: asked at any rate, unless it was already.
             provisional: Whether its newest message is not confirmed yet.
             insist: Whether the model shall go on where nothing is new: the program asked for an answer. Else it is a
                 function's result, which the model has already been given, or a turn that was sent with another.
@@ -369,7 +372,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
         rewritten = self._machine.is_rewritten(messages)
         self._apply_changes(fresh=rewritten, force=rewritten)
         turn = self._machine.take(messages, self._turn + 1, provisional=provisional)
-        if turn is None and insist:
+        if turn is None and (insist or (named and self._machine.history.is_only_told(messages))):
             turn = Turn(self._turn + 1, wording.CONTINUE_PROMPT, (), messages)
         if turn is None:
             return False

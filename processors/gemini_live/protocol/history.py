@@ -146,6 +146,20 @@ class History:
         text = "\n".join(as_input(message) for message in new if text_of(message))
         return Turn(number, text, tuple(new), messages, provisional)
 
+    def is_only_told(self, messages: Sequence[Any]) -> bool:
+        """Tell whether the user's newest message is in the session's memory without ever having been asked.
+
+        That is so where a fresh session was told the conversation just before the turn came to be asked.
+
+        Args:
+            messages: All messages of the context.
+        """
+        newest_one = next((message for message in reversed(messages) if is_told(message, messages)), None)
+        if newest_one is None or role_of(newest_one) != "user":
+            return False
+        holders = [entry for entry in self._entries if any(message is newest_one for message in entry.messages)]
+        return bool(holders) and not any(entry.turn for entry in holders)
+
     def confirm(self, number: int, messages: Sequence[Any], before: Sequence[Any] = ()) -> Any | None:
         """A turn that was taken provisionally has ended with the same words; find what stands for it in the context.
 

@@ -163,7 +163,7 @@ async def hold(steps: Sequence[str], answer_secs: float) -> None:
 # The confirmation is dropped, and the user says something else.
 @example(["start", "ask", "deliver", "while", "end", "start", "end"], 0.5)
 @given(st.lists(st.sampled_from(STEPS), max_size=16), st.sampled_from((0.05, 0.5, 2.0)))
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_every_turn_is_asked_once_and_answered(steps, answer_secs):
     virtual_time.run(hold(steps, answer_secs))
 
