@@ -48,11 +48,12 @@ def half_of(file: str) -> str:
     return ("report", "tune")[zlib.crc32(speaker.encode()) % 2]
 
 
-def sound(path: Path, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def sound(path: Path, rng: np.random.Generator) -> tuple[np.ndarray, float, float]:
     """Read a recording as a microphone might give it.
 
     Returns:
-        Samples as loud as 16-bit integers, silence around them, and when their first sound is, in seconds.
+        Samples as loud as 16-bit integers, silence around them; when their first sound is, and how long the recording
+        goes on from there, in seconds. Of a long one only the beginning is among the samples.
     """
     audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     samples = soxr.resample(audio[:, 0], rate, RATE)
@@ -61,11 +62,12 @@ def sound(path: Path, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     loud = np.flatnonzero(levels > levels.max() - _BELOW_PEAK_DB)
     # The first sound that lasts: a click of the recorder is none.
     first = next((i for i in loud if levels[i : i + 5].mean() > levels.max() - _BELOW_PEAK_DB), loud[0])
+    lasts = float((loud[-1] + 1 - first) * _LEVEL_SECS)
     samples = samples[max(0, first * step - round(0.05 * RATE)) : (loud[-1] + 8) * step][: round(_LONGEST_SECS * RATE)]
     begins = float(min(first * _LEVEL_SECS, 0.05))
     scaled = samples / np.abs(samples).max() * 32767 * 10 ** (rng.uniform(-14, -4) / 20)
     lead, tail = np.zeros(round(_LEAD_SECS * RATE)), np.zeros(round((_TAIL_SECS + _BREAK_SECS) * RATE))
-    return np.concatenate([lead, scaled, tail]), _LEAD_SECS + begins
+    return np.concatenate([lead, scaled, tail]), _LEAD_SECS + begins, lasts
 
 
 async def measure(folder: Path, half: str | None, seed: int = 0) -> dict[str, Any]:
@@ -84,12 +86,13 @@ async def measure(folder: Path, half: str | None, seed: int = 0) -> dict[str, An
         entry for entry in json.loads((folder / "index.json").read_text("utf-8"))
         if half is None or half_of(entry["file"]) == half
     ]  # fmt: skip
-    pieces, parts, firsts, at = [], [], [], 0
+    pieces, parts, firsts, lengths, at = [], [], [], [], 0
     for entry in entries:
-        samples, first = sound(folder / entry["file"], rng)
+        samples, first, lasts = sound(folder / entry["file"], rng)
         samples = samples + rng.standard_normal(len(samples)) * 10 ** (-66 / 20) * 32768
         parts.append(Part(at, len(samples) - round(_BREAK_SECS * RATE), round(first * RATE), len(samples)))
         firsts.append(first)
+        lengths.append(lasts)
         pieces.append(samples)
         at += len(samples)
     microphone = np.clip(np.concatenate(pieces), -32768, 32767).astype(np.int16)
@@ -97,13 +100,12 @@ async def measure(folder: Path, half: str | None, seed: int = 0) -> dict[str, An
     stops = [one.at for one in reactions if one.kind == "stopped"]
     found: dict[str, list[float | None]] = defaultdict(list)
     with_words = []
-    for entry, part, first in zip(entries, parts, firsts, strict=True):
+    for entry, part, first, lasts in zip(entries, parts, firsts, lengths, strict=True):
         ats = [stop for stop in stops if 0 <= stop - part.start < part.bot]
         by_sound = (ats[0] - part.start) / RATE - first if ats else None
         found[kind_of(entry)].append(by_sound)
         if entry["stops"]:
-            spoken = len(pieces[entries.index(entry)]) / RATE - first - _TAIL_SECS - _BREAK_SECS
-            with_words.append(min(by_sound or 9.0, words_stop_after(entry, spoken)))
+            with_words.append(min(by_sound or 9.0, words_stop_after(entry, lasts)))
     summary = summarize(found, {kind_of(entry): bool(entry["stops"]) for entry in entries})
     summary["found_within_700_ms_with_words"] = sum(at <= _WITH_WORDS_SECS for at in with_words)
     return summary
