@@ -16,6 +16,7 @@ BENCHES = (
     "listening",
     "joins",
     "barge_in.measure",
+    "barge_in.answers",
     "audio",
     "room",
 )

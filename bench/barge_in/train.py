@@ -4,7 +4,8 @@ python -m bench.barge_in.clips --out CLIPS.npz ...
 python -m bench.barge_in.train CLIPS.npz [CLIPS.npz ...] --out FILE.onnx [--steps N] [--held-out]
 
 With ``--held-out`` some voices and sentences are left out of training, and it prints how well those are told apart;
-without, the network learns from everything. Needs ``torch onnx onnxscript`` beside the project.
+without, the network learns from everything. Then it is taught its second answer (``spoken``). Needs ``torch onnx
+onnxscript`` beside the project.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from bench.barge_in import spoken
 from bench.barge_in.network import Network, Probability, from_smart_turn
 from bench.barge_in.takes import TAKE, Takes
 from halfcascade.processors.turns.barge_in_sound import RATE, InterruptionSound
@@ -146,7 +148,7 @@ def report(model: Path, clips: Clips) -> None:
     both = ~truth | clips.unseen_text[unseen]
     print(f"{truth.sum()} interruptions, of them {both[truth].sum()} of unseen words; {(~truth).sum()} backchannels")
     for secs in sorted(set(LENGTHS)):
-        guess = np.array([sound.probability(take[: round(secs * RATE)]) for take in plain])
+        guess = np.array([sound.judge(take[: round(secs * RATE)]).interruption for take in plain])
         for name, rows in (("voices", truth | ~truth), ("voices and words", both)):
             yes, no = guess[rows & truth], guess[rows & ~truth]
             area = np.mean(yes[:, None] > no[None])
@@ -233,6 +235,7 @@ def main() -> int:
     network = from_smart_turn()
     fit(network, takes, np.concatenate(truths), options.steps)
     export(network, options.out)
+    spoken.teach(options.out, clips.x[known], [options.takes] * len(known), spoken.SOUNDS)
     if options.held_out:
         report(options.out, clips)
     return 0

@@ -110,6 +110,11 @@ class BargeInUserTurnStartStrategy(BaseUserTurnStartStrategy):
         self._words_so_far = ""
         self.counts = BargeInCount()
 
+    @property
+    def ducked(self) -> bool:
+        """Whether the bot is held quieter at the moment."""
+        return self._ducked
+
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Learn the sample rate.
 

@@ -48,7 +48,10 @@ class BargeInParams:
         looks: When to judge the sound, in order of time; empty to not judge it. The earlier, the less there is to go
             by, so the surer it has to be. Words are seldom there by then: interim results lag.
         settle_secs: Silence after which speech is over and, unless it sounded like an interruption, a backchannel.
-        speech: How sure it has to be, at each of the looks, that the sound is speech at all.
+        speech: How sure the detector of speech has to be, at each of the looks, that the newest sound is speech.
+        spoken: How likely the whole beginning has to be speech: laughter may sound like words to the detector.
+        spoken_after_none: How likely soon after a sound that was none: laughter and coughs come in bursts.
+        burst_secs: How soon that is.
         longest_backchannel_secs: Speech that lasts longer is an interruption, unless its words say otherwise. Real
             backchannels last up to 1.9 s (99 % of them), and who says more has words by then.
         steady: Share of the last second that surely has to be speech for that.
@@ -56,9 +59,12 @@ class BargeInParams:
         longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
     """
 
-    looks: tuple[Look, ...] = (Look(0.3, 0.8), Look(0.37, 0.45), Look(0.5, 0.5))
+    looks: tuple[Look, ...] = (Look(0.3, 0.8), Look(0.37, 0.35), Look(0.5, 0.4))
     settle_secs: float = 0.12
-    speech: float = 0.7
+    speech: float = 0.5
+    spoken: float = 0.62
+    spoken_after_none: float = 0.85
+    burst_secs: float = 0.6
     longest_backchannel_secs: float = 1.9
     steady: float = 0.35
     voiced: float = 0.5
@@ -94,6 +100,10 @@ class BargeInJudge:
         self._backchannel_words = False
         self._sounds_real = self._goes_on = self._sure = False
         self._long_looks = 0
+        self._spoken = False
+        self._spoken_needed = self._params.spoken
+        # Up to where what begins is likely to be more of a sound that was no speech.
+        self._burst_until = -1
 
     @property
     def active(self) -> bool:
@@ -116,6 +126,9 @@ class BargeInJudge:
         self._silent_since = None
         if self._since is None:
             self._since = self._first_sound(secs)
+            more_of_it = self._since <= self._burst_until
+            self._spoken_needed = self._params.spoken_after_none if more_of_it else self._params.spoken
+            self._spoken = False
             self._looks = self._long_looks = 0
             self._backchannel_words = self._sounds_real = self._goes_on = self._sure = False
         self._sure = self._sure or sure
@@ -131,6 +144,8 @@ class BargeInJudge:
 
     def end(self) -> None:
         """Stop judging."""
+        if self._since is not None and self._looks and not self._spoken:
+            self._burst_until = self._history.end + round(self._params.burst_secs * self._rate)
         self._since = None
 
     def words_are_backchannel(self, text: str) -> bool:
@@ -170,7 +185,10 @@ class BargeInJudge:
         params = self._params
         if self._long_looks:
             self._goes_on = self._goes_on or (heard.steady >= params.steady and heard.voiced >= params.voiced)
-        elif heard.speech >= params.speech:
+            return
+        spoken = heard.spoken >= self._spoken_needed
+        self._spoken = self._spoken or spoken
+        if spoken and heard.speech >= params.speech:
             self._sounds_real = self._sounds_real or heard.interruption >= params.looks[self._looks - 1].threshold
 
     def verdict(self) -> Verdict:

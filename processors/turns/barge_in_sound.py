@@ -1,11 +1,12 @@
 """What the first third of a second of speech sounds like: somebody taking the floor, or a listener's "mm-hm".
 
 A neural network judges it: the two lowest layers of the encoder behind Pipecat's Smart Turn, trained further on the
-beginnings of utterances (``bench/barge_in``). It takes a few milliseconds, so ask it off the event loop.
+beginnings of utterances (``bench/barge_in``). It also says whether it is speech at all: laughter and coughs begin much
+like words. It takes a few milliseconds, so ask it off the event loop.
 """
 
-from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -15,10 +16,13 @@ RATE = 16_000
 """Sample rate the network hears, in Hz."""
 
 _HOP = 160
+# Of the network, in the order of ``Beginning``.
+_OUTPUTS = ("probability", "spoken")
 # Speech begins where it is this much louder than the quietest recent moment, and not more than this far below its peak.
 _RISE_DB, _BELOW_PEAK_DB = 12.0, 30.0
 _LOOK_BACK_SECS = 0.3
-_MODEL = "data/barge_in_sound.onnx"
+MODEL = Path(__file__).parent / "data/barge_in_sound.onnx"
+"""The network."""
 
 
 def find_start(samples: np.ndarray, at: int) -> int:
@@ -50,29 +54,45 @@ def find_start(samples: np.ndarray, at: int) -> int:
     return first + start * _HOP
 
 
+class Beginning(NamedTuple):
+    """What the beginning of a sound is like, 0.0 to 1.0 each.
+
+    Parameters:
+        interruption: Probability that somebody takes the floor, if it is speech.
+        spoken: Probability that it is speech, and not laughter, a cough, a throat being cleared.
+    """
+
+    interruption: float
+    spoken: float
+
+
 class InterruptionSound:
     """The trained judge. May be asked from any thread."""
 
-    def __init__(self, model: Path | None = None) -> None:
+    def __init__(self, model: Path = MODEL) -> None:
         """Load the network.
 
         Args:
-            model: Another one than that of this package, in ONNX.
+            model: Where it is, in ONNX.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        content = (model or resources.files("halfcascade.processors.turns").joinpath(_MODEL)).read_bytes()
-        self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(model.read_bytes(), options, providers=["CPUExecutionProvider"])
 
-    def probability(self, samples: np.ndarray) -> float:
-        """How likely it is that somebody takes the floor.
+    def judge(self, samples: np.ndarray) -> Beginning:
+        """What the beginning of a sound is like.
 
         Args:
-            samples: 0.2 to 0.7 s of mono audio at ``RATE`` from the first sound of speech on, at any loudness.
+            samples: 0.2 to 0.7 s of mono audio at ``RATE`` from the first sound on, at any loudness.
         """
-        loudest = max(1e-6, float(np.abs(samples).max(initial=0.0)))
-        (probability,) = self._session.run(["probability"], {"samples": (samples / loudest)[None].astype(np.float32)})
-        return float(probability[0])
+        answers = self._session.run(_OUTPUTS, {"samples": scaled(samples)[None]})
+        return Beginning(*(float(answer[0]) for answer in answers))
+
+
+def scaled(samples: np.ndarray) -> np.ndarray:
+    """Bring samples to the loudness that the network expects: a peak of 1."""
+    loudest = max(1e-6, float(np.abs(samples).max(initial=0.0)))
+    return (samples / loudest).astype(np.float32)
 
 
 def to_rate(pcm: bytes, sample_rate: int) -> np.ndarray:

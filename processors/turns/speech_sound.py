@@ -37,17 +37,19 @@ class Heard:
     """What an excerpt sounds like, 0.0 to 1.0 each.
 
     Parameters:
-        interruption: Probability that somebody takes the floor.
+        interruption: Probability that somebody takes the floor, if it is speech.
         speech: How sure it is that the newest moment is speech.
         steady: Share of the last second that surely is.
         voiced: Share of everything since the first sound that is voiced, as most of what people say is, and little of
             a laugh.
+        spoken: Probability that the beginning is speech, and not laughter, a cough, a throat being cleared.
     """
 
     interruption: float
     speech: float = 1.0
     steady: float = 1.0
     voiced: float = 1.0
+    spoken: float = 1.0
 
 
 class Hearing:
@@ -70,11 +72,13 @@ class Hearing:
         spoken = excerpt.samples[excerpt.start :]
         confidence = self.confidence(excerpt.samples)
         steady = confidence[-round(_STEADY_SECS * RATE / _WINDOW) :] >= _SURE
+        beginning = self._interruption.judge(spoken[: excerpt.beginning])
         return Heard(
-            interruption=self._interruption.probability(spoken[: excerpt.beginning]),
+            interruption=beginning.interruption,
             speech=float(confidence[-round(_RECENT_SECS * RATE / _WINDOW) :].mean()) if len(confidence) else 0.0,
             steady=float(steady.mean()) if len(steady) else 0.0,
             voiced=voiced_share(spoken),
+            spoken=beginning.spoken,
         )
 
     def confidence(self, samples: np.ndarray) -> np.ndarray:

@@ -145,7 +145,7 @@ async def test_a_cough_does_not_stop_the_bot():
 
 
 async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
-    any_sound = BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0)
+    any_sound = BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, spoken=0.0)
     frames, _ = await hear([*sound(0.1), ONSET, *sound(1.2), PAUSED, *quiet(0.2), WAIT], params=any_sound)
     assert [frame.gain for frame in frames] == [pytest.approx(0.25), 1.0]
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], params=any_sound)
@@ -153,7 +153,7 @@ async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
 
 
 async def test_sounds_are_judged_again_after_strategies_were_applied_anew():
-    strategies = user_turn_strategies("en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0))
+    strategies = user_turn_strategies("en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, spoken=0.0))
     await strategies.start[0].cleanup()
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], strategies=strategies)
     assert InterruptionFrame in kinds(frames)
@@ -303,7 +303,7 @@ def test_a_verdict_comes_within_its_time(kind):
 
 def test_each_look_hears_the_beginning_of_speech_once():
     looks = (Look(0.3, 0.9), Look(0.5, 0.5))
-    judge = BargeInJudge(turn_words("en-US"), BargeInParams(looks=looks, speech=0.0))
+    judge = BargeInJudge(turn_words("en-US"), BargeInParams(looks=looks, speech=0.0, spoken=0.0))
     for frame in quiet(0.5):
         judge.audio(frame.audio)
     heard = []
@@ -330,8 +330,8 @@ def test_the_beginning_of_speech_is_found_behind_a_late_detector():
 def test_loudness_does_not_matter_to_the_sound():
     samples = RNG.standard_normal(RATE // 3) * 3000
     judge = InterruptionSound()
-    assert judge.probability(samples) == pytest.approx(judge.probability(samples * 0.1), abs=1e-4)
-    assert 0.0 <= judge.probability(samples * 0.0) <= 1.0
+    assert judge.judge(samples) == pytest.approx(judge.judge(samples * 0.1), abs=1e-4)
+    assert all(0.0 <= share <= 1.0 for share in judge.judge(samples * 0.0))
 
 
 def test_the_sound_of_most_recordings_is_told_apart():
@@ -340,7 +340,7 @@ def test_the_sound_of_most_recordings_is_told_apart():
     def probability(entry: dict) -> float:
         samples, rate = soundfile.read(entry["path"], dtype="int16")
         start = round(entry["start"] * rate)
-        return sound.probability(samples[start : start + round(0.37 * rate)].astype(np.float32))
+        return sound.judge(samples[start : start + round(0.37 * rate)].astype(np.float32)).interruption
 
     real = np.mean([probability(entry) >= 0.5 for entry in recordings("interruption")])
     harmless = np.mean([probability(entry) >= 0.5 for entry in recordings("backchannel") + recordings("noise")])

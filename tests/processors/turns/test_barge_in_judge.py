@@ -1,5 +1,6 @@
 """The judge of speech over the bot, alone: properties that hold for whatever it is told, in any order."""
 
+from dataclasses import replace
 from functools import cache
 
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ RATE = 16_000
 PARAMS = BargeInParams()
 TENTH = bytes(2 * RATE // 10)
 shares = st.floats(0.0, 1.0)
-opinions = st.builds(Heard, shares, shares, shares, shares)
+opinions = st.builds(Heard, shares, shares, shares, shares, shares)
 steps = st.lists(
     st.one_of(
         st.just(("audio",)),
@@ -33,14 +34,14 @@ class Listener:
     def __init__(self, opinion: Heard, params: BargeInParams = PARAMS):
         self.judge = BargeInJudge(english("en-US"), params)
         self.judge.set_sample_rate(RATE)
-        self._opinion = opinion
+        self.opinion = opinion
         self.hear(5)
 
     def hear(self, tenths: int) -> None:
         for _ in range(tenths):
             self.judge.audio(TENTH)
             while self.judge.listen() is not None:
-                self.judge.sounded(self._opinion)
+                self.judge.sounded(self.opinion)
 
 
 @settings(deadline=None, max_examples=40)
@@ -82,7 +83,7 @@ def test_what_may_be_no_speech_at_all_stops_nobody_however_long(opinion, words):
 @settings(deadline=None, max_examples=40)
 @given(opinions, st.integers(0, 30))
 def test_a_listener_s_words_hold_until_they_last_too_long_whenever_they_come(opinion, at):
-    listener = Listener(Heard(0.0, opinion.speech, opinion.steady, opinion.voiced))
+    listener = Listener(replace(opinion, interruption=0.0))
     listener.judge.begin(0.1)
     for tenth in range(40):
         if tenth == at:
@@ -95,7 +96,7 @@ def test_a_listener_s_words_hold_until_they_last_too_long_whenever_they_come(opi
 @given(opinions, shares)
 def test_a_likelier_interruption_never_stops_the_bot_later(opinion, more):
     def stopped_after(interruption: float) -> int:
-        listener = Listener(Heard(interruption, opinion.speech, opinion.steady, opinion.voiced))
+        listener = Listener(replace(opinion, interruption=interruption))
         listener.judge.begin(0.1)
         for tenth in range(30):
             listener.hear(1)
@@ -105,3 +106,31 @@ def test_a_likelier_interruption_never_stops_the_bot_later(opinion, more):
 
     less, more = sorted((opinion.interruption, more))
     assert stopped_after(more) <= stopped_after(less)
+
+
+@settings(deadline=None, max_examples=40)
+@given(opinions, st.floats(0.0, PARAMS.spoken, exclude_max=True))
+def test_the_beginning_of_what_is_no_speech_stops_nobody_however_it_sounds(opinion, spoken):
+    listener = Listener(replace(opinion, spoken=spoken))
+    listener.judge.begin(0.1)
+    for _ in range(int(PARAMS.longest_backchannel_secs * 10) - 2):
+        listener.hear(1)
+        assert listener.judge.verdict() is Verdict.UNDECIDED
+
+
+@settings(deadline=None, max_examples=40)
+@given(shares, shares, st.sampled_from((1, 3, 5, 8, 12, 20)))
+def test_what_follows_laughter_closely_has_to_be_surer_to_be_words(first, second, tenths):
+    listener = Listener(Heard(1.0, spoken=first))
+    judge = listener.judge
+    judge.begin(0.0)
+    listener.hear(6)
+    assert (judge.verdict() is Verdict.INTERRUPTION) is (first >= PARAMS.spoken)
+    judge.end()
+    listener.hear(tenths)
+    listener.opinion = Heard(1.0, spoken=second)
+    judge.begin(0.0)
+    listener.hear(6)
+    laughed = first < PARAMS.spoken and tenths / 10 <= PARAMS.burst_secs
+    needed = PARAMS.spoken_after_none if laughed else PARAMS.spoken
+    assert (judge.verdict() is Verdict.INTERRUPTION) is (second >= needed)
