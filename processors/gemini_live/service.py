@@ -466,10 +466,12 @@ class GeminiLiveTextProcessor(FunctionRunner):
     async def _call(self, calls: tuple[types.FunctionCall, ...]) -> None:
         context = self._context or LLMContext()
         if self._asked.is_open:
-            self._withdraw()  # run_function_calls withdraws it in the pipeline
-        else:
-            for call in calls:
-                self._begin_filler(call.id or "")
+            # Nothing can undo what a function does: it is called when the turn is over and asked again.
+            self._withdraw()
+            await self.broadcast_frame(EagerEndOfTurnCancelFrame)
+            return
+        for call in calls:
+            self._begin_filler(call.id or "")
         await self.run_function_calls(
             [
                 FunctionCallFromLLM(

@@ -158,6 +158,9 @@ async def hold(steps: Sequence[str], answer_secs: float) -> None:
 @example(["start", "ask", "deliver", "while", "end", "deliver", "reopen", "ask", "deliver", "while", "end"], 2.0)
 # Withdrawn before the brain had it.
 @example(["start", "ask", "withdraw", "deliver", "while", "ask", "deliver", "end"], 0.5)
+# Written to the context, and told to a session that opens before it is asked.
+@example(["start", "end", "while"], 0.05)
+@example(["start", "ask", "end", "while"], 0.05)
 # Dropped by an interruption, and confirmed all the same.
 @example(["start", "ask", "interrupt", "deliver", "end", "deliver"], 0.5)
 # The confirmation is dropped, and the user says something else.
