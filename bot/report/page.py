@@ -1,13 +1,16 @@
 """One HTML page without network that shows and plays a talk."""
 
 import base64
+import functools
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from halfcascade.bot.harmless import harmless
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import Tariff
 from halfcascade.bot.report.saved import Said, SavedTalk, load_talk
 from halfcascade.bot.report.sound import PEAKS_PER_SEC, Sound, compress
@@ -38,6 +41,8 @@ _MARKS = {
 # A turn that took longer than this many times the median, or than this, is pointed out.
 _SLOW_FACTOR = 1.5
 _SLOW_MS = 1_500
+# In the script a line stands in a call of `tr`, in the page in an element marked for it.
+_LINES = re.compile(r'\btr\("([^"]+)"| data-t>([^<]+)<')
 
 
 def write_report(folder: Path, tariff: Tariff | None = None, budget_ms: int = _SLOW_MS) -> Path:
@@ -115,13 +120,14 @@ def describe(talk: SavedTalk, sound: Sound, *, budget_ms: int = _SLOW_MS) -> dic
     last = max([sound.seconds, *(event.t for event in talk.events[-1:])], default=0.0)
     return _harmless(
         {
+            "lines": {line: tr(line) for line in lines_of_the_page()},
             "title": title,
             "settings": talk.title.get("settings", {}),
             "started": talk.started,
             "reason": talk.reason,
             "seconds": last,
             "folder": talk.folder.resolve().name,
-            "problems": talk.problems,
+            "problems": [tr_error(problem) for problem in talk.problems],
             "peaks": sound.peaks_as_text(),
             "peaks_per_sec": PEAKS_PER_SEC,
             "sound_seconds": sound.seconds,
@@ -143,6 +149,13 @@ def describe(talk: SavedTalk, sound: Sound, *, budget_ms: int = _SLOW_MS) -> dic
             "transport": talk.written.get("transport", {}),
         }
     )
+
+
+@functools.cache
+def lines_of_the_page() -> frozenset[str]:
+    """The lines for a person in the page's own files, which are in English."""
+    files = "".join((_ASSETS / name).read_text("utf-8") for name in ("report.js", "report.html"))
+    return frozenset(script or page for script, page in _LINES.findall(files))
 
 
 def _sound_of(talk: SavedTalk) -> Sound:

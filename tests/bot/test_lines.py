@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halfcascade.bot.lines import CATALOGUES, read_catalogue, tr, tr_error, use_language
+from halfcascade.bot.report.page import lines_of_the_page
 from halfcascade.bot.screen.view import _STAGES
 from halfcascade.processors.google_errors import _TABLE, GEMINI_LIVE, SPEECH_TO_TEXT, ProblemKind, problem
 from tests.bot.support import ROOT
 
 
 def lines_of_the_code() -> set[str]:
-    found = {name for _, name, _ in _STAGES}
+    found = {name for _, name, _ in _STAGES} | lines_of_the_page()
     for path in (ROOT / "bot").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":

@@ -12,35 +12,38 @@
     element.append(...children.filter((child) => child !== null && child !== undefined));
     return element;
   };
+  // Lines in the language of whoever made the page; values are put in for {names}.
+  const tr = (line, values = {}) => (data.lines[line] ?? line).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = tr(element.textContent);
   const clock = (t) => `${Math.floor(t / 60)}:${(t % 60).toFixed(1).padStart(4, "0")}`;
   const seconds = (ms) => (ms === null || ms === undefined ? "–" : `${(ms / 1000).toFixed(2)} s`);
-  const dollars = (usd) => usd === null || usd === undefined ? "no price known" : usd && Math.abs(usd) < 0.01 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(usd >= 1 ? 2 : 3)}`;
+  const dollars = (usd) => usd === null || usd === undefined ? tr("no price known") : usd && Math.abs(usd) < 0.01 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(usd >= 1 ? 2 : 3)}`;
   const count = (n) => Math.round(n || 0).toLocaleString("en");
 
-  const KINDS = { interruption: ["#cf222e", "interruption"], backchannel: ["#8250df", "backchannel"], device: ["#bc4c00", "device"], error: ["#cf222e", "error"], tool: ["#0969da", "tool"], reopened: ["#9a6700", "turn goes on"], budget: ["#9a6700", "budget"] };
-  const STAGE_NAMES = { final: "understood", turn_ended: "turn over", turn_sent: "sent", first_text: "first text", first_audio: "first sound", speaking_started: "handed to the loudspeaker", heard: "heard" };
+  const KINDS = { interruption: ["#cf222e", tr("interruption")], backchannel: ["#8250df", tr("backchannel")], device: ["#bc4c00", tr("device")], error: ["#cf222e", tr("error")], tool: ["#0969da", tr("tool")], reopened: ["#9a6700", tr("turn goes on")], budget: ["#9a6700", tr("budget")] };
+  const STAGE_NAMES = { final: tr("understood"), turn_ended: tr("turn over"), turn_sent: tr("sent"), first_text: tr("first text"), first_audio: tr("first sound"), speaking_started: tr("handed to the loudspeaker"), heard: tr("heard") };
   const STAGE_COLORS = { final: "#54aeff", turn_ended: "#0969da", turn_sent: "#0a3069", first_text: "#d4a72c", first_audio: "#4ac26b", speaking_started: "#1a7f37", heard: "#116329" };
 
-  const METERS = { stt_seconds: ["speech recognition", "stt_audio_seconds", " s"], tts_characters: ["the voice", "tts_characters", " characters"], llm_text_in: ["text to the model", null, ""], llm_audio_in: ["audio to the model", "llm_input_audio_tokens", " tokens"], llm_text_out: ["the model's text", null, ""], llm_audio_out: ["the model's audio, thrown away", "llm_output_audio_tokens", " tokens"] };
+  const METERS = { stt_seconds: [tr("speech recognition"), "stt_audio_seconds", ` ${tr("s")}`], tts_characters: [tr("the voice"), "tts_characters", ` ${tr("characters")}`], llm_text_in: [tr("text to the model"), null, ""], llm_audio_in: [tr("audio to the model"), "llm_input_audio_tokens", ` ${tr("tokens")}`], llm_text_out: [tr("the model's text"), null, ""], llm_audio_out: [tr("the model's audio, thrown away"), "llm_output_audio_tokens", ` ${tr("tokens")}`] };
 
   // Head
   const title = data.title || {};
-  document.title = `Talk ${data.started || data.folder}`;
-  $("title").textContent = `Talk of ${(data.started || data.folder).replace("T", " ").replace(/[+-]\d\d:\d\d$/, "")}`;
-  $("subtitle").textContent = Object.entries(title).map(([name, value]) => `${name} ${value}`).join(" · ") + (data.reason ? ` · ended: ${data.reason}` : "");
+  document.title = `${tr("Talk")} ${data.started || data.folder}`;
+  $("title").textContent = tr("Talk of {when}", { when: (data.started || data.folder).replace("T", " ").replace(/[+-]\d\d:\d\d$/, "") });
+  $("subtitle").textContent = Object.entries(title).map(([name, value]) => `${name} ${value}`).join(" · ") + (data.reason ? ` · ${tr("ended")}: ${data.reason}` : "");
   for (const problem of data.problems) $("problems").append(make("li", {}, problem));
   const money = data.money || {};
   const figures = [
-    ["length", clock(data.seconds)],
-    ["turns", data.turns.length],
-    ["last word to first sound, median", seconds(data.latency_ms.median)],
-    ["90 % within", seconds(data.latency_ms.p90)],
-    ["interruptions", data.interruptions.length],
-    ["errors", data.errors],
+    [tr("length"), clock(data.seconds)],
+    [tr("turns"), data.turns.length],
+    [tr("last word to first sound, median"), seconds(data.latency_ms.median)],
+    [tr("90 % within"), seconds(data.latency_ms.p90)],
+    [tr("interruptions"), data.interruptions.length],
+    [tr("errors"), data.errors],
   ];
-  if (money.usd !== undefined) figures.push([money.emulated ? "would have cost" : "list price", dollars(money.usd)]);
-  if (money.discarded_audio_usd) figures.push(["of it discarded audio", dollars(money.discarded_audio_usd)]);
-  if ((money.unknown || []).length) figures.push(["not counted, no price known", money.unknown.map((meter) => (METERS[meter] || [meter])[0]).join(", ")]);
+  if (money.usd !== undefined) figures.push([money.emulated ? tr("would have cost") : tr("list price"), dollars(money.usd)]);
+  if (money.discarded_audio_usd) figures.push([tr("of it discarded audio"), dollars(money.discarded_audio_usd)]);
+  if ((money.unknown || []).length) figures.push([tr("not counted, no price known"), money.unknown.map((meter) => (METERS[meter] || [meter])[0]).join(", ")]);
   for (const [name, value] of figures) $("figures").append(make("div", {}, make("dt", {}, name), make("dd", {}, String(value))));
 
   // Sound
@@ -101,7 +104,7 @@
     };
     let spansAt = -1;
     const follow = (t) => {
-      $("clock").textContent = `${clock(t)} of ${clock(data.sound_seconds)}`;
+      $("clock").textContent = `${clock(t)} / ${clock(data.sound_seconds)}`;
       let at = -1;
       for (let low = 0, high = spans.length - 1; low <= high; ) {
         const middle = (low + high) >> 1;
@@ -115,8 +118,9 @@
     player.on("ready", () => { drawMarks(); drawWords(); follow(0); document.body.dataset.ready = "yes"; });
     player.on("scroll", drawWords);
     player.on("timeupdate", follow);
-    player.on("play", () => { $("play").textContent = "❚❚ Pause"; });
-    player.on("pause", () => { $("play").textContent = "▶ Play"; });
+    player.on("play", () => { $("play").textContent = `❚❚ ${tr("Pause")}`; });
+    player.on("pause", () => { $("play").textContent = `▶ ${tr("Play")}`; });
+    $("play").textContent = `▶ ${tr("Play")}`;
     $("play").addEventListener("click", () => player.playPause());
     $("speed").addEventListener("change", (event) => player.setPlaybackRate(Number(event.target.value)));
     $("zoom").addEventListener("input", (event) => { player.zoom(Number(event.target.value)); drawn = ""; drawWords(); });
@@ -139,13 +143,13 @@
         else if (words.length) for (const [t, spoken] of words) what.append(word(t, spoken, "w"));
         else what.append(` ${text}`);
       }
-      if (entry.interrupted) what.append(make("span", { class: "badge cut" }, "interrupted"));
+      if (entry.interrupted) what.append(make("span", { class: "badge cut" }, tr("interrupted")));
     } else if (entry.who === "user" && entry.words.length && entry.words.map(([, text]) => text.trim()).join(" ") === entry.text.trim().split(/\s+/).join(" ")) {
       for (const [t, text] of entry.words) what.append(word(t, text, "w"));
     } else what.append(entry.text);
     for (const text of entry.shown ?? []) what.append(make("pre", { class: "shown" }, text));
-    if (entry.backchannel) what.append(make("span", { class: "badge" }, "in passing"));
-    const who = { user: "you", bot: "bot", tool: "tool", prompt: "told", error: "error" }[entry.who];
+    if (entry.backchannel) what.append(make("span", { class: "badge" }, tr("in passing")));
+    const who = { user: tr("you"), bot: tr("bot"), tool: tr("tool"), prompt: tr("told"), error: tr("error") }[entry.who];
     if (entry.who === "bot" && !entry.pieces.length) continue;
     $("entries").append(make("div", { class: `entry ${entry.who}` }, make("time", { onclick: () => seek(entry.t) }, clock(entry.t)), make("span", { class: "who" }, who), what));
   }
@@ -168,11 +172,11 @@
     }
     return bar;
   };
-  $("waterfall-hint").textContent = `From your last sound, to ${(scale / 1000).toFixed(1)} s; slow turns in red.`;
-  const head = ["turn", "you said", "stages", "latency", "tokens in / out", "characters", "cost"];
+  $("waterfall-hint").textContent = tr("From your last sound, to {secs} s; slow turns in red.", { secs: (scale / 1000).toFixed(1) });
+  const head = [tr("turn"), tr("you said"), tr("stages"), tr("latency"), tr("tokens in / out"), tr("characters"), tr("cost")];
   $("turns").append(make("tr", {}, ...head.map((name, index) => make("th", { class: index > 2 ? "n" : "" }, name))));
   const medians = Object.fromEntries(Object.entries(data.stages_ms).filter(([, each]) => each.median !== undefined).map(([stage, each]) => [stage, each.median]));
-  if (data.turns.length > 1) $("turns").append(make("tr", { class: "median" }, make("td", {}, ""), make("td", {}, "median"), make("td", { class: "bars" }, bars(medians)), make("td", { class: "n latency" }, seconds(data.latency_ms.median)), make("td"), make("td"), make("td")));
+  if (data.turns.length > 1) $("turns").append(make("tr", { class: "median" }, make("td", {}, ""), make("td", {}, tr("median")), make("td", { class: "bars" }, bars(medians)), make("td", { class: "n latency" }, seconds(data.latency_ms.median)), make("td"), make("td"), make("td")));
   for (const turn of data.turns) {
     const usage = turn.usage;
     $("turns").append(make("tr", { class: turn.slow ? "slow" : "" },
@@ -185,18 +189,19 @@
   // Money
   const usage = data.usage || {};
   const textTokens = { llm_text_in: (usage.llm_prompt_tokens || 0) - (usage.llm_input_audio_tokens || 0), llm_text_out: (usage.llm_completion_tokens || 0) - (usage.llm_output_audio_tokens || 0) };
-  $("costs").append(make("tr", {}, make("th", {}, "what"), make("th", { class: "n" }, "used"), make("th", { class: "n" }, "list price")));
+  $("costs").append(make("tr", {}, make("th", {}, tr("what")), make("th", { class: "n" }, tr("used")), make("th", { class: "n" }, tr("list price"))));
   for (const [meter, [name, counter, unit]] of Object.entries(METERS)) {
     const used = counter ? usage[counter] : textTokens[meter];
     if (!used) continue;
     const price = money.items ? money.items[meter] : undefined;
-    $("costs").append(make("tr", {}, make("td", {}, name), make("td", { class: "n" }, count(used) + (unit || " tokens")), make("td", { class: "n" }, price === undefined ? "" : dollars(price))));
+    $("costs").append(make("tr", {}, make("td", {}, name), make("td", { class: "n" }, count(used) + (unit || ` ${tr("tokens")}`)), make("td", { class: "n" }, price === undefined ? "" : dollars(price))));
   }
-  if (money.usd !== undefined) $("costs").append(make("tr", { class: "median" }, make("td", {}, `in all, prices of ${money.prices_of || "?"}${money.emulated ? ", had it been Google" : ""}`), make("td"), make("td", { class: "n" }, dollars(money.usd))));
+  const day = { day: money.prices_of || "?" };
+  if (money.usd !== undefined) $("costs").append(make("tr", { class: "median" }, make("td", {}, money.emulated ? tr("in all, prices of {day}, had it been Google", day) : tr("in all, prices of {day}", day)), make("td"), make("td", { class: "n" }, dollars(money.usd))));
 
   // Marks and settings
   for (const mark of data.marks) $("marks").append(make("tr", {}, make("td", { style: "cursor:pointer", onclick: () => seek(mark.t) }, clock(mark.t)), make("td", { style: `color:${KINDS[mark.kind][0]}` }, KINDS[mark.kind][1]), make("td", {}, mark.label)));
-  if (!data.marks.length) $("marks").append(make("tr", {}, make("td", {}, "Nothing.")));
+  if (!data.marks.length) $("marks").append(make("tr", {}, make("td", {}, tr("Nothing."))));
   const settings = { ...title, ...data.settings, ...Object.fromEntries(Object.entries(data.transport || {}).map(([name, value]) => [`transport: ${name}`, value])) };
   for (const [name, value] of Object.entries(settings)) $("settings").append(make("tr", {}, make("td", {}, name), make("td", {}, typeof value === "object" ? JSON.stringify(value) : String(value))));
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 
 from halfcascade.bot.cli import app
+from halfcascade.bot.lines import use_language
 from halfcascade.bot.money import Models, load_tariff
 from halfcascade.bot.report.page import describe, render, write_report
 from halfcascade.bot.report.saved import load_talk
@@ -210,3 +211,14 @@ def test_a_page_is_the_same_every_time(tmp_path):
     folder = make_folder(tmp_path / "s")
     sound = compress([folder / "conversation.wav"])
     assert render(load_talk(folder), sound) == render(load_talk(folder), sound)
+
+
+def test_the_page_is_in_the_language_of_whoever_makes_it(tmp_path):
+    folder = make_folder(tmp_path / "s", seconds=0)
+    english = data_of(write_report(folder).read_text("utf-8"))
+    assert all(told == line for line, told in english["lines"].items())
+    use_language("ko-KR")
+    korean = data_of(write_report(folder).read_text("utf-8"))
+    assert korean["lines"].keys() == english["lines"].keys()
+    assert korean["lines"]["What was said"] == "오간 말"
+    assert korean["problems"] and not any(line in english["problems"] for line in korean["problems"])
