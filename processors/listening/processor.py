@@ -86,13 +86,13 @@ class ListeningProcessor(FrameProcessor):
             direction: Where it travels.
         """
         await super().process_frame(frame, direction)
-        if self._machine.sounds:
+        if isinstance(frame, EndFrame | CancelFrame):
+            await self._end()
+        elif self._machine.sounds:
             await self._note(frame)
         await self.push_frame(frame, direction)
         if isinstance(frame, StartFrame) and self._machine.sounds:
             self._tasks = [self.create_task(self._make_ready()), self.create_task(self._wait())]
-        elif isinstance(frame, EndFrame | CancelFrame):
-            await self._end()
 
     async def _note(self, frame: Frame) -> None:
         """Tell the machine what a frame means to it."""
