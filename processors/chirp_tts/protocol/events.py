@@ -50,7 +50,7 @@ class SpeechParams:
     attempts: int = 4
     refusals_believed: int = 5
     one_stream: bool = False
-    call_bytes: int = 500
+    call_bytes: int = 300
     idle_secs: float = 4.0
     lull_secs: float = 0.8
     reserve_secs: float = 0.8
