@@ -182,7 +182,9 @@ class Conversation:
         # Said before anything is loaded: nobody should wait for what cannot understand them.
         if choice.backend is Backend.EMULATOR and (warning := self._emulator.deaf_to(self._settings.listen_for)):
             self._terminal.say(warning, "yellow")
-        self._loading = asyncio.create_task(load(self._settings.listen_for), name="load")
+        transport = "halfcascade.transports." + ("wav" if self._settings.user_audio else "local")
+        modules = (transport, *self._terminal.modules)
+        self._loading = asyncio.create_task(load(self._settings.listen_for, modules), name="load")
         environ = dict(os.environ)
         if choice.backend is Backend.EMULATOR:
             with self._terminal.working(tr("Loading the embedded speech and language models")):

@@ -12,21 +12,23 @@ from loguru import logger
 from halfcascade.processors.threads import on_daemon_thread
 
 
-async def load(languages: Sequence[str]) -> None:
+async def load(languages: Sequence[str], modules: Sequence[str] = ()) -> None:
     """Import and load it, on threads that nobody has to wait for after Ctrl-C.
 
     Args:
         languages: Locales that are listened for.
+        modules: What else is imported, by full names.
     """
     with _uncollected():
         await _told("the turns", "halfcascade.processors.turns")
         # What loads networks does not need Python's lock for most of it, so modules are imported meanwhile.
-        await asyncio.gather(_networks(languages), _told("the talk", "halfcascade.bot.talk"))
+        await asyncio.gather(_networks(languages), _told("the talk", "halfcascade.bot.talk", *modules))
 
 
-async def _told(what: str, module: str) -> None:
+async def _told(what: str, *modules: str) -> None:
     with _timed(what):
-        await on_daemon_thread(importlib.import_module, module)
+        for module in modules:
+            await on_daemon_thread(importlib.import_module, module)
 
 
 async def _networks(languages: Sequence[str]) -> None:

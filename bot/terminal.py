@@ -60,6 +60,8 @@ class Terminal:
         self._shown: list[str] = []
         self.taps: Sequence[AudioTap] = ()
         """Who of this terminal listens to the sound."""
+        self.modules: Sequence[str] = ()
+        """What it needs to show a talk, by full names: imported beside the talk, for audio would wait for it later."""
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line.

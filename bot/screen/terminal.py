@@ -33,6 +33,7 @@ class ScreenTerminal(Terminal):
         self._levels = Levels()
         self._view: View | None = None
         self.taps = (self._levels,)
+        self.modules = ("halfcascade.bot.screen.app",)
         self.work_secs = 0.0
         """Processor time that drawing took, for measuring it."""
 

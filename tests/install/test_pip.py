@@ -30,7 +30,8 @@ def test_the_demo_runs_after_one_pip_install(old_pip, distributions, tmp_path):
     done = run(old_pip.parent / "halfcascade", "demo", "--session", "talk", cwd=tmp_path, timeout=_DEMO_SECS)
     assert done.returncode == 0, done.stdout
     assert "Fetching the small language model once, 93 MB" in done.stdout
-    assert "Traceback" not in done.stdout and "make" not in done.stdout
+    # What the model says may hold any word; advice stands in backticks.
+    assert "Traceback" not in done.stdout and "`make" not in done.stdout
     transcript = (tmp_path / "talk" / "transcript.md").read_text("utf-8")
     assert transcript.count("**Bot**") + transcript.count("Bot:") + transcript.count("bot") >= 5, transcript
 
