@@ -26,10 +26,10 @@ class Tract:
 
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
-        self.woman = rng.random() < 0.5
-        self._length = rng.uniform(0.95, 1.25) if self.woman else rng.uniform(0.82, 1.05)
-        self.pitch = rng.uniform(170, 280) if self.woman else rng.uniform(85, 160)
-        self.tilt = rng.uniform(0.8, 2.0)
+        woman = rng.random() < 0.5
+        self._length = rng.uniform(0.95, 1.25) if woman else rng.uniform(0.82, 1.05)
+        self.pitch = rng.uniform(170, 280) if woman else rng.uniform(85, 160)
+        self._tilt = rng.uniform(0.0, 1.2)
 
     def vowel(self, openness: float | None = None) -> np.ndarray:
         """Resonances in Hz of a way to hold it; ``openness`` 1.0 is the mouth wide open, by chance if None."""
@@ -75,7 +75,7 @@ class Tract:
             width = self._rng.uniform(50, 110) * (1 + 0.5 * number)
             strength = 10 ** (-self._rng.uniform(2, 9) * number / 20)
             gain += (-1) ** number * strength * formant * width / (formant**2 - hz**2 + 1j * hz * width)
-        tilt = (hz / 300 + 1) ** -(self.tilt - 0.8)
+        tilt = (hz / 300 + 1) ** -self._tilt
         return np.fft.irfft(np.fft.rfft(source, 2 * len(source)) * gain * tilt)[: len(source)]
 
 
@@ -148,7 +148,7 @@ def throat(rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.integers(1, 4)):
         t = _times(rng, 0.12, 0.5)
         pitch = rng.uniform(35, 110) * np.linspace(rng.uniform(0.8, 1.4), rng.uniform(0.7, 1.2), len(t))
-        rattle = 1 + rng.uniform(0.2, 0.9) * np.sin(2 * np.pi * np.cumsum(rng.uniform(20, 70) + 0 * t) / RATE)
+        rattle = 1 + rng.uniform(0.2, 0.9) * np.sin(2 * np.pi * rng.uniform(20, 70) * t)
         source = tract.voice(pitch, rng.uniform(0.1, 0.6), rng.uniform(0.05, 0.2)) * rattle
         vowel = tract.vowel(rng.uniform(0.0, 0.6))
         pieces += [tract.sound(source, vowel, tract.vowel()) * _swell(rng, len(t))]
@@ -176,7 +176,7 @@ def groan(rng: np.random.Generator) -> np.ndarray:
 def nose(rng: np.random.Generator) -> np.ndarray:
     """Air through the nose, fluttering: a sniff, or a nose that is blown."""
     tract, t = Tract(rng), _times(rng, 0.15, 0.9)
-    flutter = 1 + rng.uniform(0, 0.9) * np.sign(np.sin(2 * np.pi * np.cumsum(rng.uniform(25, 140) + 0 * t) / RATE))
+    flutter = 1 + rng.uniform(0, 0.9) * np.sign(np.sin(2 * np.pi * rng.uniform(25, 140) * t))
     breath = _band(rng.standard_normal(len(t)) * flutter, rng.uniform(300, 2500), rng.uniform(600, 3000))
     return tract.sound(breath, tract.vowel(0.0)) * _swell(rng, len(t))
 
