@@ -36,6 +36,8 @@ from halfcascade.processors.threads import watched
 
 PAGE = Path(__file__).parent / "page"
 _RETRY_SECS = 15
+# For connections of browsers, once the talks over them have ended.
+_HANG_UP_SECS = 5.0
 _FULL = "All places are taken at the moment. Please try again in a little while."
 _TWILIO = '<Response><Connect><Stream url="{url}"/></Connect></Response>'
 _TELNYX = '<Response><Connect><Stream url="{url}" bidirectionalMode="rtp"/></Connect></Response>'
@@ -115,7 +117,10 @@ class App:
             task.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
         if self._webrtc:
-            await self._webrtc.close()
+            # Pipecat gives up a connection that does not come about, and cancels the closing of it on the way:
+            # whoever closes it once more waits for ever.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._webrtc.close(), _HANG_UP_SECS)
 
     # The page and what it needs to know
 

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from halfcascade.bot.session.transcript import BotSaid, UserSaid
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.serve.browser import Microphone, browsing, needs_chromium, say
+from tests.bot.serve.browser import Microphone, browsing, lost_network, needs_chromium, say
 from tests.bot.serve.support import STORY, serving
 from tests.bot.support import recordings_for
 
@@ -119,6 +119,22 @@ async def test_ten_turns_of_a_browser_whose_clock_is_wrong(google):
     assert len([entry for entry in entries if isinstance(entry, UserSaid)]) == len(turns)
     interrupted = [entry.interrupted for entry in entries if isinstance(entry, BotSaid)]
     assert interrupted == [name == "question" for name in turns]
+
+
+@pytest.mark.slow
+async def test_a_network_that_is_lost_is_told_and_leaves_no_talk_behind(google):
+    async with serving(google.env) as served, browsing(served.http) as page:
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+        with lost_network():
+            await expect(page.locator("#problem")).to_have_attribute("data-problem", "lost", timeout=90_000)
+            await expect(page.locator("#status")).to_have_text("Not connected")
+            await asyncio.wait_for(served.house.rooms.wait_until_empty(), 90)
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+        await expect(page.locator("#problem")).to_be_hidden()
+        await say(page, "weather")
+        await expect(page.locator("#talk .bot .heard")).to_have_text(REPLIES["weather"], timeout=SOON)
 
 
 @pytest.mark.slow
