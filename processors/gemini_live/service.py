@@ -454,9 +454,9 @@ class GeminiLiveTextProcessor(FunctionRunner):
         await self.push_frame(LLMFullResponseEndFrame())
 
     async def _report(self, report: Report) -> None:
-        self._last_trouble = report.line
+        again, self._last_trouble = report.line == self._last_trouble, report.line
         if not report.error:
-            logger.warning(f"{self}: {report.line}")
+            logger.log("DEBUG" if again else "WARNING", f"{self}: {report.line}")
             return
         category = ErrorCategory.INVALID_REQUEST if report.permanent else ErrorCategory.CONNECTIVITY
         await self.push_error(report.line, category=category)

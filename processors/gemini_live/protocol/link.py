@@ -175,7 +175,9 @@ class Link:
     def _retry(self, refusal: Refusal, now: float) -> None:
         """Try again soon where nobody was reached, and not too often where the server said no."""
         if not refusal.spoken:
-            self.retry_at = now + self._options.unreached_secs
+            # After a while nobody can be waiting any more, and a night without network is long.
+            patience = max(1.0, self._health.failures / _UNREACHED_TRIES)
+            self.retry_at = now + min(self._options.unreached_secs * patience, self._options.max_backoff_secs)
             return
         pause = self._options.backoff_secs * 2 ** min(self._spoken_refusals - 1, 16)
         self.retry_at = now + max(min(pause, self._options.max_backoff_secs), refusal.retry_secs)
@@ -282,6 +284,7 @@ class Link:
 
 
 _RESUME_TRIES = 4
+_UNREACHED_TRIES = 60
 
 
 def _seconds(duration: str | None) -> float:
