@@ -29,23 +29,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from loguru import logger
-from pipecat.frames.frames import Frame, InputAudioRawFrame, InterruptionFrame, TTSAudioRawFrame
+from pipecat.frames.frames import InterruptionFrame, TTSAudioRawFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineParams, PipelineWorker
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.workers.runner import WorkerRunner
 
 from bench.dialogue import OVER_SECS, RATE, User, UserTransport, Utterance, say
+from bench.door_sound import GAP_SECS, ducked_at, loud_times, silent_at, starts_of, words_heard
 from bench.latency import STORY, start_emulator
 from bench.parties import LOUD, Party, Sound, TerminalParty, served_parties
+from bench.way import Beeper, BeepVisit, click, run_worker, worker_of
 from halfcascade.bot.outcome import Outcome
-from halfcascade.bot.pipeline import AUDIO_IN_RATE, AUDIO_OUT_RATE
-from halfcascade.bot.serve.doors import open_door
+from halfcascade.bot.pipeline import AUDIO_OUT_RATE
 from halfcascade.bot.serve.visit import Visit
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.redaction import Redactor
@@ -54,7 +51,6 @@ from halfcascade.bot.settings import Settings
 from halfcascade.bot.talk import Talk
 from halfcascade.processors.chirp_tts import ChirpTTSService
 from halfcascade.processors.frames import DuckFrame
-from halfcascade.processors.playout import Playout
 from tests.bot.serve.support import Served, serving
 
 DOORS = ("terminal", "browser", "websocket", "telephone", "eval")
@@ -69,16 +65,9 @@ REPLIES = [
 ]
 _INTERRUPT_SECS = 3.0
 _ANSWER_SECS = 12.0
-# Longer than any pause within a reply, shorter than what lies between two.
-_GAP_SECS = 0.35
 # Speech before this is the answer to an earlier turn: the recordings' ends are estimates.
 _EARLY_SECS = 0.1
 _POLL_SECS = 0.05
-_CLICKS = 12
-_BEEP_SECS = 0.2
-_WINDOW_SECS = 0.01
-# Nobody has interrupted a reply so early.
-_CLEAR_SECS = 1.0
 
 
 class Decisions(BaseObserver):
@@ -134,65 +123,6 @@ class Watched(Visit):
         await super()._on_started()
 
 
-class Beeper(FrameProcessor):
-    """A bot that beeps when it hears a click."""
-
-    def __init__(self, rate: int):
-        super().__init__()
-        self._rate = rate
-        self._quiet = 0
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Beep at the first loud block after silence."""
-        await super().process_frame(frame, direction)
-        await self.push_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            loud = np.abs(np.frombuffer(frame.audio, "<i2").astype(np.int32)).max(initial=0) > 10 * LOUD
-            if loud and self._quiet > 10:
-                beep = 8_000 * np.sin(2 * np.pi * 440 * np.arange(round(_BEEP_SECS * self._rate)) / self._rate)
-                await self.push_frame(TTSAudioRawFrame(beep.astype("<i2").tobytes(), self._rate, 1))
-            self._quiet = 0 if loud else self._quiet + 1
-
-
-class BeepVisit(Visit):
-    """A visit to the beeping bot."""
-
-    async def hold(self) -> Outcome:
-        """Beep until the client leaves."""
-        playout = Playout()
-        door = await open_door(self._arguments, playout, evals=True)
-        rate = AUDIO_OUT_RATE if door.name != "twilio" else 8_000
-        # RTVI stays in the pipeline: the page and the harness wait for its word that the bot is ready.
-        rtvi = [door.rtvi] if door.rtvi else []
-        parts = [door.transport.input(), *rtvi, Beeper(rate), playout.processor, door.transport.output()]
-        worker = _worker(parts, rtvi=door.rtvi)
-
-        @door.transport.event_handler("on_client_disconnected")
-        async def gone(*_: object) -> None:
-            await worker.cancel()
-
-        await _run(worker)
-        return self._outcome
-
-
-def _worker(parts: Sequence[FrameProcessor], rtvi: Any = None) -> PipelineWorker:
-    params = PipelineParams(audio_in_sample_rate=AUDIO_IN_RATE, audio_out_sample_rate=AUDIO_OUT_RATE)
-    parts = [part for part in parts if part is not rtvi]
-    return PipelineWorker(
-        Pipeline(list(parts)),
-        params=params,
-        cancel_on_idle_timeout=False,
-        enable_rtvi=rtvi is not None,
-        rtvi_processor=rtvi,
-    )
-
-
-async def _run(worker: PipelineWorker) -> None:
-    runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
-    await runner.add_workers(worker)
-    await runner.run()
-
-
 @dataclass
 class Turn:
     """One turn of a talk, as it was.
@@ -239,71 +169,10 @@ async def converse(party: Party) -> list[Turn]:
 async def _answered(party: Party, after: float) -> float | None:
     deadline = time.monotonic() + _ANSWER_SECS
     while time.monotonic() < deadline:
-        if found := [at for at in await party.starts(_GAP_SECS) if at > after - _EARLY_SECS]:
+        if found := [at for at in await party.starts(GAP_SECS) if at > after - _EARLY_SECS]:
             return found[0]
         await asyncio.sleep(_POLL_SECS)
     return None
-
-
-async def click(party: Party) -> list[float]:
-    """Click again and again at the beeping bot.
-
-    Returns:
-        Seconds from each click to its beep at the client's ear.
-    """
-    sound = np.zeros(RATE // 10, np.int16)
-    sound[: RATE // 20] = 20_000 * np.sin(2 * np.pi * 1_000 * np.arange(RATE // 20) / RATE)
-    clicked = []
-    dice = np.random.default_rng(7)
-    for _ in range(_CLICKS):
-        clicked.append((await party.say(Utterance("click", sound, 0.0, "")))[0])
-        await asyncio.sleep(0.9 + 0.1 * dice.random())
-    starts = _loud(await party.sound())
-    return [float(min(later) - at) for at in clicked if (later := [start for start in starts if 0 < start - at < 0.9])]
-
-
-def _loud(sound: Sound) -> np.ndarray:
-    """Times of the samples that are heard."""
-    return sound.origin + np.flatnonzero(np.abs(sound.samples.astype(np.int32)) > LOUD) / sound.rate
-
-
-def words_heard(sound: Sound, start: float, end: float) -> int:
-    """Count the words of the emulator's voice: each is one burst, with a gap behind it."""
-    samples = np.abs(sound.between(start, end).astype(np.int32))
-    size = round(_WINDOW_SECS * sound.rate)
-    loud = samples[: len(samples) // size * size].reshape(-1, size).max(axis=1, initial=0) > LOUD
-    # The gap between two words is 50 ms; codecs smear its edges.
-    bursts, quiet = 0, 9
-    for window in loud:
-        bursts += bool(window) and quiet >= 2
-        quiet = 0 if window else quiet + 1
-    return bursts
-
-
-def _levels(samples: np.ndarray, rate: int) -> np.ndarray:
-    size = round(_WINDOW_SECS * rate)
-    whole = samples[: len(samples) // size * size].astype(np.float64).reshape(-1, size)
-    return np.sqrt((whole**2).mean(axis=1))
-
-
-def ducked_at(sound: Sound, onset: float, voice: bytes, after: float, end: float) -> float | None:
-    """When the voice became quieter at the client than it came from the service, but not silent."""
-    clean = np.frombuffer(voice, "<i2")
-    said = _levels(clean[np.flatnonzero(np.abs(clean.astype(np.int32)) > LOUD)[0] :], AUDIO_OUT_RATE)
-    heard = _levels(sound.between(onset, end), sound.rate)
-    # A gap in the sound moves what follows: the second before the interruption tells by how much.
-    last = round((after - onset) / _WINDOW_SECS)
-    pattern = heard[max(0, last - round(_CLEAR_SECS / _WINDOW_SECS)) : last]
-    start = last - len(pattern)
-    moved = max(range(start + 1), key=lambda by: float(pattern @ said[start - by : last - by]))
-    said = said[start - moved :][: len(heard) - start]
-    heard = heard[start : start + len(said)]
-    spoken = np.flatnonzero(said > 4 * LOUD)
-    gains = heard[spoken] / said[spoken]
-    gains /= np.median(gains[spoken < len(pattern)])
-    low = (gains > 0.1) & (gains < 0.6) & (spoken >= len(pattern))
-    runs = np.flatnonzero(low[:-2] & low[1:-1] & low[2:])
-    return onset + (start + int(spoken[runs[0]])) * _WINDOW_SECS if len(runs) else None
 
 
 @dataclass
@@ -353,7 +222,7 @@ class Result:
         self.said += [one.text.lower().strip(" .?!") for one in entries if isinstance(one, UserSaid)]
         replies = [one for one in entries if isinstance(one, BotSaid)]
         self.replies += [one.text.strip() for one in replies]
-        starts = _starts(_loud(sound))
+        starts = starts_of(loud_times(sound))
         ends = [turn.begin for turn in turns[1:]] + [sound.origin + len(sound.samples) / sound.rate]
         wanted = [turn.name == "question" for turn in turns]
         for index, (turn, until) in enumerate(zip(turns, ends, strict=True)):
@@ -376,10 +245,10 @@ class Result:
         """When a reply was over at the client, the next turn being said into it or not."""
         if index + 1 == len(turns) or not turns[index + 1].interrupts:
             return until
-        return _silent_at(sound, turns[index + 1].start) + 0.01
+        return silent_at(sound, turns[index + 1].start) + 0.01
 
     def _judge_cut(self, turn: Turn, onset: float, sound: Sound, noted: Decisions) -> None:
-        silent = _silent_at(sound, turn.start)
+        silent = silent_at(sound, turn.start)
         self.stop_totals.append(silent - turn.start)
         decided = [at for at in noted.stops if turn.start < at < turn.end + 2]
         if decided:
@@ -390,18 +259,6 @@ class Result:
         if ducked and heard:
             self.ducks.append(heard - ducked[0])
             self.duck_totals.append(heard - turn.start)
-
-
-def _starts(loud: np.ndarray) -> list[float]:
-    return [float(at) for before, at in zip([-1e9, *loud], loud, strict=False) if at - before > _GAP_SECS]
-
-
-def _silent_at(sound: Sound, after: float) -> float:
-    """The last sound, from a moment on, before a silence."""
-    loud = _loud(sound)
-    loud = loud[loud > after - _GAP_SECS]
-    gaps = np.flatnonzero(np.diff(loud) > _GAP_SECS)
-    return float(loud[gaps[0]] if len(gaps) else loud[-1]) if len(loud) else after
 
 
 class _Tap(User):
@@ -442,8 +299,8 @@ async def way_of_the_terminal() -> list[float]:
     """Click at the beeping bot over our own transport."""
     user = _Tap()
     transport = UserTransport(user)
-    worker = _worker([transport.input(), Beeper(AUDIO_OUT_RATE), transport.output()])
-    running = asyncio.create_task(_run(worker))
+    worker = worker_of([transport.input(), Beeper(AUDIO_OUT_RATE), transport.output()])
+    running = asyncio.create_task(run_worker(worker))
     await user.ready.wait()
     found = await click(user.party)
     await worker.cancel()
