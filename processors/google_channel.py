@@ -6,11 +6,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+import grpc
+
 Client = TypeVar("Client")
 
-# A connection is not renewed again before it had time to be made.
+# A connection is not renewed again before it had time to be made on most networks.
 _CONNECT_SECS = 1.0
-# How long the calls of a connection that was replaced may take to end.
+# How long the calls of a connection that was replaced may take to end, and how long it may still be made.
 _OLD_CALLS_SECS = 5.0
 # How long closing a connection may take whose calls are over, before it is left to itself.
 _CLOSE_SECS = 2.0
@@ -20,7 +22,8 @@ class CloudChannel(Generic[Client]):
     """Holds the client of one service for the length of a talk.
 
     A client that was given is used as it is. One of our own is made on demand, can be replaced while calls are under
-    way, and is closed at the end.
+    way, and is closed at the end. Where connecting takes longer than the next renewal, on a far or a bad network,
+    connections are made side by side and the first that gets through is taken.
     """
 
     def __init__(self, make: Callable[[], Client], given: Client | None = None):
@@ -33,6 +36,7 @@ class CloudChannel(Generic[Client]):
         self._make = make
         self._given = given
         self._own: Client | None = None
+        self._replaced = 0
         self._renewed_at = -_CONNECT_SECS
 
     @property
@@ -68,6 +72,7 @@ class CloudChannel(Generic[Client]):
         """Have a client of our own made anew, because where it leads has changed; open calls go on with the old one."""
         if self._own is not None:
             self._own = self._make()
+            self._replaced += 1
             self.connect()
 
     def renew(self) -> Coroutine[Any, Any, None] | None:
@@ -83,7 +88,14 @@ class CloudChannel(Generic[Client]):
         self._renewed_at = now
         self._own = self._make()
         self.connect()
-        return _grpc_channel(old).close(_OLD_CALLS_SECS)
+        return self._part_with(old, self._replaced)
+
+    async def _part_with(self, old: Client, replaced: int) -> None:
+        """Close a client that was exchanged, unless it gets through before the one in its place."""
+        wanted = await _gets_through(old) and replaced == self._replaced
+        if wanted and self._own is not None and not _is_ready(self._own):
+            old, self._own = self._own, old
+        await _grpc_channel(old).close(_OLD_CALLS_SECS)
 
     async def close(self) -> None:
         """Close a client of our own."""
@@ -101,6 +113,21 @@ async def close_client(client: Any) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_CLOSE_SECS):
             await client.transport.close()
+
+
+async def _gets_through(client: Any) -> bool:
+    """Whether a client that was not connected will be, in the time that its calls have."""
+    if _is_ready(client):
+        return False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_OLD_CALLS_SECS):
+            await _grpc_channel(client).channel_ready()
+            return True
+    return False
+
+
+def _is_ready(client: Any) -> bool:
+    return _grpc_channel(client).get_state() is grpc.ChannelConnectivity.READY
 
 
 def _grpc_channel(client: Any) -> Any:

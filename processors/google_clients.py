@@ -35,7 +35,7 @@ TEXTTOSPEECH_EMULATOR_HOST = "TEXTTOSPEECH_EMULATOR_HOST"
 GEMINI_BASE_URL = "GOOGLE_GEMINI_BASE_URL"
 EMULATOR_PROJECT = "emulator"
 
-_CHANNEL_OPTIONS = [
+CHANNEL_OPTIONS = [
     # gRPC's own default caps messages at 4 MiB; a minute of 24 kHz audio is 2.9 MB, so the cap is lifted.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -45,9 +45,12 @@ _CHANNEL_OPTIONS = [
     # Channels share connections otherwise, and a channel made anew because its connection is suspect would get it back.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    # It is how long an attempt may take: TCP, TLS and HTTP/2 are four ways there and back. Those that hang are not
+    # waited for, since CloudChannel makes others beside them.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
+"""Of the gRPC channels of ears and voice."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def speech_client(
         channel = _plain_channel(host)
         return speech_v2.SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel)), access.project
     endpoint = "speech.googleapis.com" if location == "global" else f"{location}-speech.googleapis.com"
-    channel = SpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=_CHANNEL_OPTIONS)
+    channel = SpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=CHANNEL_OPTIONS)
     transport = SpeechGrpcAsyncIOTransport(channel=channel, host=endpoint)
     return speech_v2.SpeechAsyncClient(transport=transport), access.project
 
@@ -136,7 +139,7 @@ def texttospeech_client(
         return texttospeech_v1.TextToSpeechAsyncClient(transport=TextToSpeechGrpcAsyncIOTransport(channel=channel))
     in_region = location and location != "global"
     endpoint = f"{location}-texttospeech.googleapis.com" if in_region else "texttospeech.googleapis.com"
-    channel = TextToSpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=_CHANNEL_OPTIONS)
+    channel = TextToSpeechGrpcAsyncIOTransport.create_channel(endpoint, access.credentials, options=CHANNEL_OPTIONS)
     transport = TextToSpeechGrpcAsyncIOTransport(channel=channel, host=endpoint)
     return texttospeech_v1.TextToSpeechAsyncClient(transport=transport)
 
@@ -144,7 +147,7 @@ def texttospeech_client(
 def _plain_channel(host: str) -> grpc.aio.Channel:
     """Make a channel to a stand-in of Google's; no proxy leads to one on this machine."""
     direct = [("grpc.enable_http_proxy", 0)] if _is_here(urlsplit(f"//{host}").hostname) else []
-    return grpc.aio.insecure_channel(host, options=[*_CHANNEL_OPTIONS, *direct])
+    return grpc.aio.insecure_channel(host, options=[*CHANNEL_OPTIONS, *direct])
 
 
 def _is_here(host: str | None) -> bool:
