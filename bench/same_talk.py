@@ -333,7 +333,7 @@ async def through(door: str, runs: int) -> Result:
             async with parties[door]() as party:
                 turns = await converse(party)
                 sound = await party.sound()
-            await asyncio.wait_for(served.house.rooms.wait_until_empty(), 30)
+            await asyncio.wait_for(served.house.rooms.wait_until_empty(), 90)
             result.judge(turns, sound, served.hubs[-1], Watched.noted[-1])
     return result
 

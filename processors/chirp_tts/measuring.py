@@ -80,8 +80,9 @@ def samples(locale: str) -> tuple[str, str, str, str]:
     """
     known = phrases(locale)
     text = known.offline or known.apology
-    ends = [boundary.end for boundary in sentence_ends(text, locale, closed=True)]
-    sentence, other = text[: ends[0]].strip(), text[ends[0] :].strip() or known.apology
+    # Thai and its neighbours mark no ends of sentences.
+    end = next((boundary.end for boundary in sentence_ends(text, locale, closed=True)), len(text))
+    sentence, other = text[:end].strip(), text[end:].strip() or known.apology
     half = last_word_end(sentence[: len(sentence) * 2 // 3], locale) or len(sentence) // 2
     fragment = last_word_end(sentence[: len(sentence) // 3], locale) or len(sentence) // 3
     return sentence[:fragment].strip(), sentence[:half].strip(), sentence, other

@@ -372,7 +372,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
         rewritten = self._machine.is_rewritten(messages)
         self._apply_changes(fresh=rewritten, force=rewritten)
         turn = self._machine.take(messages, self._turn + 1, provisional=provisional)
-        if turn is None and (insist or (named and self._machine.history.is_only_told(messages))):
+        if turn is None and (insist or (named and self._machine.is_only_told(messages))):
             turn = Turn(self._turn + 1, wording.CONTINUE_PROMPT, (), messages)
         if turn is None:
             return False

@@ -1,8 +1,9 @@
 """Planted faults: the property of ``test_turn_names`` finds each, or it would prove nothing.
 
-Each stands with a talk of the property's own kind in which it shows. What a second guard makes good is not among them:
-a question that was overtaken, or not taken back, leaves messages in the session that the context has lost, and whoever
-finds that begins a fresh session.
+Each stands with a talk of the property's own kind in which it shows. Not among them are five that no talk has shown
+yet: ``AskedTurns`` without ``is_void``, ``reopened``, ``withdrawn`` or ``confirmed``, and ``History`` without
+``rollback``. It may be that a second guard makes them good: the session begins afresh where it holds messages that the
+context has lost.
 """
 
 from unittest.mock import patch

@@ -112,6 +112,14 @@ class SessionMachine:
         """
         return self.history.is_rewritten(messages)
 
+    def is_only_told(self, messages: Sequence[Any]) -> bool:
+        """Tell whether the user's newest message is in the session's memory without ever having been asked.
+
+        Args:
+            messages: All messages of the context.
+        """
+        return self.history.is_only_told(messages)
+
     def take(self, messages: Sequence[Any], number: int, *, provisional: bool = False) -> Turn | None:
         """Find what is new at the end of the context and wants an answer.
 
