@@ -332,8 +332,9 @@ async def before_the_page(url: str) -> AsyncIterator[PageParty]:
         await expect(page.locator("#text")).to_be_enabled(timeout=30_000)
         await asyncio.sleep(1.0)
         yield PageParty(page, await _clock_offset(page))
-        # Whoever leaves the page does so; a browser that is ended is missed after half a minute at the soonest.
-        await page.goto("about:blank")
+        # A browser that is ended without it is missed after half a minute at the soonest.
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_disabled(timeout=30_000)
 
 
 @asynccontextmanager

@@ -239,7 +239,7 @@ document.addEventListener("keydown", (event) => {
   action();
 });
 // A page that is closed or reloaded leaves at once, instead of when the server notices.
-addEventListener("pagehide", () => client?.disconnect());
+addEventListener("pagehide", () => client?.disconnect().catch(() => {}));
 
 $("page-language").value = pageLanguage;
 translate();
