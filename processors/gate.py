@@ -38,44 +38,37 @@ class MicrophoneGate(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-class MicrophoneEnd(FrameProcessor):
-    """Keeps the microphone's audio from going on to processors that have no use for it.
+class _AudioEnd(FrameProcessor):
+    """Keeps audio of one kind from going on downstream, to processors that have no use for it.
 
-    It belongs behind the last one that listens. Each further processor would pass on fifty blocks a second, which costs
-    a talk more than its networks do.
+    Each processor would pass on fifty blocks a second, which costs a talk more than its networks do.
     """
 
+    _audio: type[Frame]
+
     def __init__(self) -> None:
+        """Initialize without a queue: it only passes on."""
         super().__init__(enable_direct_mode=True)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Pass a frame on, unless it is audio from the microphone.
+        """Pass a frame on, unless it is such audio.
 
         Args:
             frame: The frame.
             direction: Where it goes.
         """
         await super().process_frame(frame, direction)
-        if direction is FrameDirection.UPSTREAM or not isinstance(frame, InputAudioRawFrame):
+        if direction is FrameDirection.UPSTREAM or not isinstance(frame, self._audio):
             await self.push_frame(frame, direction)
 
 
-class LoudspeakerEnd(FrameProcessor):
-    """Keeps audio that has been played from going on to processors that have no use for it.
+class MicrophoneEnd(_AudioEnd):
+    """Ends the microphone's audio. It belongs behind the last one that listens."""
 
-    It belongs behind the output, which pushes on each block that it has handed to the client.
-    """
+    _audio = InputAudioRawFrame
 
-    def __init__(self) -> None:
-        super().__init__(enable_direct_mode=True)
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Pass a frame on, unless it is audio that was played.
+class LoudspeakerEnd(_AudioEnd):
+    """Ends audio that has been played. It belongs behind the output, which pushes on each block that the client got."""
 
-        Args:
-            frame: The frame.
-            direction: Where it goes.
-        """
-        await super().process_frame(frame, direction)
-        if direction is FrameDirection.UPSTREAM or not isinstance(frame, OutputAudioRawFrame):
-            await self.push_frame(frame, direction)
+    _audio = OutputAudioRawFrame

@@ -3,12 +3,11 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from google.api_core import exceptions as google_errors
 from google.cloud import speech_v2
 from google.cloud.speech_v2.types import cloud_speech
 from loguru import logger
@@ -67,19 +66,12 @@ from halfcascade.processors.google_stt.protocol.events import (
     WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
-from halfcascade.processors.google_stt.requests import FEATURES, duration_secs, results, streaming_config
+from halfcascade.processors.google_stt.requests import FEATURES, streaming_config
+from halfcascade.processors.google_stt.stream import MESSAGE_SECS, RecognizeStream
 from halfcascade.processors.language import has_unspaced
 
 MakeClient = Callable[[str], tuple[speech_v2.SpeechAsyncClient, str]]
 
-# Satisfies both of the limits Google names, 15 KB and 25,600 bytes (facts/stt#requests).
-MAX_AUDIO_BYTES = 15_000
-MESSAGE_SECS = 0.1
-"""How much audio goes into a message while the bot is silent, after Google's advice.
-
-A message costs as much processor time as all else that a block of 20 ms passes. What is left at an endpoint is sent at
-once, so that no final is later for it.
-"""
 # With every final flushed by a half-close and marked as such, this bounds only how long a turn waits for a final that
 # never comes. It lies above the slowest figure known for the server's own endpoint, 1.57 s (facts/stt#half-close).
 TTFS_P99_SECS = 2.0
@@ -179,7 +171,7 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._machine: SpeechStreams | None = None
         self._pump_lock = asyncio.Lock()
         self._stream_tasks: dict[int, asyncio.Task[None]] = {}
-        self._wakeups: dict[int, asyncio.Event] = {}
+        self._streams: dict[int, RecognizeStream] = {}
         self._timer_changed = asyncio.Event()
         # What the timer waits for: it is woken when that changes, not by every block of audio.
         self._timer_deadline: float | None = None
@@ -341,9 +333,8 @@ class GoogleStreamingSTTService(GoogleSTTService):
         async with self._pump_lock:
             while (event := machine.next_event()) is not None:
                 await self._handle_event(event)
-        for stream, wakeup in self._wakeups.items():
-            if machine.has_to_send(stream, self._least_secs):
-                wakeup.set()
+        for stream in self._streams.values():
+            stream.wake()
         if machine.deadline != self._timer_deadline:
             self._timer_changed.set()
 
@@ -431,36 +422,26 @@ class GoogleStreamingSTTService(GoogleSTTService):
         machine, client = self._machine, self._channel.client
         if machine is None or client is None:
             return
-        self._wakeups[stream] = asyncio.Event()
+        self._streams[stream] = RecognizeStream(
+            stream,
+            machine,
+            sample_rate=self.sample_rate,
+            least_secs=self._least_secs,
+            on_change=self._pump,
+            on_half_close=self._timer_changed.set,
+        )
         running = self._run_stream(stream, machine, client)
         self._stream_tasks[stream] = self.create_task(running, f"stt_stream_{stream}")
 
     async def _run_stream(self, stream: int, machine: SpeechStreams, client: speech_v2.SpeechAsyncClient) -> None:
-        """Send one stream's audio and hand its responses to the machine."""
-        usage, wakeup = _Usage(), self._wakeups[stream]
-        error: Exception | None = None
+        """Let a stream run, and tell the machine how it ended."""
+        running = self._streams[stream]
         try:
-            responses = await client.streaming_recognize(requests=self._requests(stream, machine, usage, wakeup))
-            async for response in responses:
-                usage.billed_secs = max(usage.billed_secs, duration_secs(response.metadata.total_billed_duration))
-                if response.results:
-                    machine.received(stream, results(response), time.monotonic())
-                    await self._pump()
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise
-            # So gRPC reports a stream that the server ended with the status CANCELLED.
-            error = google_errors.Cancelled("The server cancelled the stream.")
-        except Exception as e:
-            # Whatever it is (credentials that cannot be refreshed are no API error), the words must not be lost to it.
-            error = e
+            error = await running.run(client, partial(self._first_request, self.sample_rate))
         finally:
             self._stream_tasks.pop(stream, None)
-            self._wakeups.pop(stream, None)
-            usage.over = True
-            # gRPC leaves a waiting request generator to itself: woken, it finds the stream over and ends.
-            wakeup.set()
-            self._stt_usage_pending_seconds += usage.secs
+            self._streams.pop(stream, None)
+            self._stt_usage_pending_seconds += running.secs
         refused, wait_secs = False, 0.0
         if error is not None:
             self._last_error = error
@@ -471,22 +452,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
         machine.ended(stream, failed=error is not None, now=now, refused=refused, wait_secs=wait_secs)
         await self._pump()
 
-    async def _requests(
-        self, stream: int, machine: SpeechStreams, usage: "_Usage", wakeup: asyncio.Event
-    ) -> AsyncIterator[cloud_speech.StreamingRecognizeRequest]:
-        """Yield the configuration and then audio until the segment ends; returning half-closes the stream."""
-        yield self._first_request(self.sample_rate)
-        while True:
-            wakeup.clear()
-            while audio := machine.take(stream, MAX_AUDIO_BYTES, self._least_secs):
-                usage.sent_secs += len(audio) / (2 * self.sample_rate)
-                yield cloud_speech.StreamingRecognizeRequest(audio=audio)
-            if usage.over or machine.exhausted(stream, time.monotonic()):
-                self._timer_changed.set()
-                return
-            await wakeup.wait()
-
-    @property
     def _least_secs(self) -> float:
         """How much audio goes into a message: none is held back where words count as soon as they are heard."""
         return 0.0 if self._bot_speaking or self._eager else MESSAGE_SECS
@@ -567,16 +532,3 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 adaptation=adaptation,
             ),
         )
-
-
-@dataclass
-class _Usage:
-    """Audio of one stream: what was sent, what the server says it bills, and whether it is over."""
-
-    sent_secs: float = 0.0
-    billed_secs: float = 0.0
-    over: bool = False
-
-    @property
-    def secs(self) -> float:
-        return self.billed_secs or self.sent_secs

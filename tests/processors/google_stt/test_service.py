@@ -38,7 +38,8 @@ from halfcascade.processors.frames import (
     SpeechResumedFrame,
 )
 from halfcascade.processors.google_stt.protocol.events import StreamParams
-from halfcascade.processors.google_stt.service import MAX_AUDIO_BYTES, GoogleStreamingSTTService
+from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
+from halfcascade.processors.google_stt.stream import MAX_AUDIO_BYTES
 from tests.processors.google_stt.model import BLOCK, RATE, Recognizer, Word, speak
 
 Response = cloud_speech.StreamingRecognizeResponse

@@ -26,7 +26,7 @@ from halfcascade.processors.google_stt.protocol.events import (
     WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
-from halfcascade.processors.google_stt.service import MESSAGE_SECS
+from halfcascade.processors.google_stt.stream import MESSAGE_SECS
 from tests.processors.google_stt.model import BLOCK, RATE, Recognizer, Word, speak
 
 BLOCK_SECS = BLOCK / RATE
