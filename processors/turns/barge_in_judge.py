@@ -59,7 +59,7 @@ class BargeInParams:
         longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
     """
 
-    looks: tuple[Look, ...] = (Look(0.3, 0.8), Look(0.37, 0.35), Look(0.5, 0.4))
+    looks: tuple[Look, ...] = (Look(0.3, 0.8), Look(0.37, 0.45), Look(0.5, 0.5))
     settle_secs: float = 0.12
     speech: float = 0.5
     spoken: float = 0.62
