@@ -20,8 +20,8 @@ from halfcascade.bot.controls import Choice, Controls
 from halfcascade.bot.lines import tr
 from halfcascade.bot.screen.view import View, line_of, state_of
 
-# Five pictures a second are smooth enough for a meter, and cost little.
-_TICK_SECS = 0.2
+# Four pictures a second are smooth enough for a meter, and cost little.
+_TICK_SECS = 0.25
 # A key that is held repeats about thirty times a second, after a first pause of up to half a second.
 _HELD_FIRST_SECS, _HELD_SECS = 0.7, 0.25
 _MOUNTED = 200
