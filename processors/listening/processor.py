@@ -2,27 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import numpy as np
 from loguru import logger
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
-    CancelFrame,
-    EndFrame,
     Frame,
     InterruptionFrame,
     OutputAudioRawFrame,
-    StartFrame,
     TTSAudioRawFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.utils.time import nanoseconds_to_seconds
 
 from halfcascade.processors.frames import (
     ListeningSoundFrame,
@@ -33,6 +27,7 @@ from halfcascade.processors.frames import (
     TurnReopenedFrame,
 )
 from halfcascade.processors.listening.machine import ListeningMachine
+from halfcascade.processors.timed_phrases import TimedPhrases
 
 Sound = Callable[[str], Awaitable[bytes]]
 
@@ -45,7 +40,7 @@ _LEAD_SECS = 0.04
 _FADE_SECS = 0.02
 
 
-class ListeningProcessor(FrameProcessor):
+class ListeningProcessor(TimedPhrases[ListeningMachine]):
     """Makes a listening sound in a pause of the user's turn. Stands between voice and output transport.
 
     The sound is plain ``OutputAudioRawFrame``s, handed over little by little: output transports play it, cancel its
@@ -63,39 +58,14 @@ class ListeningProcessor(FrameProcessor):
                 ``ChirpTTSService.phrase_sound``.
             sample_rate: Of those sounds.
         """
-        super().__init__(enable_direct_mode=True)
-        self._machine = machine
+        super().__init__(machine, machine.sounds, enable_direct_mode=True)
         self._sound = sound
         self._rate = sample_rate
         self._sounds: dict[str, bytes] = {}
-        self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
         self._playing: asyncio.Task[None] | None = None
         self._next_chunk = b""
 
-    async def cleanup(self) -> None:
-        """Fall silent."""
-        await self._end()
-        await super().cleanup()
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Note what a frame tells, and pass it on.
-
-        Args:
-            frame: The frame.
-            direction: Where it travels.
-        """
-        await super().process_frame(frame, direction)
-        if isinstance(frame, EndFrame | CancelFrame):
-            await self._end()
-        elif self._machine.sounds:
-            await self._note(frame)
-        await self.push_frame(frame, direction)
-        if isinstance(frame, StartFrame) and self._machine.sounds:
-            self._tasks = [self.create_task(self._make_ready()), self.create_task(self._wait())]
-
-    async def _note(self, frame: Frame) -> None:
-        """Tell the machine what a frame means to it."""
+    async def _note(self, frame: Frame) -> bool:
         machine, now = self._machine, self._now()
         match frame:
             case PauseJudgedFrame():
@@ -123,23 +93,16 @@ class ListeningProcessor(FrameProcessor):
                 machine.bot_sounds(False)
                 await self._stop()
             case _:
-                return
-        self._changed.set()
+                return False
+        return True
 
     async def _user_sounds(self, since: float) -> None:
         if self._machine.user_sounds(since):
             await self._stop()
 
-    async def _wait(self) -> None:
-        while True:
-            self._changed.clear()
-            due = self._machine.deadline
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if due is None else max(0.0, due - self._now())):
-                    await self._changed.wait()
-            if (text := self._machine.tick(self._now())) is not None:
-                await self._stop()
-                self._playing = self.create_task(self._play(text))
+    async def _say(self, text: str) -> None:
+        await self._stop()
+        self._playing = self.create_task(self._play(text))
 
     async def _play(self, text: str) -> None:
         await self.push_frame(ListeningSoundFrame(text))
@@ -167,7 +130,6 @@ class ListeningProcessor(FrameProcessor):
         await self.push_frame(OutputAudioRawFrame(pcm, self._rate, 1))
 
     async def _make_ready(self) -> None:
-        """Have the sounds at hand, one after the other: only then they can be made."""
         secs: dict[str, float] = {}
         for text in self._machine.sounds:
             if pcm := await self._sound(text):
@@ -179,12 +141,7 @@ class ListeningProcessor(FrameProcessor):
 
     async def _end(self) -> None:
         await self._stop()
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            await self.cancel_task(task)
-
-    def _now(self) -> float:
-        return nanoseconds_to_seconds(self.get_clock().get_time())
+        await super()._end()
 
 
 def _quiet(pcm: bytes, size: int) -> bytes:
