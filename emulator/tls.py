@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import ssl
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from halfcascade.emulator.folders import HeldFolder
 
 _LIFETIME = datetime.timedelta(days=30)
 _CLOCK_SKEW = datetime.timedelta(days=1)
@@ -40,15 +41,15 @@ _NAMES = (
 class LoopbackCertificate:
     """A certificate, and the authority that signed it, as old as the emulator.
 
-    The bundle lies in a temporary folder that only the user can read. Neither key stays in a file: the authority's is
-    never written, the server's only while it is loaded.
+    The bundle lies in a temporary folder that only the user can read, and that goes with this object. Neither key stays
+    in a file: the authority's is never written, the server's only while it is loaded.
 
     Parameters:
         names: Further host names and addresses under which clients reach the server.
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="halfcascade-tls-"))
+        self._folder = HeldFolder("halfcascade-tls-")
         now = datetime.datetime.now(datetime.UTC)
         ca_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         everything = [*_NAMES, socket.gethostname(), *names]
@@ -98,13 +99,13 @@ class LoopbackCertificate:
     def share(self, folder: Path) -> None:
         """Write the bundle and the credentials into a folder that others read, such as a volume of containers."""
         folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.iterdir():
+        for path in self._folder.path.glob("*.*"):
             shutil.copyfile(path, folder / path.name)
             (folder / path.name).chmod(0o644)
 
     def remove(self) -> None:
         """Delete the files."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -118,7 +119,7 @@ class LoopbackCertificate:
         return context
 
     def _write(self, name: str, *parts: bytes) -> Path:
-        path = self._folder / name
+        path = self._folder.path / name
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.writelines(parts)
         return path

@@ -1,10 +1,12 @@
 """What all talks of one process share, and nothing that belongs to one of them."""
 
 import asyncio
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,10 +140,26 @@ class Servers:
     Parameters:
         environ: Variables that lead their clients there.
         emulator: The embedded servers, if it is them; they end with this process at the latest.
+        folder: Where their log is.
     """
 
     environ: Mapping[str, str]
     emulator: Emulator | None = None
+    folder: Path | None = None
+
+    async def close(self) -> None:
+        """End the embedded servers; of servers that ended by themselves the log is kept, which says why."""
+        if self.emulator is None:
+            return
+        died = self.emulator.has_died
+        await self.emulator.stop()
+        if not died:
+            self.forget_log()
+
+    def forget_log(self) -> None:
+        """Delete the log of the embedded servers."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 async def find_servers(settings: Settings) -> Servers:
@@ -158,8 +176,16 @@ async def find_servers(settings: Settings) -> Servers:
     if choice.backend is Backend.GOOGLE:
         await on_daemon_thread(check_google_access)
         return Servers(dict(os.environ))
-    emulator = Emulator(Path(tempfile.mkdtemp(prefix="halfcascade-")), llm_path=settings.llm_path)
-    return Servers({**os.environ, **await emulator.start()}, emulator)
+    folder = Path(tempfile.mkdtemp(prefix="halfcascade-"))
+    emulator = Emulator(folder, llm_path=settings.llm_path)
+    servers = Servers({}, emulator, folder)
+    try:
+        return replace(servers, environ={**os.environ, **await emulator.start()})
+    except BaseException as error:
+        await emulator.stop()
+        if str(folder) not in str(error):
+            servers.forget_log()
+        raise
 
 
 _hosted: tuple[House, Servers] | None = None
@@ -175,5 +201,6 @@ async def hosted_house() -> House:
     if _hosted is None:
         settings = Settings()
         servers = await find_servers(settings)
+        atexit.register(servers.forget_log)
         _hosted = House(settings, ServeSettings(evals=True), servers.environ), servers
     return _hosted[0]

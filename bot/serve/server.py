@@ -123,8 +123,7 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
             async with _app(house, keeper, servers) as app:
                 await _hold_open(app, serve, servers, socket, outcome=outcome, terminal=terminal)
         finally:
-            if servers.emulator:
-                await servers.emulator.stop()
+            await servers.close()
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
     return outcome.exit_code
