@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
-from halfcascade.processors.chirp_tts.heard.text import WordTimeEstimator
+from halfcascade.processors.chirp_tts.heard.text import SpeechRate, WordTimeEstimator
 from halfcascade.processors.chirp_tts.protocol.events import Failure
-from halfcascade.processors.language import SpokenWord, join_text
+from halfcascade.processors.language import SpokenWord, join_text, spoken_words
 
 
 @dataclass(frozen=True)
@@ -113,3 +113,58 @@ class Segment:
     def unheard(self) -> str:
         """What was not reported as heard."""
         return self.text[self.words[self.released].start :] if self.released < len(self.words) else ""
+
+
+@dataclass(frozen=True)
+class SegmentMaker:
+    """Makes the segments of an utterance.
+
+    Parameters:
+        language: Locale of the voice.
+        rate: How fast the voice is.
+        sample_rate: Of its audio.
+    """
+
+    language: str
+    rate: SpeechRate
+    sample_rate: int
+
+    def segment(self, text: str, pieces: list[Piece], *, phrase: bool = False, attempt: int = 1) -> Segment:
+        """Make a segment.
+
+        Args:
+            text: As spoken.
+            pieces: Its pieces.
+            phrase: Whether it is a phrase that may be spoken often.
+            attempt: Higher than 1 if it stands for the rest of a segment that broke off.
+
+        Returns:
+            The segment, not begun.
+        """
+        words = spoken_words(text, self.language)
+        return Segment(
+            text=text,
+            pieces=pieces,
+            words=words,
+            estimator=WordTimeEstimator(words, self.rate, self.sample_rate),
+            trimmer=SpeechTrimmer(self.sample_rate),
+            phrase=phrase,
+            attempt=attempt,
+        )
+
+    def rest_of(self, segment: Segment, start: int) -> Segment:
+        """Make a segment for the text from a place on, to be asked for without markup.
+
+        Args:
+            segment: The one that broke off.
+            start: Where its rest begins in its text.
+
+        Returns:
+            A segment for the rest, not begun.
+        """
+        pieces, begin = [], start
+        for piece in segment.pieces:
+            if piece.end > start:
+                pieces.append(Piece(segment.text[begin : piece.end].strip(), piece.frame, piece.end - start))
+                begin = piece.end
+        return self.segment(segment.text[start:], pieces, attempt=segment.attempt + 1)
