@@ -10,34 +10,23 @@ sockets. All positions are counted in samples since the first audio; all times a
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from halfcascade.processors.audio_history import AudioHistory
 from halfcascade.processors.google_stt.protocol.events import (
-    AbortStream,
     Believed,
     Event,
-    OpenStream,
     OutageBegan,
     OutageOver,
     RenewChannel,
     Result,
     StreamParams,
-    WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.health import EarsHealth
+from halfcascade.processors.google_stt.protocol.losses import LostAudio
+from halfcascade.processors.google_stt.protocol.open_streams import OpenStreams, Stream
+from halfcascade.processors.google_stt.protocol.segments import Segments
 from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
 from halfcascade.processors.language import join_text
-
-
-@dataclass
-class _Stream:
-    segment: Segment
-    base: int
-    cursor: int
-    opened_at: float
-    flushed_at: float | None = None
-    answered: bool = False
 
 
 class SpeechStreams:
@@ -61,27 +50,21 @@ class SpeechStreams:
         oldest = self._params.max_stream_secs + self._params.rollover_grace_secs
         longest = oldest + self._params.give_up_secs
         self._history = AudioHistory(sample_rate, longest)
-        self._segments: list[Segment] = []
-        self._streams: dict[int, _Stream] = {}
-        self._open: Segment | None = None
         self._events: deque[Event] = deque()
-        self._next_stream = 0
-        self._last_endpoint = 0
-        self._samples_lost = 0
-        self._lost_until = 0
+        self._words = WordQueue(sample_rate)
+        self._streams = OpenStreams(sample_rate, self._history, self._events)
+        self._segments = Segments(sample_rate, self._params, self._history, self._streams, self._words)
+        self._lost = LostAudio(sample_rate)
         self._health = EarsHealth(self._params)
         self._speaking = False
         self._paused = False
         self._onset = False
-        self._words = WordQueue(sample_rate)
-        # The segment that a silence has cut which may turn out to be a mere pause.
-        self._tentative: Segment | None = None
 
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is due next, or None."""
-        times = [segment.retry_at for segment in self._segments if segment.retry_at is not None]
-        times += [at for state in self._streams.values() if (at := self._expiry(state)) is not None]
+        times = [segment.retry_at for segment in self._segments.all if segment.retry_at is not None]
+        times += [at for _, stream in self._streams if (at := self._expiry(stream)) is not None]
         if (tell_at := self._health.tell_at) is not None:
             times.append(tell_at)
         return min(times, default=None)
@@ -110,11 +93,10 @@ class SpeechStreams:
             now: Clock.
         """
         self._history.append(pcm)
-        if self._open is None and self._params.continuous:
-            self._begin_segment(self._last_endpoint, now)
+        if self._segments.open is None and self._params.continuous:
+            self._segments.begin_at_endpoint(now)
         self._forget_old_audio()
-        if self._open is not None:
-            self._roll_over_if_old(self._open, now)
+        self._segments.roll_over_if_old(now, quiet=not self._speaking or self._paused)
 
     def speech_onset(self, noticed_after_secs: float, now: float) -> None:
         """Take note of a sound that may be speech, too short to be sure: a brisk word shall be recognized, too.
@@ -127,7 +109,7 @@ class SpeechStreams:
         """
         if not self._speaking:
             self._onset = True
-            self._ensure_segment(noticed_after_secs, now)
+            self._segments.ensure(noticed_after_secs, now)
 
     def speech_started(self, noticed_after_secs: float, now: float) -> None:
         """Take note that the user speaks.
@@ -139,7 +121,7 @@ class SpeechStreams:
         self._speaking, self._paused, self._onset = True, False, False
         self._health.settled()
         self._words.expect()
-        self._ensure_segment(noticed_after_secs, now)
+        self._segments.ensure(noticed_after_secs, now)
         self._deliver()
 
     def speech_paused(self, silence_secs: float, now: float) -> None:
@@ -152,15 +134,13 @@ class SpeechStreams:
         if not self._speaking:
             if self._onset:
                 self._onset = False
-                self._endpoint(silence_secs, now)
+                self._segments.endpoint(silence_secs, now)
                 self._deliver()
             return
         self._paused = True
-        segment = self._open
-        self._endpoint(silence_secs, now)
-        if segment is not None and segment.end is not None:
+        if (segment := self._segments.endpoint(silence_secs, now)) is not None:
             segment.provisional = True
-            self._tentative = segment
+            self._segments.tentative = segment
         self._deliver()
 
     def speech_resumed(self, noticed_after_secs: float, now: float) -> None:
@@ -173,8 +153,8 @@ class SpeechStreams:
         if not self._speaking:
             return
         self._paused = False
-        if not self._reopen_segment(now):
-            self._ensure_segment(noticed_after_secs, now)
+        if not self._segments.reopen(now):
+            self._segments.ensure(noticed_after_secs, now)
         self._deliver()
 
     def speech_stopped(self, silence_secs: float, now: float) -> None:
@@ -184,9 +164,9 @@ class SpeechStreams:
             silence_secs: How long it has been silent.
             now: Clock.
         """
-        self._speaking, self._paused, self._tentative = False, False, None
+        self._speaking, self._paused, self._segments.tentative = False, False, None
         self._health.awaits_words(now)
-        self._endpoint(silence_secs, now)
+        self._segments.endpoint(silence_secs, now)
         self._deliver()
 
     # What the server says
@@ -231,21 +211,14 @@ class SpeechStreams:
                 again all the same: it is known to say such things in passing.
             wait_secs: How long the server asks to be left alone.
         """
-        state = self._streams.pop(stream, None)
+        state = self._streams.forget(stream)
         if state is None:
             return
         segment = state.segment
-        segment.stream = None
         complete = not failed and state.flushed_at is not None
-        if complete and state.flushed_at is not None:
-            self._progress()
-            self._health.flushed(now - state.flushed_at)
-        else:
-            self._health.failed(refused=refused)
-            if self._health.suspect:
-                self._events.append(RenewChannel())
+        self._judge(None if failed else state.flushed_at, now, refused=refused)
         if complete or (segment.end is not None and segment.confirmed >= segment.end):
-            self._finish(segment)
+            segment.finish()
         elif segment.end is not None and self._is_stale(segment, now):
             self._give_up(segment)
         elif self._health.refuses:
@@ -256,18 +229,28 @@ class SpeechStreams:
             self.tick(now)
         self._deliver()
 
+    def _judge(self, flushed_at: float | None, now: float, *, refused: bool) -> None:
+        """Learn about the service from how a stream ended: in order since it was half-closed, or not."""
+        if flushed_at is not None:
+            self._progress()
+            self._health.flushed(now - flushed_at)
+            return
+        self._health.failed(refused=refused)
+        if self._health.suspect:
+            self._events.append(RenewChannel())
+
     def abandon(self, now: float) -> None:
         """Give up everything in flight: retrying is known to be of no use.
 
         Args:
             now: Clock.
         """
-        for segment in self._segments:
+        for segment in self._segments.all:
             if segment.end is None:
-                self._end_segment(segment, now)
-            self._finish(segment)
-        for stream in list(self._streams):
-            self._abort(stream)
+                self._segments.end(segment, now)
+            segment.finish()
+        for number, _ in self._streams:
+            self._streams.abort(number)
         self._deliver()
 
     def tick(self, now: float) -> None:
@@ -276,25 +259,27 @@ class SpeechStreams:
         Args:
             now: Clock.
         """
-        for number, state in list(self._streams.items()):
-            expiry = self._expiry(state)
-            if expiry is None or now < expiry:
-                continue
-            self._abort(number)
-            # Whoever takes audio and gives nothing does so on every stream of the connection.
-            self._health.mute()
-            self._events.append(RenewChannel())
-            if self._is_stale(state.segment, now):
-                self._give_up(state.segment)
-            else:
-                state.segment.retry_at = now
-                state.segment.renewed = True
+        for number, stream in self._streams:
+            expiry = self._expiry(stream)
+            if expiry is not None and now >= expiry:
+                self._expire(number, stream.segment, now)
         if self._health.tell(now):
             self._events.append(OutageBegan())
-        for segment in self._segments:
+        for segment in self._segments.all:
             if segment.retry_at is not None and now >= segment.retry_at:
-                self._open_stream(segment, now)
+                self._streams.open(segment, now)
         self._deliver()
+
+    def _expire(self, number: int, segment: Segment, now: float) -> None:
+        self._streams.abort(number)
+        # Whoever takes audio and gives nothing does so on every stream of the connection.
+        self._health.mute()
+        self._events.append(RenewChannel())
+        if self._is_stale(segment, now):
+            self._give_up(segment)
+        else:
+            segment.retry_at = now
+            segment.renewed = True
 
     # What the shell sends
 
@@ -305,10 +290,7 @@ class SpeechStreams:
             stream: Which one.
             least_secs: How much audio makes a message worth it. What is left at an endpoint is sent at once.
         """
-        state = self._streams.get(stream)
-        if state is None or state.segment.end is not None:
-            return True
-        return self._history.end - state.cursor >= max(1.0, least_secs * self._rate)
+        return self._streams.has_to_send(stream, least_secs)
 
     def take(self, stream: int, max_bytes: int, least_secs: float = 0.0) -> bytes:
         """Take audio to send on a stream.
@@ -321,14 +303,7 @@ class SpeechStreams:
         Returns:
             Audio, or b"" if there is none to send now.
         """
-        state = self._streams.get(stream)
-        if state is None or not self.has_to_send(stream, least_secs):
-            return b""
-        end = self._history.end if state.segment.end is None else state.segment.end
-        stop = min(end, state.cursor + max_bytes // 2)
-        audio = self._history.read(state.cursor, stop)
-        state.cursor = max(state.cursor, stop)
-        return audio
+        return self._streams.take(stream, max_bytes, least_secs)
 
     def exhausted(self, stream: int, now: float) -> bool:
         """Whether all audio of a stream has been taken, so that it must be half-closed.
@@ -337,99 +312,7 @@ class SpeechStreams:
             stream: Which one.
             now: Clock.
         """
-        state = self._streams.get(stream)
-        if state is None:
-            return True
-        if state.segment.end is None or state.cursor < state.segment.end:
-            return False
-        if state.flushed_at is None:
-            state.flushed_at = now
-        return True
-
-    # Segments
-
-    def _ensure_segment(self, noticed_after_secs: float, now: float) -> None:
-        if self._open is None:
-            back = round((noticed_after_secs + self._params.preroll_secs) * self._rate)
-            self._begin_segment(max(self._last_endpoint, self._history.end - back), now)
-        if self._open is not None:
-            self._open.has_speech = True
-
-    def _reopen_segment(self, now: float) -> bool:
-        """Revoke an endpoint that may lie inside a word, and all that was heard up to it."""
-        segment, self._tentative = self._tentative, None
-        unused = self._open if self._open is not None and not self._open.has_speech else None
-        if segment is None or segment.end is None or self._open is not unused:
-            return False
-        pause = self._history.end - segment.end
-        again = self._history.end - segment.confirmed_at_endpoint
-        if pause > self._params.reopen_secs * self._rate:
-            return False
-        if unused is not None:
-            self._drop(unused)
-        if again > self._params.longest_reopened_secs * self._rate:
-            self._begin_overlapping(segment.start, segment.end, now)
-            return True
-        self._drop(segment)
-        self._segments.append(segment)
-        self._words.revoke(segment)
-        segment.reopen()
-        self._open = segment
-        self._last_endpoint = segment.start
-        self._open_stream(segment, now)
-        return True
-
-    def _drop(self, segment: Segment) -> None:
-        """Forget a segment and abort its stream, if it has one."""
-        self._segments = [other for other in self._segments if other is not segment]
-        if segment.stream is not None:
-            self._abort(segment.stream)
-
-    def _begin_segment(self, start: int, now: float, *, overlaps: bool = False) -> None:
-        start = max(start, self._history.start)
-        segment = Segment(start=start, confirmed=start, overlaps=overlaps)
-        self._segments.append(segment)
-        self._open = segment
-        self._open_stream(segment, now)
-
-    def _endpoint(self, silence_secs: float, now: float) -> None:
-        """End the open segment here, if anything was said in it."""
-        segment = self._open
-        if segment is None or not segment.has_speech:
-            return
-        segment.speech_end = max(segment.start, self._history.end - round(silence_secs * self._rate))
-        self._end_segment(segment, now)
-        if self._params.continuous:
-            self._begin_segment(self._last_endpoint, now)
-
-    def _end_segment(self, segment: Segment, now: float) -> None:
-        segment.end = self._last_endpoint = self._history.end
-        segment.confirmed_at_endpoint = segment.confirmed
-        segment.ended_at = now
-        self._open = None
-
-    def _roll_over_if_old(self, segment: Segment, now: float) -> None:
-        if segment.stream is None:
-            return  # A retry replaces the stream anyway.
-        stream = self._streams[segment.stream]
-        age = max(now - stream.opened_at, (self._history.end - stream.base) / self._rate)
-        quiet = not self._speaking or self._paused
-        if age < self._params.max_stream_secs + (0.0 if quiet else self._params.rollover_grace_secs):
-            return
-        end = self._history.end
-        if quiet:
-            self._end_segment(segment, now)
-            self._begin_segment(end, now)
-            return
-        self._end_segment(segment, now)
-        self._begin_overlapping(segment.start, end, now)
-
-    def _begin_overlapping(self, earliest: int, end: int, now: float) -> None:
-        """Begin a segment before the end of the previous one, where most likely no word is cut."""
-        start = max(earliest, end - round(self._params.overlap_secs * self._rate))
-        self._begin_segment(self._history.quietest(start, end), now, overlaps=True)
-        if self._open is not None:
-            self._open.has_speech = True
+        return self._streams.exhausted(stream, now)
 
     # What becomes of it
 
@@ -439,80 +322,41 @@ class SpeechStreams:
 
     def _give_up(self, segment: Segment) -> None:
         """Nobody is going to recognize this any more: say how much was lost."""
-        if segment.has_speech and segment.end is not None and not segment.interim.strip():
-            # What overlaps the segment before was counted with it.
-            self._samples_lost += max(0, segment.end - max(segment.confirmed, self._lost_until))
-            self._lost_until = segment.end
+        if self._lost.given_up(segment):
             self._tell_loss()
-        self._finish(segment)
+        segment.finish()
 
     def _tell_loss(self) -> None:
-        if self._samples_lost:
-            self._events.append(WordsLost(self._samples_lost / self._rate))
-            self._samples_lost = 0
-
-    def _finish(self, segment: Segment) -> None:
-        """Nothing more comes for this segment. Words that never became final are better than none.
-
-        See facts/stt#half-close.
-        """
-        if segment.interim.strip():
-            segment.add(segment.interim, segment.interim_language)
-            segment.interim = ""
-        segment.retry_at = None
-        segment.done = True
+        if (loss := self._lost.take()) is not None:
+            self._events.append(loss)
 
     def _forget_old_audio(self) -> None:
-        if self._open is None and not self._segments:
-            # Speech is noticed late, so more than the pre-roll is kept.
-            keep = self._history.end - round((self._params.preroll_secs + 1.0) * self._rate)
-        else:
-            keep = min((segment.confirmed for segment in self._segments), default=self._history.end)
-        if self._tentative is not None:
-            keep = min(keep, self._tentative.confirmed_at_endpoint)
-        keep = min(keep, self._history.end - round(self._params.overlap_secs * self._rate))
-        lost = self._history.forget(keep)
+        lost = self._history.forget(self._segments.needed_from)
         if not lost:
             return
-        for segment in self._segments:
-            if segment.confirmed < self._history.start:
-                segment.confirmed = segment.start = self._history.start
+        start = self._history.start
+        for segment in self._segments.all:
+            if segment.confirmed < start:
+                segment.confirmed = segment.start = start
         # Told in one when the server is back: it grows with every block of audio.
-        begin = max(self._history.start - lost, self._lost_until)
-        self._samples_lost += max(0, self._history.start - begin)
-        self._lost_until = max(self._lost_until, self._history.start)
-
-    # Streams
-
-    def _open_stream(self, segment: Segment, now: float) -> None:
-        segment.retry_at = None
-        number, self._next_stream = self._next_stream, self._next_stream + 1
-        segment.stream = number
-        segment.interim, segment.interim_end = "", 0
-        self._streams[number] = _Stream(segment, base=segment.confirmed, cursor=segment.confirmed, opened_at=now)
-        self._events.append(OpenStream(number))
-
-    def _abort(self, number: int) -> None:
-        state = self._streams.pop(number)
-        state.segment.stream = None
-        self._events.append(AbortStream(number))
+        self._lost.forgotten(start - lost, start)
 
     def _is_stale(self, segment: Segment, now: float) -> bool:
         return now - segment.ended_at > self._params.give_up_secs
 
-    def _expiry(self, state: _Stream) -> float | None:
+    def _expiry(self, stream: Stream) -> float | None:
         """When a stream counts as dropped: it does not flush, or says nothing to speech; None if it may go on."""
-        segment = state.segment
+        segment = stream.segment
         if segment.end is not None:
-            since = state.flushed_at or max(state.opened_at, segment.ended_at)
+            since = stream.flushed_at or max(stream.opened_at, segment.ended_at)
             return since + self._health.flush_secs(again=segment.renewed)
         # A second stream that says nothing either hears no words in what sounds like speech.
-        if state.answered or segment.renewed or not (self._speaking and segment.has_speech):
+        if stream.answered or segment.renewed or not (self._speaking and segment.has_speech):
             return None
-        return state.opened_at + self._params.silent_secs
+        return stream.opened_at + self._params.silent_secs
 
     def _deliver(self) -> None:
-        self._segments = self._words.deliver(self._segments, speaking=self._speaking, paused=self._paused)
+        self._segments.all = self._words.deliver(self._segments.all, speaking=self._speaking, paused=self._paused)
         if self._words.settled:
             self._health.settled()
         while (event := self._words.next_event()) is not None:

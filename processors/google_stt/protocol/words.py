@@ -69,6 +69,13 @@ class Segment:
         if text.strip():
             self.finals.append(Words(text.strip(), language, self, self.provisional))
 
+    def finish(self) -> None:
+        """Nothing more comes for it. Words that never became final are better than none (facts/stt#half-close)."""
+        self.add(self.interim, self.interim_language)
+        self.interim = ""
+        self.retry_at = None
+        self.done = True
+
     def reopen(self) -> None:
         """Let it grow again as if it had not ended."""
         self.finals = deque(words for words in self.finals if not words.provisional)
