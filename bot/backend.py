@@ -53,16 +53,17 @@ def choose_backend(wanted: Backend, environ: Mapping[str, str] | None = None) ->
     variables = os.environ if environ is None else environ
     if wanted is not Backend.AUTO:
         return Choice(wanted, "you asked for it")
-    missing = []
-    if not (variables.get("GOOGLE_API_KEY") or variables.get("GEMINI_API_KEY") or _wants_vertex(variables)):
-        missing.append("no GOOGLE_API_KEY is set")
-    if all(variables.get(host) for host in _HOSTS) and not missing:
+    has_key = bool(variables.get("GOOGLE_API_KEY") or variables.get("GEMINI_API_KEY") or _wants_vertex(variables))
+    if has_key and all(variables.get(host) for host in _HOSTS):
         return Choice(Backend.GOOGLE, "the environment names servers for all three services")
-    if not _has_cloud_credentials():
-        missing.append("no Google Cloud credentials were found")
-    if missing:
-        return Choice(Backend.EMULATOR, " and ".join(missing))
-    return Choice(Backend.GOOGLE, "Google credentials were found")
+    match has_key, _has_cloud_credentials():
+        case True, True:
+            return Choice(Backend.GOOGLE, "Google credentials were found")
+        case True, _:
+            return Choice(Backend.EMULATOR, "no Google Cloud credentials were found")
+        case _, True:
+            return Choice(Backend.EMULATOR, "no GOOGLE_API_KEY is set")
+    return Choice(Backend.EMULATOR, "no GOOGLE_API_KEY is set and no Google Cloud credentials were found")
 
 
 def deaf_to(languages: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from halfcascade import __version__
 from halfcascade.bot.commands import alone, records, serve
 from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
-from halfcascade.bot.lines import use_language
+from halfcascade.bot.lines import tr_error, use_language
 from halfcascade.bot.listings import list_settings, print_models, print_settings, print_voices, shown
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
@@ -151,7 +151,9 @@ def devices() -> None:
     """List the audio devices."""
     from halfcascade.bot.doctor import list_devices
 
-    raise typer.Exit(list_devices(Terminal()))
+    terminal = Terminal()
+    _settings({}, terminal)
+    raise typer.Exit(list_devices(terminal))
 
 
 @app.command()
@@ -203,6 +205,7 @@ def voices(language: _Language = None) -> None:
 def models() -> None:
     """List the models that are known: Gemini Live, and speech recognition."""
     terminal = Terminal()
+    _settings({}, terminal)
     with _telling(terminal):
         require("bot", "The list of models")
         print_models(terminal)
@@ -230,10 +233,12 @@ def _settings(chosen: dict[str, Any], terminal: Terminal) -> Settings:
 
 
 def _environment(terminal: Terminal) -> Environment:
+    # Until the settings are known that may name another.
+    use_language()
     with _telling(terminal, code=2):
         found = load_environment()
     for warning in found.warnings:
-        terminal.say(warning, "yellow")
+        terminal.say(tr_error(warning), "yellow")
     _quieten()
     return found
 
@@ -243,12 +248,13 @@ def _checked(chosen: dict[str, Any], found: Environment, terminal: Terminal) -> 
     try:
         settings = Settings(_env_file=None, **given)
     except ValidationError as error:
+        use_language(given.get("language") or os.environ.get(f"{PREFIX}LANGUAGE"))
         first = error.errors()[0]
         name = str(first["loc"][0])
         variable = f"{PREFIX}{name.upper()}"
-        where = "on the command line" if name in given else f"in {variable}"
-        where += f" ({SETTINGS_FILE})" if variable in found.from_file else ""
-        terminal.fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}. Mend it {where}.")
+        where = f"{variable} ({SETTINGS_FILE})" if variable in found.from_file else variable
+        where = f"--{name.replace('_', '-')}" if name in given else where
+        terminal.fail(f"{where}: {first['msg']}.")
         raise typer.Exit(2) from None
     # Lines are in the language of the talk, if one was chosen, or else of this machine.
     use_language(settings.language if "language" in settings.model_fields_set else None)

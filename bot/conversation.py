@@ -12,7 +12,7 @@ from halfcascade.bot.backend import Choice, Emulator, check_google_access, choos
 from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
 from halfcascade.bot.gaps import GapNews
-from halfcascade.bot.lines import tr
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.loading import load
 from halfcascade.bot.logs import LOG_FILE
 from halfcascade.bot.outcome import Outcome
@@ -107,7 +107,9 @@ class Conversation:
             check_wav(settings.user_audio)
         choice = await on_daemon_thread(choose_backend, settings.backend)
         self._session.emit(EventType.BACKEND, backend=choice.backend.value, reason=choice.reason)
-        self._terminal.say(f"Talking to {_NAMES[choice.backend]}, because {choice.reason}.")
+        told = tr("Talking to {backend}, because {reason}.")
+        name = tr(_NAMES[choice.backend])
+        self._terminal.say(told.format(backend=name, reason=tr_error(choice.reason)))
         environ = await self._find_servers(choice)
         from halfcascade.bot.talk import Talk
 
@@ -142,9 +144,10 @@ class Conversation:
         folder = self._session.folder.resolve()
         earlier = await asyncio.to_thread(EarlierTalk, self._settings.continue_from, folder.parent)
         self._session.emit(EventType.CONTINUED, folder=str(earlier.folder), messages=len(earlier.messages))
-        self._terminal.say(f"Continuing {earlier.folder}: {len(earlier.messages)} messages.", "dim")
+        told = tr("Continuing {folder}: {messages} messages.")
+        self._terminal.say(told.format(folder=earlier.folder, messages=len(earlier.messages)), "dim")
         if warning := earlier.warning(self._settings.language):
-            self._terminal.say(warning, "yellow")
+            self._terminal.say(tr_error(warning), "yellow")
         return earlier.messages
 
     def _open_notes(self) -> "Sequence[Tool]":
@@ -165,16 +168,16 @@ class Conversation:
         for address in self._settings.mcp_servers:
             server = McpServer(address)
             try:
-                with self._terminal.working(f"Connecting the MCP server {server.name}"):
+                with self._terminal.working(tr("Connecting the MCP server {name}").format(name=server.name)):
                     await toolbox.add(server)
             except ConfigurationError as error:
                 line = f"{error} The talk begins without it."
                 self._session.emit(EventType.ERROR, message=line, source="tools", permanent=False)
-                self._terminal.say(line, "yellow")
+                self._terminal.say(f"{tr_error(str(error))} {tr('The talk begins without it.')}", "yellow")
         for line in toolbox.renamed:
-            self._terminal.say(line, "yellow")
+            self._terminal.say(tr_error(line), "yellow")
         if offered := toolbox.describe():
-            self._terminal.say(f"Tools: {offered}.", "dim")
+            self._terminal.say(tr("Tools: {offered}").format(offered=offered), "dim")
         return toolbox.tools
 
     async def _find_servers(self, choice: Choice) -> Mapping[str, str]:

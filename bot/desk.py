@@ -44,7 +44,7 @@ def run_conversation(
     except ConfigurationError as error:  # before there was a session to write it to
         terminal.fail(str(error))
     except KeyboardInterrupt:
-        terminal.say("Ended before the conversation began.")
+        terminal.say(tr("Ended before the conversation began."))
         return 0
     return 1
 
@@ -67,7 +67,8 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
         counting = asyncio.create_task(_count_month(session.metrics, folder), name="month")
         _tell_budget(settings, tariff, terminal)
         if folder != wanted:
-            terminal.say(f"{wanted} holds an earlier session, so this one goes to {folder}.", "yellow")
+            told = tr("{wanted} holds an earlier session, so this one goes to {folder}.")
+            terminal.say(told.format(wanted=wanted, folder=folder), "yellow")
         try:
             await Conversation(settings, session, terminal, outcome, mirror=mirror, mind=mind).run()
         except ConfigurationError as error:
@@ -86,7 +87,7 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
     if outcome.failure:
         terminal.fail(redactor.text(outcome.failure))
     if session.incomplete:
-        terminal.fail(f"The record lacks something of {', '.join(session.incomplete)}: free some space on the disk.")
+        terminal.fail(f"The record lacks something of {', '.join(session.incomplete)}: free some space.")
     if cost := in_words(session.metrics.bill(), tariff, emulated=session.metrics.emulated):
         terminal.say(cost, "dim")
     terminal.say(tr("Session folder: {folder}").format(folder=folder))
@@ -111,16 +112,17 @@ async def _report(folder: Path, tariff: Tariff, budget_ms: int, terminal: Termin
         with terminal.working(tr("Writing the report")):
             await asyncio.to_thread(write_report, folder, tariff, budget_ms)
     except ConfigurationError as error:
-        terminal.say(f"warning: {error}", "yellow")
+        terminal.warn(str(error))
     except Exception:  # the talk is over and kept; a report can be made again
         logger.exception("The report was not written.")
-        terminal.say(f"warning: The report was not written; {folder / LOG_FILE} tells more.", "yellow")
+        terminal.warn(f"The report was not written: {folder / LOG_FILE} tells more.")
 
 
 def _tell_budget(settings: Settings, tariff: Tariff, terminal: Terminal) -> None:
     if settings.budget and tariff.without_price:
         unknown = ", ".join(tariff.without_price)
-        terminal.say(f"The budget cannot count what has no price: {unknown}. Add it with --prices FILE.", "yellow")
+        told = tr("The budget cannot count what has no price: {unknown}. Add it with --prices FILE.")
+        terminal.say(told.format(unknown=unknown), "yellow")
 
 
 def _title(settings: Settings) -> dict[str, Any]:

@@ -55,9 +55,11 @@ class Catalogue(gettext.NullTranslations):
         if not depth or not line.strip():
             return ""
         for template, translation in self._templates:
-            if found := template.fullmatch(line):
+            # The full stop of the line is no part of a template's last value.
+            end = "." if line.endswith(".") and not template.pattern.endswith(".") else ""
+            if found := template.fullmatch(line.removesuffix(end)):
                 values = {name: self._told(value, depth - 1) or value for name, value in found.groupdict().items()}
-                return translation.format_map(values)
+                return translation.format_map(values) + end
         return self._by_parts(line, depth - 1)
 
     def _by_parts(self, line: str, depth: int) -> str:

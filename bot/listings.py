@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from halfcascade.bot.environment import PREFIX, Environment
+from halfcascade.bot.lines import tr
 from halfcascade.bot.session.redaction import HIDDEN, Redactor
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
@@ -154,9 +155,11 @@ def print_voices(language: str, terminal: Terminal) -> None:
 
     for gender in ("female", "male"):
         names = ", ".join(sorted(name for name, its in GENDERS.items() if its == gender))
-        terminal.say(f"{gender.capitalize()} voices: {names}")
-    terminal.say(f"Each speaks every locale: {', '.join(LOCALES)}")
-    terminal.say(f"Choose with --voice and --language, such as --voice Kore --language {language}.", "dim")
+        told = tr("Female voices: {names}") if gender == "female" else tr("Male voices: {names}")
+        terminal.say(told.format(names=names))
+    terminal.say(tr("Each speaks every locale: {locales}").format(locales=", ".join(LOCALES)))
+    told = tr("Choose with --voice and --language, such as --voice Kore --language {language}.")
+    terminal.say(told.format(language=language), "dim")
 
 
 def print_models(terminal: Terminal) -> None:
@@ -169,11 +172,11 @@ def print_models(terminal: Terminal) -> None:
     from halfcascade.processors.google_stt.models import MODELS
 
     for model in LIVE_MODELS:
-        gives = "writes text" if model.text_output else "speaks; its transcript is read"
-        default = ", the default" if model.family == DEFAULT_MODEL else ""
+        gives = tr("writes text") if model.text_output else tr("speaks; its transcript is read")
+        default = tr(", the default") if model.family == DEFAULT_MODEL else ""
         terminal.say(f"{model.family}: {gives}{default}")
-    terminal.say("Choose one with --model; names that begin like one of these belong to its family.", "dim")
+    terminal.say(tr("Choose one with --model; names that begin like one of these belong to its family."), "dim")
     for name, row in MODELS.items():
         places = ", ".join(row.locations) or row.location
-        terminal.say(f"{name}: recognizes speech, served in {places}")
-    terminal.say(f"Choose one with {PREFIX}STT_MODEL.", "dim")
+        terminal.say(tr("{name}: recognizes speech, served in {places}").format(name=name, places=places))
+    terminal.say(tr("Choose one with {setting}.").format(setting=f"{PREFIX}STT_MODEL"), "dim")

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from halfcascade.bot.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 
 PRICES_FILE = Path(__file__).parent / "assets" / "prices.toml"
@@ -250,10 +251,16 @@ def in_words(bill: Bill, tariff: Tariff, *, emulated: bool = False) -> str:
     """
     if not bill.items:
         return ""
-    verb = "would have cost" if emulated else "cost about"
-    line = f"This talk {verb} {dollars(bill.usd)} at Google's list prices of {tariff.as_of}"
+    told = (
+        tr("This talk would have cost {cost} at Google's list prices of {day}")
+        if emulated
+        else tr("This talk cost about {cost} at Google's list prices of {day}")
+    )
+    line = told.format(cost=dollars(bill.usd), day=tariff.as_of)
     if bill.discarded_usd:
-        line += f", {dollars(bill.discarded_usd)} of it for audio that the model generated and nobody hears"
+        thrown_away = tr("{cost} of it for audio that the model generated and nobody hears")
+        line += f", {thrown_away.format(cost=dollars(bill.discarded_usd))}"
     if bill.unknown:
-        line += f"; not counted, because no price is known: {', '.join(_NAMES[meter] for meter in bill.unknown)}"
+        meters = ", ".join(tr(_NAMES[meter]) for meter in bill.unknown)
+        line += f"; {tr('not counted, because no price is known: {meters}').format(meters=meters)}"
     return f"{line}."

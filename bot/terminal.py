@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from rich.cells import set_cell_size
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from halfcascade.bot.session.folder import Session
     from halfcascade.transports.tap import AudioTap
 
-_USER, _BOT, _OTHER = "you  ", "bot  ", "     "
+_USER, _BOT = ("you", "bold cyan"), ("bot", "bold green")
+_WIDTH = 5
+_OTHER = " " * _WIDTH
 _TAIL = 240
 _LONGEST = 100_000
 _STAGE_NAMES = {
@@ -79,6 +82,14 @@ class Terminal:
             text: One line: cause and remedy.
         """
         self.say(f"{tr('error')}: {tr_error(text)}", "bold red")
+
+    def warn(self, text: str) -> None:
+        """Print what does not work as it should, though the talk goes on.
+
+        Args:
+            text: One line: cause and remedy.
+        """
+        self.say(f"{tr('warning')}: {tr_error(text)}", "yellow")
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -151,8 +162,9 @@ class Terminal:
             self._interim = ""
         elif event.type == EventType.BUDGET:
             spent, budget = dollars(event.fields["usd"]), dollars(event.fields["budget_usd"])
-            what = "The budget is spent" if event.fields["state"] == "spent" else "Most of the budget is spent"
-            self.say(f"{what}: {spent} of {budget}.", "yellow")
+            over = event.fields["state"] == "spent"
+            what = tr("The budget is spent") if over else tr("Most of the budget is spent")
+            self.say(f"{what}: {tr('{spent} of {budget}').format(spent=spent, budget=budget)}.", "yellow")
         self._print_settled()
         if self._live:
             changing = list(self._changing())
@@ -171,11 +183,11 @@ class Terminal:
                 continue
             if isinstance(entry, UserSaid) and (over or entry.backchannel or self._is_settled(index, entry)):
                 said = harmless(entry.text, longest=_LONGEST)
-                self._print(index, Text.assemble((_USER, "bold cyan"), said, _aside(entry)), entry.text)
+                self._print(index, Text.assemble(_speaker(*_USER), said, _aside(entry)), entry.text)
             elif isinstance(entry, BotSaid) and (over or entry.closed):
                 if entry.text.strip():
                     reply = reply_line(entry, longest=_LONGEST, coloured=self.console.color_system is not None)
-                    self._print(index, Text.assemble((_BOT, "bold green"), reply))
+                    self._print(index, Text.assemble(_speaker(*_BOT), reply))
                     self._print_latency(self._session.metrics.turns)
             elif isinstance(entry, ToolUsed) and (over or entry.result is not None):
                 used = f"{entry.name}({_inline(entry.arguments)}) → {entry.result}"
@@ -187,7 +199,7 @@ class Terminal:
                 self._printed[index] = ""
                 if not entry.permanent and entry.message != self._warned:
                     self._warned = entry.message
-                    self.say(f"{tr('warning')}: {tr_error(harmless(entry.message))}", "yellow")
+                    self.warn(harmless(entry.message))
 
     def _is_settled(self, index: int, said: UserSaid) -> bool:
         """Whether the user can no longer go on with this turn: something has been heard or done since."""
@@ -203,22 +215,25 @@ class Terminal:
         if turn:
             self._timed.add(turn.number)
             stages = turn.stages_ms()
-            told = ", ".join(f"{name} {stages[key] / 1000:.2f}" for key, name in _STAGE_NAMES.items() if key in stages)
-            cost = f"; {dollars(usd)} so far" if self._session and (usd := self._session.metrics.bill().usd) else ""
-            self.say(f"{_OTHER}{told} s after your last word{cost}", "dim")
+            told = ", ".join(
+                f"{tr(name)} {stages[key] / 1000:.2f}" for key, name in _STAGE_NAMES.items() if key in stages
+            )
+            usd = self._session.metrics.bill().usd if self._session else 0.0
+            cost = f"; {tr('{cost} so far').format(cost=dollars(usd))}" if usd else ""
+            self.say(f"{_OTHER}{tr('{stages} s after your last word').format(stages=told)}{cost}", "dim")
 
     def _changing(self) -> Iterator[Text]:
         if not self._session:
             return
         for entry in self._session.transcript.entries[-4:]:
             if isinstance(entry, BotSaid) and not entry.closed and entry.heard:
-                yield Text.assemble((_BOT, "bold green"), _tail(harmless(entry.heard, longest=_LONGEST)))
+                yield Text.assemble(_speaker(*_BOT), _tail(harmless(entry.heard, longest=_LONGEST)))
         entries = self._session.transcript.entries
         recent = list(enumerate(entries[-3:], max(0, len(entries) - 3)))
         said = next((e.text for i, e in recent if isinstance(e, UserSaid) and i not in self._printed), "")
         if said or self._interim:
             said, interim = harmless(said, longest=_LONGEST), harmless(self._interim)
-            yield Text.assemble((_USER, "bold cyan"), f"{said} " if said and interim else said, (interim, "grey50"))
+            yield Text.assemble(_speaker(*_USER), f"{said} " if said and interim else said, (interim, "grey50"))
 
 
 class _Steady:
@@ -253,8 +268,13 @@ class _Steady:
             os.dup2(nowhere.fileno(), self._stream.fileno())
 
 
+def _speaker(who: str, style: str) -> tuple[str, str]:
+    # Hangul takes two columns a letter.
+    return (set_cell_size(tr(who), _WIDTH), style)
+
+
 def _aside(entry: UserSaid) -> tuple[str, str]:
-    return ("  (in passing)" if entry.backchannel else "", "dim")
+    return (f"  {tr('(in passing)')}" if entry.backchannel else "", "dim")
 
 
 def _tail(text: str) -> str:

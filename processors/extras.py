@@ -52,9 +52,10 @@ def require(extra: str, purpose: str) -> None:
         MissingExtraError: If it is not.
     """
     if absent := [package for module, package in PACKAGES[extra].items() if not is_there(module)]:
-        raise MissingExtraError(f"{purpose} needs {' and '.join(absent)}: {_remedy(extra)}")
+        raise MissingExtraError(f"{purpose} needs {' and '.join(absent)}, not installed here: {_remedy(extra)}")
 
 
 def _remedy(extra: str) -> str:
     system = _PORTAUDIO.get(sys.platform) if extra == "talk" and not in_checkout() else None
-    return f"{f'{system}, then ' if system else ''}run {how_to_install(extra)}."
+    command = how_to_install(extra)
+    return f"{system}, then run {command}." if system else f"run {command}."

@@ -11,6 +11,7 @@ import typer
 
 from halfcascade.bot.commands import SettingsOf
 from halfcascade.bot.harmless import harmless
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
@@ -135,11 +136,12 @@ async def serving(settings: Settings, terminal: Terminal, *, hearing: bool = Fal
         return
     with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
         emulator = Emulator(Path(folder), llm_path=settings.llm_path, tell=terminal.say)
-        terminal.say(f"Using the embedded emulator, because {choice.reason}; its mind is a stand-in.")
+        told = tr("Using the embedded emulator, because {reason}; its mind is a stand-in.")
+        terminal.say(told.format(reason=tr_error(choice.reason)))
         if hearing and (warning := emulator.deaf_to(settings.listen_for)):
             terminal.say(warning, "yellow")
         try:
-            with terminal.working("Loading the embedded speech and language models"):
+            with terminal.working(tr("Loading the embedded speech and language models")):
                 environment = await emulator.start()
             os.environ.update(environment)
             yield
@@ -162,7 +164,7 @@ async def _say(settings: Settings, text: str, out: Path | None, *, batch: bool, 
         if out:
             whole = Speech(b"".join([chunk async for chunk in speech]))
             await asyncio.to_thread(whole.save, out)
-            terminal.say(f"{out}: {whole.seconds:.1f} s.")
+            terminal.say(tr("{file}: {secs} s.").format(file=out, secs=f"{whole.seconds:.1f}"))
             return
         from halfcascade.bot.commands.playing import Loudspeaker
 

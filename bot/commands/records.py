@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfcascade.bot.commands import SettingsOf
+from halfcascade.bot.lines import tr
 from halfcascade.bot.money import Models, Tariff, dollars, load_tariff
 from halfcascade.bot.session.names import SERVICES, SERVICES_AUDIO
 from halfcascade.bot.settings import Backend
@@ -64,6 +65,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
     ) -> None:
         """Tell, turn by turn, what became better or worse; ends with 1 if something became worse."""
         terminal = Terminal()
+        settings_of({}, terminal)
         _require_bot("The comparison of talks", terminal)
         from halfcascade.bot.report.compare import Limits
 
@@ -111,6 +113,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
     ) -> None:
         """List the talks, or those in which something was said; the newest first."""
         terminal = Terminal()
+        settings_of({}, terminal)
         _require_bot("The list of talks", terminal)
         _list_sessions(" ".join(words or []), root, limit, terminal)
 
@@ -143,13 +146,16 @@ def _has_tape(folder: Path) -> bool:
 def _replay_recorded(folder: Path, again: Path, terminal: Terminal) -> int:
     from halfcascade.bot.replay.talk import replay_talk
 
-    with terminal.working("Replaying with the services of then"):
+    with terminal.working(tr("Replaying with the services of then")):
         replayed = replay_talk(folder, again)
     for guessed in replayed.guesses:
-        terminal.say(f"guess   {guessed.service}: the recording has no answer to {guessed.line}", "yellow")
+        told = tr("guess   {service}: the recording has no answer to {line}")
+        terminal.say(told.format(service=guessed.service, line=guessed.line), "yellow")
     faster = replayed.talked_secs / max(0.001, replayed.took_secs)
-    took = f"{_length(replayed.talked_secs)} of talk in {replayed.took_secs:.0f} s ({faster:.1f} times real time)"
-    terminal.say(f"{took}; session folder: {replayed.folder}", "dim")
+    took = tr("{length} of talk in {secs} s ({faster} times real time)").format(
+        length=_length(replayed.talked_secs), secs=f"{replayed.took_secs:.0f}", faster=f"{faster:.1f}"
+    )
+    terminal.say(f"{took}. {tr('Session folder: {folder}').format(folder=replayed.folder)}", "dim")
     return _tell_difference(folder, replayed.folder, None, terminal)
 
 
@@ -174,23 +180,26 @@ def _list_sessions(query: str, root: Path, limit: int, terminal: Terminal) -> No
         index.refresh()
         talks, months = index.talks(query, limit), index.months()
     for talk in talks:
-        cost = f"{dollars(talk.usd)}{'+' if talk.unpriced else ''}{' (emulator)' if talk.emulated else ''}"
+        cost = f"{dollars(talk.usd)}{'+' if talk.unpriced else ''}{tr(' (emulator)') if talk.emulated else ''}"
         started = talk.started[:16].replace("T", " ")
-        turns = f"{talk.turns} turn{'' if talk.turns == 1 else 's'}"
+        turns = tr("1 turn") if talk.turns == 1 else tr("{count} turns").format(count=talk.turns)
         terminal.say(f"{talk.folder}  {started}  {_length(talk.seconds)}  {turns}  {talk.language}  {cost}")
         if talk.excerpt:
             terminal.say(f"    {talk.excerpt[:150]}", "dim")
     if not talks:
-        terminal.say(f"No talk in {root} has that in it." if query and months else f"No talks in {root}.")
+        told = tr("No talk in {root} has that in it.") if query and months else tr("No talks in {root}.")
+        terminal.say(told.format(root=root))
     elif not query:
         for month in months:
-            talked = f"{month.talks} talk{'' if month.talks == 1 else 's'}, {_length(month.seconds)}"
-            terminal.say(f"{month.month}: {talked}, {dollars(month.usd)}", "bold")
+            talked = tr("1 talk") if month.talks == 1 else tr("{count} talks").format(count=month.talks)
+            terminal.say(f"{month.month}: {talked}, {_length(month.seconds)}, {dollars(month.usd)}", "bold")
 
 
 def _length(seconds: float) -> str:
     minutes = int(seconds // 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes}:{seconds % 60:02.0f} min"
+    if minutes >= 60:
+        return tr("{hours} h {minutes} min").format(hours=minutes // 60, minutes=f"{minutes % 60:02d}")
+    return tr("{minutes}:{seconds} min").format(minutes=minutes, seconds=f"{seconds % 60:02.0f}")
 
 
 def _tariff(folder: Path, prices: Path | None) -> Tariff:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from halfcascade.bot.lines import tr
 from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
 
@@ -21,7 +22,7 @@ async def converse(answer: Callable[[str], Awaitable[None]], write: Callable[[st
     """
     lines = _lines()
     if sys.stdin.isatty():
-        terminal.say("Type; Ctrl-C interrupts an answer, Ctrl-D or Ctrl-C at an empty line ends.")
+        terminal.say(tr("Type; Ctrl-C interrupts an answer, Ctrl-D or Ctrl-C at an empty line ends."))
     while True:
         if sys.stdin.isatty():
             write("you  ")

@@ -106,8 +106,9 @@ def load_talk(folder: Path) -> SavedTalk:
     """
     talk = SavedTalk(folder)
     if not (folder / EVENTS).is_file():
-        why = "holds no session" if folder.is_dir() else "does not exist"
-        raise ConfigurationError(f"{folder} {why}: name a session folder, one with {EVENTS} in it.")
+        if folder.is_dir():
+            raise ConfigurationError(f"{folder} holds no session: name a session folder, one with {EVENTS} in it.")
+        raise ConfigurationError(f"{folder} does not exist: name a session folder, one with {EVENTS} in it.")
     talk.written = _read_json(folder / METRICS, talk.problems)
     _read_events(folder / EVENTS, talk)
     follower = _Follower(talk)

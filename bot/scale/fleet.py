@@ -218,7 +218,9 @@ async def fleet_of(
         await asyncio.wait_for(on_thread(partial(ray.init, **quiet)), _CONNECT_SECS)
     except (TimeoutError, ConnectionError, ValueError, RuntimeError) as error:
         first = str(error).strip().partition("\n")[0] or "no answer"
-        raise ConfigurationError(f"The Ray cluster {serve.cluster} cannot be reached ({first}).") from error
+        raise ConfigurationError(
+            f"The Ray cluster {serve.cluster} cannot be reached ({first}): check its address, or try --cluster local."
+        ) from error
     _take_signals_back()
     # Async calls of one place run side by side on its event loop.
     actor = ray.remote(Place)

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from loguru import logger
 
+from halfcascade.bot.lines import tr
 from halfcascade.bot.loading import load
 from halfcascade.bot.logs import intercept_logging, log_to
 from halfcascade.bot.outcome import Outcome, ending_on_signals
@@ -114,7 +115,7 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     outcome = Outcome()
     with ending_on_signals(outcome):
         socket = bind(serve)
-        with terminal.working("Finding the servers"):
+        with terminal.working(tr("Finding the servers")):
             loading = () if serve.cluster else (load(settings.listen_for),)
             servers, *_ = await asyncio.gather(find_servers(settings), *loading)
         house = House(settings, serve, servers.environ, redactor=redactor, traced=set_up_traces())
@@ -201,7 +202,7 @@ async def _hold_open(
     over = asyncio.create_task(outcome.over.wait())
     serving = asyncio.create_task(server.serving.wait())
     await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
-    terminal.say(f"Talk at {serve.url}/  (Ctrl-C ends)", "bold")
+    terminal.say(tr("Talk at {url}  (Ctrl-C ends)").format(url=f"{serve.url}/"), "bold")
     try:
         await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)
         await _drain(app, serve, outcome, terminal)
@@ -217,7 +218,8 @@ async def _drain(app: App, serve: ServeSettings, outcome: Outcome, terminal: Ter
     """Let nobody else in, and let those who talk finish; on Ctrl-C a person waits, so talks end at once."""
     patience = serve.drain_secs if outcome.signal == signal.SIGTERM else 0.0
     if app.taken and patience:
-        terminal.say(f"Waiting up to {patience:.0f} s for {app.taken} talks to end …")
+        told = tr("Waiting up to {secs} s for {talks} talks to end …")
+        terminal.say(told.format(secs=f"{patience:.0f}", talks=app.taken))
     await app.drain(patience)
 
 

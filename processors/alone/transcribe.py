@@ -182,7 +182,7 @@ def _samples(audio: Path | str | np.ndarray) -> np.ndarray:
         try:
             samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
         except (OSError, soundfile.SoundFileError) as error:
-            why = "does not exist" if not Path(audio).exists() else f"cannot be read ({error})"
+            why = f"cannot be read ({error})" if Path(audio).exists() else "does not exist"
             raise ConfigurationError(f"{audio} {why}: name a sound file such as a WAV.") from error
         samples = soxr.resample(samples.mean(axis=1), rate, AUDIO_RATE)
     if np.issubdtype(samples.dtype, np.floating):

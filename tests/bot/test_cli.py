@@ -68,7 +68,7 @@ def test_a_setting_out_of_range(monkeypatch):
     monkeypatch.setenv("HALFCASCADE_SPEAKING_RATE", "9")
     result = bot()
     assert result.exit_code == 2
-    assert result.output.startswith("error: speaking_rate: ")
+    assert result.output.startswith("error: HALFCASCADE_SPEAKING_RATE: ")
     assert len(result.output.splitlines()) == 1
 
 

@@ -5,10 +5,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from halfcascade.bot.lines import CATALOGUES, read_catalogue, tr, tr_error, use_language
 from halfcascade.bot.report.page import lines_of_the_page
 from halfcascade.bot.screen.view import _STAGES
+from halfcascade.bot.serve.settings import ServeSettings
+from halfcascade.bot.settings import Settings
 from halfcascade.processors.google_errors import _TABLE, GEMINI_LIVE, SPEECH_TO_TEXT, ProblemKind, problem
 from tests.bot.support import ROOT
 
@@ -36,28 +39,42 @@ def template(node: ast.AST) -> str | None:
     )
 
 
-def texts_of_the_code() -> tuple[set[str], set[str]]:
-    """All texts of the code, and the one-line errors for which there is no further file to look into."""
-    texts, errors = set(), set()
+PYDANTIC = "Input should be "
+ERRORS = {"ConfigurationError", "MissingExtraError", "SynthesisError", "MindError", "WeightsError", "fail", "warn"}
+SAYINGS = {"say", "working"}
+
+
+def has_words(text: str) -> bool:
+    return bool(re.search(r"[A-Za-z]{3,}", re.sub(r"{[^}]*}", "", text)))
+
+
+def texts_of_the_code() -> tuple[set[str], set[str], set[str]]:
+    """All texts of the code; the one-line errors that reach a person; and what is said past the catalogue."""
+    texts, errors, said = set(), set(), set()
     for room in ("processors", "transports", "emulator", "bot"):
         for path in (ROOT / room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 texts |= {told} if (told := template(node)) else set()
-                if room in ("processors", "transports") and isinstance(node, ast.Call) and node.args:
-                    named = node.func.id if isinstance(node.func, ast.Name) else ""
-                    told = template(node.args[0])
-                    errors |= {told} if named == "ConfigurationError" and told else set()
-    return texts, errors
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                named = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+                told = template(node.args[0])
+                if told and has_words(told):
+                    errors |= {told} if named in ERRORS else set()
+                    said |= {told} if named in SAYINGS and room == "bot" else set()
+    return texts, errors, said
 
 
 @pytest.mark.parametrize("path", sorted(CATALOGUES.glob("*.po")), ids=lambda path: path.stem)
 def test_every_line_is_translated_with_its_values(path):
     told = read_catalogue(path)
     wanted = lines_of_the_code()
-    texts, errors = texts_of_the_code()
+    texts, errors, said = texts_of_the_code()
+    assert said == set(), "what is said goes through tr() or tr_error()"
     wanted |= errors | {text for pair in _TABLE.values() for text in pair if text != "{sign_in}"}
     assert wanted - told.keys() == set()
-    assert told.keys() - wanted - texts - {""} == set()
+    ours = {line for line in told if not line.startswith(PYDANTIC)}
+    assert ours - wanted - texts - {""} == set()
     for line in told.keys() - {""}:
         assert told[line], line
         assert sorted(re.findall(r"{[^}]*}", line)) == sorted(re.findall(r"{[^}]*}", told[line])), line
@@ -83,6 +100,21 @@ def test_a_catalogue_as_tools_write_it(tmp_path):
         '#, fuzzy\nmsgid ""\nmsgstr ""\n"A: b\\n"\n\n#: x\nmsgid "one "\n"two"\nmsgstr ""\n"eins \\"zwei\\""\n'
     )
     assert read_catalogue(path) == {"": "A: b\n", "one two": 'eins "zwei"'}
+
+
+@pytest.mark.parametrize("of", [Settings, ServeSettings])
+def test_what_is_wrong_with_a_setting_is_told_in_korean(of):
+    use_language("ko-KR")
+    refused = set()
+    for name, value in itertools.product(of.model_fields, ("never", "-1", "1e9", "nan", "0")):
+        try:
+            of(_env_file=None, **{name: value})
+        except ValidationError as error:
+            refused |= {each["msg"] for each in error.errors()}
+    assert len(refused) > 4
+    for line in refused:
+        told = tr_error(line)
+        assert told != line and not re.search("should|valid|than", told), line
 
 
 @pytest.mark.parametrize("kind", ProblemKind)

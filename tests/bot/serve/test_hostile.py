@@ -80,7 +80,9 @@ async def test_one_line_says_what_to_install(extra, package, monkeypatch):
     monkeypatch.setattr("halfcascade.processors.extras.is_there", lambda module: module != package)
     with pytest.raises(ConfigurationError) as missing:
         require(extra, "Serving")
-    assert str(missing.value).startswith(f"Serving needs {package}: ") and "\n" not in str(missing.value)
+    assert str(missing.value).startswith(f"Serving needs {package}, not installed here: ") and "\n" not in str(
+        missing.value
+    )
 
 
 @pytest.mark.slow
