@@ -17,7 +17,6 @@ from typing import Any
 from loguru import logger
 from pipecat.runner.types import SmallWebRTCRunnerArguments, WebSocketRunnerArguments
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
@@ -27,17 +26,16 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.serve.access import Gatekeeper
+from halfcascade.bot.serve.browsers import Browsers, Offer, open_browsers, text_of
 from halfcascade.bot.serve.guard import Guard
 from halfcascade.bot.serve.house import House
-from halfcascade.bot.serve.limits import Allowance, Meter, Strain
+from halfcascade.bot.serve.limits import Strain
 from halfcascade.bot.serve.visit import Visit
 from halfcascade.processors.chirp_tts.voices import GENDERS, LOCALES
 from halfcascade.processors.threads import watched
 
 PAGE = Path(__file__).parent / "page"
 _RETRY_SECS = 15
-# For connections of browsers, once the talks over them have ended.
-_HANG_UP_SECS = 5.0
 _FULL = "All places are taken at the moment. Please try again in a little while."
 _TWILIO = '<Response><Connect><Stream url="{url}"/></Connect></Response>'
 _TELNYX = '<Response><Connect><Stream url="{url}" bidirectionalMode="rtp"/></Connect></Response>'
@@ -45,7 +43,6 @@ _PLIVO = (
     '<Response><Stream bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000">{url}</Stream>'
     "</Response>"
 )
-_MOST_CANDIDATES = 64
 _CALLS = {"twilio": _TWILIO, "telnyx": _TELNYX, "plivo": _PLIVO}
 
 
@@ -63,9 +60,7 @@ class App:
         self._visit = visit
         self._keeper = keeper
         self._visits: set[asyncio.Task[None]] = set()
-        self._webrtc = _webrtc_handler(house)
-        # Numbers of the peer connections that are open.
-        self._connections: set[str] = set()
+        self._browsers = open_browsers(house.serve.ice_servers)
 
     def build(self) -> Starlette:
         """Make the ASGI application."""
@@ -116,11 +111,8 @@ class App:
         for task in self._visits:
             task.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
-        if self._webrtc:
-            # Pipecat gives up a connection that does not come about, and cancels the closing of it on the way:
-            # whoever closes it once more waits for ever.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._webrtc.close(), _HANG_UP_SECS)
+        if self._browsers:
+            await self._browsers.close()
 
     # The page and what it needs to know
 
@@ -137,7 +129,7 @@ class App:
                 "language": settings.language,
                 "voice": settings.voice.rpartition("-")[2],
                 "token": self._keeper.token is not None,
-                "webrtc": self._webrtc is not None,
+                "webrtc": self._browsers is not None,
                 "keeps": bool(self._house.serve.keep_sessions),
                 "iceServers": _ice_config(self._house),
             }
@@ -163,59 +155,42 @@ class App:
         return self._keeper.issue(time.monotonic(), wishes)
 
     async def _offer(self, request: Request) -> Response:
-        if self._webrtc is None:
+        if (browsers := self._browsers) is None:
             return sorry(501, "Browsers cannot talk here: aiortc is not installed.")
         sent = await read_json(request)
         if sent is None:
             return sorry(400, "That was no JSON object.")
         try:
-            return await (self._candidates(sent) if request.method == "PATCH" else self._answer(request, sent))
-        except HTTPException as error:
-            return sorry(error.status_code, str(error.detail))
+            if request.method == "PATCH":
+                return await self._candidates(sent, browsers)
+            return await self._answer(request, sent, browsers)
         except Exception as error:  # whatever parsers of SDP and candidates may raise
             logger.info(f"An offer that makes no sense was refused ({type(error).__name__}).")
             return sorry(400, "That was no offer of WebRTC.")
 
-    async def _answer(self, request: Request, sent: dict[str, Any]) -> Response:
-        known = sent.get("pc_id")
-        if known is not None:
-            # Known by a number that only this client was told: its talk goes on over a new connection.
-            if known not in self._connections:
+    async def _answer(self, request: Request, sent: dict[str, Any], browsers: Browsers) -> Response:
+        if (number := sent.get("pc_id")) is not None:
+            # Known by a number that only this client was told: its talk goes on.
+            if not browsers.knows(text_of(number)):
                 return sorry(404, "That talk is over.")
-            return JSONResponse(await self._webrtc.handle_web_request(_offer_of(sent), _nobody))
+            return JSONResponse(await browsers.go_on(number, Offer.of(sent)))
         admitted = self._admit(request)
         if isinstance(admitted, Response):
             return admitted
-        wishes = admitted | _wishes_of(sent)
-        visits: list[Visit] = []
-
-        async def on_connection(connection: Any) -> None:
-            _meter_channel(connection)
-            self._connections.add(connection.pc_id)
-            connection.add_event_handler("closed", self._on_closed)
-            arguments = SmallWebRTCRunnerArguments(connection, body=wishes, session_id=_new_name())
-            visits.append(self._visit(self._house, arguments))
-
         try:
-            answer = await self._webrtc.handle_web_request(_offer_of(sent), on_connection)
+            connection, answer = await browsers.meet(Offer.of(sent))
         except BaseException:
             self._house.rooms.leave()
             raise
-        self._begin(visits[0].hold())
+        wishes = admitted | _wishes_of(sent)
+        arguments = SmallWebRTCRunnerArguments(connection, body=wishes, session_id=_new_name())
+        self._begin(self._visit(self._house, arguments).hold())
         return JSONResponse(answer)
 
-    async def _candidates(self, sent: dict[str, Any]) -> Response:
-        from pipecat.transports.smallwebrtc.request_handler import IceCandidate, SmallWebRTCPatchRequest
-
-        candidates = [
-            IceCandidate(_text(one["candidate"]), _text(one["sdp_mid"]), int(one["sdp_mline_index"]))
-            for one in sent["candidates"][:_MOST_CANDIDATES]
-        ]
-        await self._webrtc.handle_patch_request(SmallWebRTCPatchRequest(_text(sent["pc_id"]), candidates))
+    async def _candidates(self, sent: dict[str, Any], browsers: Browsers) -> Response:
+        if not await browsers.add_candidates(text_of(sent["pc_id"]), sent["candidates"]):
+            return sorry(404, "That talk is over.")
         return JSONResponse({"status": "success"})
-
-    async def _on_closed(self, connection: Any) -> None:
-        self._connections.discard(connection.pc_id)
 
     async def _websocket(self, websocket: WebSocket) -> None:
         await self._talk_over(websocket, "websocket")
@@ -343,22 +318,6 @@ async def read_json(request: Request) -> dict[str, Any] | None:
     return sent if isinstance(sent, dict) else None
 
 
-def _offer_of(sent: dict[str, Any]) -> Any:
-    from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequest
-
-    sdp, kind = _text(sent["sdp"]), _text(sent["type"])
-    # What has no sound in it would be answered, and hold a room until nobody comes.
-    if kind != "offer" or "\nm=audio " not in sdp:
-        raise ValueError("That is no offer of sound.")
-    return SmallWebRTCRequest(sdp, kind, sent.get("pc_id"), bool(sent.get("restart_pc")))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("That is no text.")
-    return value
-
-
 def _wishes_of(sent: dict[str, Any]) -> dict[str, Any]:
     data = sent.get("request_data") or sent.get("requestData")
     return data if isinstance(data, dict) else {}
@@ -370,31 +329,3 @@ def _new_name() -> str:
 
 def _ice_config(house: House) -> list[dict[str, Any]]:
     return [{"urls": [url]} for url in house.serve.ice_servers]
-
-
-async def _nobody(connection: Any) -> None:
-    """A connection that is known already has its talk."""
-
-
-def _meter_channel(connection: Any) -> None:
-    """End a connection whose client sends more messages than it may."""
-    meter = Meter(Allowance(), time.monotonic())
-
-    @connection.pc.on("datachannel")
-    def on_channel(channel: Any) -> None:
-        @channel.on("message")
-        async def on_message(message: str | bytes) -> None:
-            if not meter.take(len(message), time.monotonic()):
-                logger.warning("A client sent more than it may, and was cut off.")
-                await connection.disconnect()
-
-
-def _webrtc_handler(house: House) -> Any:
-    """Pipecat's handler of WebRTC offers, or None where aiortc is not installed."""
-    try:
-        from pipecat.transports.smallwebrtc.connection import IceServer
-        from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequestHandler
-    except ImportError:
-        logger.warning("Browsers cannot talk here: install halfcascade[serve].")
-        return None
-    return SmallWebRTCRequestHandler(ice_servers=[IceServer(urls=url) for url in house.serve.ice_servers] or None)

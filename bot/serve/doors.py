@@ -7,6 +7,7 @@ To open one more, write a function that takes the runner's arguments and a `Play
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +58,14 @@ class Door:
         transport: Where its audio enters and leaves.
         rtvi: Speaks Pipecat's RTVI protocol with the client, or None where there is nobody to read it.
         delay_secs: From pushing audio into the idle transport until the client hears it, as far as is known beforehand.
+        is_there: Whether the client can hear and be heard; None where its socket closes when it is not.
     """
 
     name: str
     transport: BaseTransport
     rtvi: RTVIProcessor | None
     delay_secs: float
+    is_there: Callable[[], bool] | None = None
 
 
 class PromptRTVI(RTVIProcessor):
@@ -234,8 +237,10 @@ def _webrtc(arguments: SmallWebRTCRunnerArguments, playout: Playout) -> Door:
     from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
     params = TransportParams(**_shared(playout))
-    transport = SmallWebRTCTransport(arguments.webrtc_connection, params)
-    return Door("webrtc", transport, VisitorRTVI(transport.output()), delay_secs=0.15)
+    connection = arguments.webrtc_connection
+    transport = SmallWebRTCTransport(connection, params)
+    rtvi = VisitorRTVI(transport.output())
+    return Door("webrtc", transport, rtvi, delay_secs=0.15, is_there=connection.is_connected)
 
 
 def _websocket(arguments: WebSocketRunnerArguments, playout: Playout) -> Door:

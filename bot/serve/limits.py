@@ -95,6 +95,42 @@ class Strain:
 
 
 @dataclass
+class Absence:
+    """Whether a client whose network was lost has been away for too long.
+
+    Parameters:
+        most_secs: How long it may be away.
+        since: When it was first found away; None while it is there.
+    """
+
+    most_secs: float
+    since: float | None = None
+
+    def look(self, *, there: bool, now: float) -> bool:
+        """Take a look.
+
+        Args:
+            there: Whether the client is there.
+            now: Clock reading in seconds.
+
+        Returns:
+            Whether it has just gone away.
+        """
+        gone = not there and self.since is None
+        if there or gone:
+            self.since = None if there else now
+        return gone
+
+    def too_long(self, now: float) -> bool:
+        """Whether it has been away for too long.
+
+        Args:
+            now: Clock reading in seconds.
+        """
+        return self.since is not None and now - self.since >= self.most_secs
+
+
+@dataclass
 class Rooms:
     """Keeps count of the talks that are held.
 

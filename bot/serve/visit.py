@@ -6,11 +6,12 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
-from pipecat.frames.frames import InputAudioRawFrame
+from pipecat.frames.frames import InputAudioRawFrame, InterruptionFrame
 
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.serve.captions import Captions
 from halfcascade.bot.serve.doors import Door, open_door
+from halfcascade.bot.serve.limits import Absence
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 # A browser that was answered and does not come has closed its window meanwhile.
 _ARRIVE_SECS = 30.0
+# For a page that tries to come back over another network; it gives up after as long (app.js).
+_LOST_SECS = 20.0
+_LOOK_SECS = 1.0
 _LONGEST_DELAY_SECS = 1.0
 # Pipecat writes this much at a time; it lies at the server while the client counts what lies at its side.
 _SERVER_DELAY_SECS = 0.04
@@ -135,7 +139,7 @@ class Visit:
         talk.started = self._on_started
         if door.rtvi:
             self._serve_page(door.rtvi, hub)
-        limits = asyncio.create_task(self._keep_limits(arrived), name="limits")
+        limits = asyncio.create_task(self._keep_limits(door, arrived), name="limits")
         try:
             await talk.run()
         finally:
@@ -148,14 +152,27 @@ class Visit:
             self._hub.clock.start(time.monotonic())
         await self._tell_delay(self._delay_secs)
 
-    async def _keep_limits(self, arrived: asyncio.Event) -> None:
+    async def _keep_limits(self, door: Door, arrived: asyncio.Event) -> None:
         try:
             await asyncio.wait_for(arrived.wait(), _ARRIVE_SECS)
         except TimeoutError:
             self._outcome.end("the client did not come")
             return
-        await asyncio.sleep(self._house.serve.talk_secs)
+        end = time.monotonic() + self._house.serve.talk_secs
+        absence = Absence(_LOST_SECS)
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _LOOK_SECS) if door.is_there else left)
+            if door.is_there and await self._is_lost(absence, there=door.is_there()):
+                self._outcome.end("the connection was lost")
+                return
         self._outcome.end("the time is up")
+
+    async def _is_lost(self, absence: Absence, *, there: bool) -> bool:
+        now = time.monotonic()
+        if absence.look(there=there, now=now) and self._talk:
+            # What would be said now, nobody would hear: it counts as cut off.
+            await self._talk.worker.queue_frame(InterruptionFrame())
+        return absence.too_long(now)
 
     def _serve_page(self, rtvi: "RTVIProcessor", hub: EventHub) -> None:
         """Answer what our page asks for beyond RTVI: captions word by word, and to be told of its delay."""

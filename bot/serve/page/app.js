@@ -6,7 +6,13 @@ import { PipecatClient, RTVIEvent, SmallWebRTCTransport } from "./vendor/pipecat
 import { WORDS } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const DELAY_EVERY_MS = 2000;
+const LOOK_EVERY_MS = 1000;
+// A server that is there sends sound all the time, if only silence.
+const AWAY_AFTER_MS = 2500;
+// As long as the server keeps the talk (visit.py).
+const LOST_AFTER_MS = 20000;
+// Words take longer than this.
+const TELL_DELAY_MS = 20;
 
 const saved = JSON.parse(localStorage.getItem("halfcascade") ?? "{}");
 let pageLanguage = saved.pageLanguage ?? (navigator.language.startsWith("ko") ? "ko" : "en");
@@ -15,7 +21,10 @@ let client = null;
 let transport = null;
 let microphone = null;
 let state = "idle";
-let delayTimer = 0;
+let lookTimer = 0;
+let packets = { count: 0, at: 0 };
+let played = { delay: 0, count: 0 };
+let toldDelayMs = 0;
 let ending = false;
 
 const level = new Level();
@@ -116,7 +125,7 @@ async function explain(error) {
 function listen(on) {
   on.on(RTVIEvent.BotReady, ready);
   on.on(RTVIEvent.ServerMessage, take);
-  on.on(RTVIEvent.BotStartedSpeaking, () => show("speaking"));
+  on.on(RTVIEvent.BotStartedSpeaking, () => state !== "reconnecting" && show("speaking"));
   on.on(RTVIEvent.BotStoppedSpeaking, () => state === "speaking" && show("listening"));
   on.on(RTVIEvent.TrackStarted, (track, participant) => participant?.local || play(track));
   on.on(RTVIEvent.Disconnected, () => lost(on));
@@ -131,7 +140,10 @@ function ready() {
   }
   show("listening");
   listMicrophones();
-  delayTimer = setInterval(reportDelay, DELAY_EVERY_MS);
+  packets = { count: 0, at: performance.now() };
+  played = { delay: 0, count: 0 };
+  toldDelayMs = 0;
+  lookTimer = setInterval(look, LOOK_EVERY_MS);
   draw();
 }
 
@@ -141,16 +153,39 @@ function play(track) {
   $("loudspeaker").play().catch(() => {});
 }
 
-// What lies between the server and the ear: half a round trip, the jitter buffer, the loudspeaker.
-async function reportDelay() {
-  let [trip, buffer] = [0, 0];
-  for (const stats of (await transport?.pc?.getStats())?.values() ?? []) {
-    if (stats.type === "inbound-rtp" && stats.kind === "audio" && stats.jitterBufferEmittedCount) {
-      buffer = stats.jitterBufferDelay / stats.jitterBufferEmittedCount;
-    }
-    if (stats.type === "candidate-pair" && stats.nominated && stats.currentRoundTripTime) trip = stats.currentRoundTripTime;
-  }
-  if (buffer) client?.sendClientMessage("delay", { ms: Math.round(1000 * (trip / 2 + buffer + level.outputSecs)) });
+// Looks how the connection is: whether anything comes, and how long it takes.
+async function look() {
+  const looking = client;
+  const all = [...((await transport?.pc?.getStats())?.values() ?? [])];
+  if (!looking || looking !== client) return;
+  const sound = all.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio");
+  const pair = all.find(({ type, nominated, currentRoundTripTime }) => type === "candidate-pair" && nominated && currentRoundTripTime);
+  follow(sound?.packetsReceived ?? 0);
+  if (state !== "reconnecting") reportDelay(sound, pair);
+}
+
+// Pipecat's client connects anew by itself. Until it has, nothing that is said arrives: a person has to know.
+function follow(count) {
+  const now = performance.now();
+  // A new connection begins at nothing, which is no sign that anything comes.
+  if (count && count !== packets.count) {
+    packets = { count, at: now };
+    if (state === "reconnecting") show("listening");
+  } else if (now - packets.at > LOST_AFTER_MS) lost(client);
+  else if (now - packets.at > AWAY_AFTER_MS && state !== "reconnecting") show("reconnecting");
+}
+
+// What lies between the server and the ear: half a round trip, the jitter buffer as it was since the last look, the loudspeaker.
+function reportDelay(sound, pair) {
+  const { jitterBufferDelay: delay, jitterBufferEmittedCount: count } = sound ?? {};
+  const emitted = count - played.count;
+  const buffer = (delay - played.delay) / emitted;
+  if (count) played = { delay, count };
+  if (!(emitted > 0)) return;
+  const ms = Math.round(1000 * ((pair?.currentRoundTripTime ?? 0) / 2 + buffer + level.outputSecs));
+  if (Math.abs(ms - toldDelayMs) < TELL_DELAY_MS) return;
+  toldDelayMs = ms;
+  client.sendClientMessage("delay", { ms });
 }
 
 function take(message) {
@@ -178,7 +213,7 @@ async function stop() {
   const leaving = client;
   ending = true;
   client = null;
-  clearInterval(delayTimer);
+  clearInterval(lookTimer);
   level.stop();
   $("loudspeaker").srcObject = null;
   $("interim").textContent = "";

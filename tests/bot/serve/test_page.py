@@ -23,6 +23,7 @@ SCENARIO = {
     ],
 }
 SOON = 20_000
+AWAY = "Connection lost, trying again …"
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +128,36 @@ async def test_a_network_that_is_lost_is_told_and_leaves_no_talk_behind(google):
         await page.click("#start")
         await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
         with lost_network():
-            await expect(page.locator("#problem")).to_have_attribute("data-problem", "lost", timeout=90_000)
+            # A person learns soon that nobody hears them.
+            await expect(page.locator("#status")).to_have_text(AWAY, timeout=10_000)
+            await expect(page.locator("#problem")).to_have_attribute("data-problem", "lost", timeout=45_000)
             await expect(page.locator("#status")).to_have_text("Not connected")
-            await asyncio.wait_for(served.house.rooms.wait_until_empty(), 90)
+            await asyncio.wait_for(served.house.rooms.wait_until_empty(), 45)
         await page.click("#start")
         await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
         await expect(page.locator("#problem")).to_be_hidden()
         await say(page, "weather")
         await expect(page.locator("#talk .bot .heard")).to_have_text(REPLIES["weather"], timeout=SOON)
+
+
+@pytest.mark.slow
+async def test_a_talk_goes_on_whenever_the_network_comes_back(google):
+    async with serving(google.env) as served, browsing(served.http) as page:
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+        # The first is over before the browser tries anew; over the others its connection is made anew.
+        for count, secs in enumerate((5, 13, 13), 1):
+            with lost_network():
+                await expect(page.locator("#status")).to_have_text(AWAY, timeout=10_000)
+                await expect(page.locator("#text")).to_be_disabled()
+                await asyncio.sleep(secs - 3)
+            await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+            await say(page, "weather")
+            await expect(page.locator("#talk .bot .heard")).to_have_count(count, timeout=SOON)
+            await expect(page.locator("#talk .bot .heard").last).to_have_text(REPLIES["weather"], timeout=SOON)
+        assert len(served.hubs) == 1 and served.house.rooms.taken == 1
+        await page.click("#start")
+        await asyncio.wait_for(served.house.rooms.wait_until_empty(), 30)
 
 
 @pytest.mark.slow
