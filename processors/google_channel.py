@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -96,6 +96,25 @@ class CloudChannel(Generic[Client]):
         if wanted and self._own is not None and not _is_ready(self._own):
             old, self._own = self._own, old
         await _grpc_channel(old).close(_OLD_CALLS_SECS)
+
+    @asynccontextmanager
+    async def before_a_talk(self) -> AsyncIterator[Client]:
+        """Lend the client, or where there is none yet, one that is closed behind it.
+
+        Yields:
+            The client.
+
+        Raises:
+            ConfigurationError: If there are no usable credentials.
+        """
+        if self.client is not None:
+            yield self.client
+            return
+        lent = self._make()
+        try:
+            yield lent
+        finally:
+            await close_client(lent)
 
     async def close(self) -> None:
         """Close a client of our own."""

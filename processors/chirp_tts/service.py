@@ -1,36 +1,28 @@
 """The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from google.cloud import texttospeech_v1 as tts
 from pipecat.frames.frames import (
-    AggregatedTextFrame,
     CancelFrame,
-    ControlFrame,
     EagerEndOfTurnCancelFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
-    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
-    LLMTextFrame,
     StartFrame,
     TTSAudioRawFrame,
-    TTSSpeakFrame,
     TTSStoppedFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.google.tts import language_to_google_tts_language
 from pipecat.services.settings import TTSSettings
-from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.errors import ErrorCategory
-from pipecat.utils.text.base_text_aggregator import Aggregation
 from pipecat.utils.text.transforms.text_transform import TextTransform
-from pipecat.utils.time import nanoseconds_to_seconds
 from pipecat.utils.tracing.service_decorators import traced_tts
 
 from halfcascade.processors.chirp_tts.audio import SpeechTrimmer
@@ -43,8 +35,6 @@ from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
 from halfcascade.processors.chirp_tts.measuring import VoiceMeasures, measure_synthesis
 from halfcascade.processors.chirp_tts.outcome import SpeechOutcome, TTSDiscardedMetricsData
-from halfcascade.processors.chirp_tts.pace import CutClock
-from halfcascade.processors.chirp_tts.pending import PendingText
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
 from halfcascade.processors.chirp_tts.probing import probe_synthesis
 from halfcascade.processors.chirp_tts.protocol.events import (
@@ -60,8 +50,9 @@ from halfcascade.processors.chirp_tts.protocol.events import (
 )
 from halfcascade.processors.chirp_tts.protocol.health import VoiceHealth
 from halfcascade.processors.chirp_tts.protocol.speech import SpeechMachine
-from halfcascade.processors.chirp_tts.reply import GOES_ON, MARKUP, WORDS, ReplyAccount, foreseen_words
-from halfcascade.processors.chirp_tts.segmenter import FirstSegment, Place
+from halfcascade.processors.chirp_tts.replies import ReplyCutter
+from halfcascade.processors.chirp_tts.reply import MARKUP, foreseen_words
+from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.settings import (
     SAMPLE_RATE,
     ChirpTTSSettings,
@@ -70,7 +61,7 @@ from halfcascade.processors.chirp_tts.settings import (
     prior_rate,
 )
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
-from halfcascade.processors.chirp_tts.text import Clause, SpeechTextAggregator, split_utf8
+from halfcascade.processors.chirp_tts.text import split_utf8
 from halfcascade.processors.chirp_tts.utterance import Utterance
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import (
@@ -82,7 +73,7 @@ from halfcascade.processors.frames import (
     TurnSentFrame,
 )
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
-from halfcascade.processors.google_channel import CloudChannel, close_client
+from halfcascade.processors.google_channel import CloudChannel
 from halfcascade.processors.google_clients import texttospeech_client
 from halfcascade.processors.written.speakable import speakable
 
@@ -95,21 +86,8 @@ MAX_SEGMENT_BYTES = 4_500
 # A segment must be handed over before the voice would fall silent, by the time to first audio and this.
 _LEAD_SECS = 0.2
 
-_Found = TypeVar("_Found")
 
-
-@dataclass
-class _CutDueFrame(ControlFrame):
-    """Sent by the service to itself: text that is pending must be spoken now.
-
-    Parameters:
-        place: Where a cut will do.
-    """
-
-    place: Place = Place.ANY
-
-
-class ChirpTTSService(TTSService):
+class ChirpTTSService(ReplyCutter):
     """Speaks with Chirp 3 HD voices.
 
     The reply's first clause is synthesized as soon as it is written, on a stream that stands ready; later segments are
@@ -160,9 +138,8 @@ class ChirpTTSService(TTSService):
             defaults.apply_update(settings)
         super().__init__(
             settings=defaults,
-            push_text_frames=False,
-            push_start_frame=True,
-            text_transforms=[("*", self._to_words), *(text_transforms or [])],
+            first_segment=first_segment,
+            text_transforms=text_transforms,
             **kwargs,
         )
         check_settings(self._settings)
@@ -174,18 +151,6 @@ class ChirpTTSService(TTSService):
         )
         self._foreseen = ForeseenStart(partial(self._synthesizer.synthesize, phrase=False), self.create_task)
         self._health = VoiceHealth(speech)
-        first_segment = first_segment or FirstSegment()
-        self._cutter = SpeechTextAggregator(self._settings.locale, first_segment)
-        self._cut_clock = CutClock(self._cutter.segmenter, first_segment)
-        self._pending = PendingText(
-            self._cutter.segmenter,
-            self._cut_clock,
-            now=self.now,
-            dry_at=self._dry_at,
-            cut=self._ask_for_cut,
-            create_task=self.create_task,
-        )
-        self._text_aggregator = self._cutter  # type: ignore[assignment]  # Pipecat annotates its default
         self._sequencer = SpokenSequencer(name=str(self))
         self._aggregated_frame_sequencer = self._sequencer
         self.ledger = HeardLedger()
@@ -193,9 +158,6 @@ class ChirpTTSService(TTSService):
         self._playback = PlaybackClock(output_latency)
         self._rate = SpeechRate(prior_rate(self._settings))
         self._utterances: dict[str, Utterance] = {}
-        self._reply = ReplyAccount()
-        self._phrase = False
-        self._words = ""
 
     @property
     def supports_processing_metrics(self) -> bool:
@@ -241,7 +203,8 @@ class ChirpTTSService(TTSService):
         Raises:
             ConfigurationError: Why it would not work, and what to do.
         """
-        took = await self._before_a_talk(lambda client: probe_synthesis(client, self._settings, secs))
+        async with self._channel.before_a_talk() as client:
+            took = await probe_synthesis(client, self._settings, secs)
         voice = "a custom voice" if self._settings.voice_cloning_key else self._settings.voice
         return Probe(f"Text-to-Speech speaks: {voice} in {self._location or 'global'}", took)
 
@@ -254,15 +217,8 @@ class ChirpTTSService(TTSService):
         Raises:
             ConfigurationError: Why it does not work, and what to do.
         """
-        return await self._before_a_talk(lambda client: measure_synthesis(client, self._settings))
-
-    async def _before_a_talk(self, ask: Callable[[tts.TextToSpeechAsyncClient], Awaitable[_Found]]) -> _Found:
-        client = self._channel.client or self._make_client()
-        try:
-            return await ask(client)
-        finally:
-            if client is not self._channel.client:
-                await close_client(client)
+        async with self._channel.before_a_talk() as client:
+            return await measure_synthesis(client, self._settings)
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to connect, so that the first reply finds the channel warm.
@@ -310,9 +266,6 @@ class ChirpTTSService(TTSService):
             frame: The frame.
             direction: Where it travels.
         """
-        if isinstance(frame, _CutDueFrame):
-            await self._cut_pending_text(frame.place)
-            return
         if isinstance(frame, AnswerForeseenFrame):
             words = partial(foreseen_words, locale=self._settings.locale)
             self._foreseen.wrote(frame.text, self._cutter, words)
@@ -326,19 +279,10 @@ class ChirpTTSService(TTSService):
             self._playback.latency = frame.secs
         if isinstance(frame, TurnSentFrame) or (isinstance(frame, LLMFullResponseStartFrame) and not frame.skip_tts):
             self._synthesizer.expect_text()
-        self._phrase = isinstance(frame, TTSSpeakFrame)
         pending = self._cutter.text.text if isinstance(frame, InterruptionFrame) else ""
-        if isinstance(frame, LLMFullResponseEndFrame | EndFrame):
-            await self._finish_reply()
         await super().process_frame(frame, direction)
         if pending:
             self._outcome.cut("", pending, self.now())
-        if isinstance(frame, InterruptionFrame | LLMFullResponseStartFrame):
-            self._cut_clock.reset()
-            self._reply = ReplyAccount()
-        if isinstance(frame, LLMTextFrame):
-            self._pending.changed()
-            self._pending.watch()
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
         """Push a frame; audio is noted as handed to the loudspeaker.
@@ -454,60 +398,14 @@ class ChirpTTSService(TTSService):
     async def _record_context_audio_outcome(self, context_id: str, received_audio: bool) -> None:
         """What gave no audio was reported with its words, and a voice that is away for a while is not given up."""
 
-    def _aggregated_text_frame(self, aggregation: Aggregation) -> AggregatedTextFrame:
-        frame = super()._aggregated_text_frame(aggregation)
-        frame.metadata[GOES_ON] = isinstance(aggregation, Clause)
-        return frame
-
-    async def _handle_aggregated_text(self, src_frame: AggregatedTextFrame, context_id: str | None = None) -> None:
-        if self._reply.take(src_frame, self._settings.locale, phrase=self._phrase):
-            await self._say_or_show(src_frame, context_id)
-
-    async def _say_or_show(self, frame: AggregatedTextFrame, context_id: str | None = None) -> None:
-        """Give a text to the voice, or push it on in order if nothing is said of it."""
-        self._words = frame.metadata[WORDS]
-        if self._words:
-            await super()._handle_aggregated_text(frame, context_id)
-        else:
-            await self._push_skipped_text(frame, context_id or self.create_context_id())
-
-    async def _to_words(self, text: str, text_type: str) -> str:
-        """The text transform of Pipecat: what is said was found before, with all that belongs to it."""
-        return self._words
-
-    async def _finish_reply(self) -> None:
-        """Say what is pending; a reply that holds nothing to say is answered by a short phrase all the same."""
-        for segment in self._cutter.finish():
-            await self._handle_aggregated_text(self._aggregated_text_frame(segment))
-        if (rest := self._reply.rest(self._settings.locale)) is not None:
-            await self._say_or_show(rest)
-
-    #
-    # Pending text
-    #
-
     def _dry_at(self) -> float | None:
         """Clock time at which the next segment must go to synthesis, or None while nothing is said."""
         utterance = self._utterances.get(self._turn_context_id or "")
         return utterance.runs_dry_at() - self._synthesizer.first_audio_secs - _LEAD_SECS if utterance else None
 
-    async def _ask_for_cut(self, place: Place) -> None:
-        # Through the service's own queue, so that it cannot overtake or be overtaken by text.
-        await self.queue_frame(_CutDueFrame(place=place))
-
-    async def _cut_pending_text(self, place: Place) -> None:
-        if (segment := self._cutter.force(place)) is not None:
-            await self.stop_text_aggregation_metrics()
-            await self._handle_aggregated_text(self._aggregated_text_frame(segment))
-            self._pending.changed()
-
     #
     # Host of utterances
     #
-
-    def now(self) -> float:
-        """Pipeline clock, in seconds."""
-        return nanoseconds_to_seconds(self.get_clock().get_time())
 
     async def append_audio(self, utterance: Utterance, pcm: bytes) -> None:
         """Queue audio.
