@@ -3,13 +3,12 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from google.cloud import speech_v2
-from google.cloud.speech_v2.types import cloud_speech
 from loguru import logger
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -27,13 +26,10 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
-from pipecat.services.google.stt import GoogleSTTService, GoogleSTTSettings
+from pipecat.services.google.stt import GoogleSTTSettings
 from pipecat.services.stt_service import STTService
-from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
-from pipecat.utils.types import is_given
 
-from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import (
     Service,
     ServiceOutageFrame,
@@ -44,12 +40,8 @@ from halfcascade.processors.frames import (
     SpeechPausedFrame,
     SpeechResumedFrame,
 )
-from halfcascade.processors.google_calls import CATEGORIES, PROBE_SECS, Probe
-from halfcascade.processors.google_channel import CloudChannel, close_client
-from halfcascade.processors.google_clients import speech_client
+from halfcascade.processors.google_calls import CATEGORIES
 from halfcascade.processors.google_errors import SPEECH_TO_TEXT, google_problem, words_of
-from halfcascade.processors.google_stt.models import check_features, check_languages, resolve_location, takes_adaptation
-from halfcascade.processors.google_stt.probing import PROBE_RATE, probe_recognition
 from halfcascade.processors.google_stt.protocol.events import (
     AbortStream,
     Believed,
@@ -66,11 +58,9 @@ from halfcascade.processors.google_stt.protocol.events import (
     WordsLost,
 )
 from halfcascade.processors.google_stt.protocol.streams import SpeechStreams
-from halfcascade.processors.google_stt.requests import FEATURES, streaming_config
+from halfcascade.processors.google_stt.recognizer import MakeClient, Recognizer
 from halfcascade.processors.google_stt.stream import MESSAGE_SECS, RecognizeStream
 from halfcascade.processors.language import has_unspaced
-
-MakeClient = Callable[[str], tuple[speech_v2.SpeechAsyncClient, str]]
 
 # With every final flushed by a half-close and marked as such, this bounds only how long a turn waits for a final that
 # never comes. It lies above the slowest figure known for the server's own endpoint, 1.57 s (facts/stt#half-close).
@@ -79,7 +69,7 @@ TTFS_P99_SECS = 2.0
 _USUAL_START_SECS = 0.2
 
 
-class GoogleStreamingSTTService(GoogleSTTService):
+class GoogleStreamingSTTService(Recognizer):
     """Speech-to-Text v2 over streams that begin and end with the user's speech.
 
     A request stream is half-closed when voice activity detection reports silence, so that Google flushes its final at
@@ -92,9 +82,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
 
     Settings are those of Pipecat's ``GoogleSTTService``; ``languages`` also takes codes as strings, and ``["auto"]``.
     """
-
-    Settings = GoogleSTTSettings
-    _settings: GoogleSTTSettings
 
     def __init__(
         self,
@@ -130,32 +117,17 @@ class GoogleStreamingSTTService(GoogleSTTService):
         Raises:
             ConfigurationError: If model, location, languages and features do not go together.
         """
-        defaults = self.Settings(
-            language=None,
-            languages=[Language.EN_US],
-            language_codes=None,
-            model="chirp_3",
-            use_separate_recognition_per_channel=False,
-            enable_automatic_punctuation=True,
-            enable_spoken_punctuation=False,
-            enable_spoken_emojis=False,
-            profanity_filter=False,
-            enable_word_time_offsets=False,
-            enable_word_confidence=False,
-            enable_interim_results=True,
-            enable_voice_activity_events=False,
-            adaptation=None,
-            denoiser_config=None,
+        super().__init__(
+            client=client,
+            project=project,
+            location=location,
+            settings=settings,
+            environ=environ,
+            make_client=make_client,
+            sample_rate=sample_rate,
+            ttfs_p99_latency=ttfs_p99_latency,
+            **kwargs,
         )
-        if settings is not None:
-            defaults.apply_update(settings)
-        # GoogleSTTService's own constructor makes a client from application default credentials; ours comes from
-        # elsewhere, and nothing else it sets up is used.
-        STTService.__init__(
-            self, sample_rate=sample_rate, ttfs_p99_latency=ttfs_p99_latency, settings=defaults, **kwargs
-        )
-        self._wanted_location = location
-        self._location = self._checked_location()
         self._params = streams or StreamParams()
         if not self._settings.enable_interim_results:
             # Without interim results silence is no sign of anything.
@@ -163,9 +135,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._eager = eager
         self._eager_pending = False
         self._bot_speaking = False
-        self._client_for = make_client or partial(speech_client, environ=environ)
-        self._project_id = project or ""
-        self._channel = CloudChannel(self._make_client, client)
         # GoogleSTTService reconnects this one when a setting changes; every stream of ours takes the newest settings.
         self._streaming_task = None
         self._machine: SpeechStreams | None = None
@@ -178,11 +147,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._timer_task: asyncio.Task[None] | None = None
         self._outage_reported = False
         self._last_error: Exception | None = None
-
-    @property
-    def location(self) -> str:
-        """The Google Cloud location in use."""
-        return self._location
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Make the client and let it connect while the audio devices open.
@@ -199,28 +163,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
         self._machine = SpeechStreams(self.sample_rate, self._params)
         self._timer_task = self.create_task(self._run_timer(), "stt_timer")
         await self._call_event_handler("on_connected")
-
-    async def probe(self, secs: float = PROBE_SECS) -> Probe:
-        """Ask Speech-to-Text, before a talk, whether it would listen: a moment of silence on a stream as talks open it.
-
-        Args:
-            secs: How long that may take.
-
-        Returns:
-            What was found.
-
-        Raises:
-            ConfigurationError: Why it would not work, and what to do.
-        """
-        client, rate = self._channel.client or self._make_client(), self.sample_rate or PROBE_RATE
-        try:
-            took = await probe_recognition(client, self._first_request(rate), rate, secs)
-        finally:
-            if client is not self._channel.client:
-                await close_client(client)
-        languages = ", ".join(self._get_language_codes())
-        line = f"Speech-to-Text answers: {self._settings.model} in {self._location}, listening for {languages}"
-        return Probe(line, took)
 
     async def stop(self, frame: EndFrame) -> None:
         """End all streams.
@@ -259,24 +201,28 @@ class GoogleStreamingSTTService(GoogleSTTService):
         if isinstance(frame, ServiceOutageFrame | ServiceRecoveredFrame) and frame.service is not Service.EARS:
             # It may be the network that fails or has changed: streams that are opened from now on get a new one.
             self._renew_channel()
-        if self._machine is None:
-            return
-        if isinstance(frame, VADUserStartedSpeakingFrame):
-            self._machine.speech_started(frame.start_secs or _USUAL_START_SECS, time.monotonic())
-        elif isinstance(frame, VADUserStoppedSpeakingFrame):
-            self._machine.speech_stopped(frame.stop_secs, time.monotonic())
-        elif isinstance(frame, SpeechOnsetFrame) and not self._bot_speaking:
-            # Over the bot's voice a short sound may be what is left of it.
-            self._machine.speech_onset(frame.secs, time.monotonic())
-        elif isinstance(frame, SpeechPausedFrame):
-            self._machine.speech_paused(frame.secs, time.monotonic())
-        elif isinstance(frame, SpeechResumedFrame):
-            self._machine.speech_resumed(frame.secs, time.monotonic())
-        else:
-            return
-        if isinstance(frame, VADUserStartedSpeakingFrame | SpeechResumedFrame):
-            await self._withdraw_eager()
-        await self._pump()
+        if self._machine is not None and self._take_activity(self._machine, frame, time.monotonic()):
+            if isinstance(frame, VADUserStartedSpeakingFrame | SpeechResumedFrame):
+                await self._withdraw_eager()
+            await self._pump()
+
+    def _take_activity(self, machine: SpeechStreams, frame: Frame, now: float) -> bool:
+        """Tell the machine of voice activity, if that is what the frame is about."""
+        match frame:
+            case VADUserStartedSpeakingFrame(start_secs=secs):
+                machine.speech_started(secs or _USUAL_START_SECS, now)
+            case VADUserStoppedSpeakingFrame(stop_secs=secs):
+                machine.speech_stopped(secs, now)
+            case SpeechOnsetFrame(secs=secs) if not self._bot_speaking:
+                # Over the bot's voice a short sound may be what is left of it.
+                machine.speech_onset(secs, now)
+            case SpeechPausedFrame(secs=secs):
+                machine.speech_paused(secs, now)
+            case SpeechResumedFrame(secs=secs):
+                machine.speech_resumed(secs, now)
+            case _:
+                return False
+        return True
 
     async def process_audio_frame(self, frame: InputAudioRawFrame, direction: FrameDirection) -> None:
         """Take audio; whether it is sent depends on voice activity.
@@ -301,27 +247,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
             Nothing of interest.
         """
         yield None
-
-    async def _update_settings(self, delta: GoogleSTTSettings) -> dict[str, Any]:  # type: ignore[override]
-        """Apply changed settings: streams opened from now on use them.
-
-        Args:
-            delta: What changes.
-
-        Returns:
-            The changed fields and their previous values.
-        """
-        before, location = self._settings.copy(), self._location
-        changed = await super()._update_settings(delta)
-        try:
-            self._location = self._checked_location()
-        except ConfigurationError as e:
-            self._settings = before
-            await self.push_error(str(e))
-            return {}
-        if self._location != location:
-            self._channel.replace()
-        return changed
 
     # Events of the machine
 
@@ -379,10 +304,6 @@ class GoogleStreamingSTTService(GoogleSTTService):
                 await self.broadcast_frame(ServiceRecoveredFrame, service=Service.EARS)
             case Believed():
                 await self._report_refusal()
-
-    def _renew_channel(self) -> None:
-        if closing := self._channel.renew():
-            self.create_task(closing, "stt_old_channel")
 
     async def _push_final(self, text: str, language: str, finalized: bool) -> None:
         if finalized:
@@ -484,51 +405,3 @@ class GoogleStreamingSTTService(GoogleSTTService):
             await self.cancel_task(task)
         self._stream_tasks.clear()
         await self._call_event_handler("on_disconnected")
-
-    # Settings
-
-    def _checked_location(self) -> str:
-        model = str(self._settings.model)
-        check_languages(model, self._get_language_codes())
-        check_features(model, [name for name in FEATURES if getattr(self._settings, name)])
-        return resolve_location(model, self._wanted_location)
-
-    def _get_language_codes(self) -> list[str]:
-        languages = self._settings.languages if is_given(self._settings.languages) else []
-        return [self._language_code(language) for language in languages] or super()._get_language_codes()
-
-    def _language_code(self, language: Language | str) -> str:
-        """The code Google uses; what is no ``Language`` (``auto``, ``cmn-Hans-CN``) goes as it is."""
-        try:
-            return self.language_to_service_language(Language(language))
-        except ValueError:
-            return str(language)
-
-    def _language(self, code: str) -> Language | None:
-        codes = self._get_language_codes()
-        for candidate in (code, codes[0]):
-            try:
-                return Language(candidate)
-            except ValueError:
-                continue
-        return None
-
-    def _make_client(self) -> speech_v2.SpeechAsyncClient:
-        client, self._project_id = self._client_for(self._location)
-        return client
-
-    def _first_request(self, sample_rate: int) -> cloud_speech.StreamingRecognizeRequest:
-        adaptation = self._get_speech_adaptation()
-        if adaptation is not None and not takes_adaptation(str(self._settings.model)):
-            logger.warning("{}: the model {} takes no phrase hints.", self, self._settings.model)
-            adaptation = None
-        return cloud_speech.StreamingRecognizeRequest(
-            recognizer=f"projects/{self._project_id}/locations/{self._location}/recognizers/_",
-            streaming_config=streaming_config(
-                self._settings,
-                self._get_language_codes(),
-                sample_rate,
-                denoiser=self._get_denoiser_config(),
-                adaptation=adaptation,
-            ),
-        )
