@@ -1,13 +1,21 @@
 """Functions of the model that always report something, in plain JSON and in time."""
 
 import asyncio
+import re
+from collections.abc import Iterable
 from typing import Any
 
+from google.genai import types
 from pipecat.adapters.llm.services.gemini_live_adapter import GeminiLiveLLMAdapter
 from pipecat.frames.frames import Frame, FunctionCallResultFrame
-from pipecat.services.llm_service import FunctionCallRunnerItem, LLMService
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.services.llm_service import FunctionCallFromLLM, FunctionCallRunnerItem, LLMService
 
 from halfcascade.processors.plain import plain
+
+# The model chooses names: one that is none must not forge anything where it is shown.
+_NOT_IN_NAMES = re.compile(r"[^\w.:-]")
+_LONGEST_NAME = 128
 
 FUNCTION_SECS = 30.0
 """How long a function may take unless its own options say otherwise, in seconds."""
@@ -29,6 +37,25 @@ class FunctionRunner(LLMService[GeminiLiveLLMAdapter]):
         super()._register_direct_function(handler, **options)
         # Pipecat runs the clean-up that a handler carries; direct functions may carry one here, too (timers do).
         self._record_tool_cleanup(handler)
+
+    async def run_model_calls(self, calls: Iterable[types.FunctionCall], context: LLMContext) -> None:
+        """Run the functions that the model calls.
+
+        Args:
+            calls: As sent.
+            context: The conversation that they were called in.
+        """
+        await self.run_function_calls(
+            [
+                FunctionCallFromLLM(
+                    function_name=_NOT_IN_NAMES.sub("_", call.name or "")[:_LONGEST_NAME],
+                    tool_call_id=call.id or "",
+                    arguments=plain(call.args or {}),
+                    context=context,
+                )
+                for call in calls
+            ]
+        )
 
     async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:
         """Broadcast a frame; what functions return becomes plain JSON here, where it enters the pipeline.

@@ -1,13 +1,11 @@
 """The text brain: a Gemini Live session as a Pipecat LLM service."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from google import genai
 from google.genai import types
-from loguru import logger
 from pipecat.adapters.llm.services.gemini_live_adapter import GeminiLiveLLMAdapter
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -20,8 +18,6 @@ from pipecat.frames.frames import (
     FunctionCallResultFrame,
     InterruptionFrame,
     LLMContextFrame,
-    LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
     LLMSetToolsFrame,
     LLMTextFrame,
     TTSSpeakFrame,
@@ -30,10 +26,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
-from pipecat.services.llm_service import FunctionCallFromLLM
 from pipecat.services.settings import LLMSettings
 from pipecat.turns.speculation_gate import SpeculationState
-from pipecat.utils.errors import ErrorCategory
 
 from halfcascade.processors.frames import (
     EARLY,
@@ -45,22 +39,16 @@ from halfcascade.processors.frames import (
     SpeechSkippedFrame,
     TurnConfirmedFrame,
     TurnReopenedFrame,
-    TurnSentFrame,
 )
 from halfcascade.processors.gemini_live.connection import LiveConnection
 from halfcascade.processors.gemini_live.fillers import Fillers
 from halfcascade.processors.gemini_live.functions import FunctionRunner
+from halfcascade.processors.gemini_live.output import AnswerOutput
 from halfcascade.processors.gemini_live.probing import probe_session
 from halfcascade.processors.gemini_live.protocol import wording
 from halfcascade.processors.gemini_live.protocol.actions import (
     Action,
-    Apologize,
     Open,
-    Recovered,
-    Report,
-    TurnSent,
-    Usage,
-    Waiting,
 )
 from halfcascade.processors.gemini_live.protocol.asked import AskedTurns
 from halfcascade.processors.gemini_live.protocol.context_messages import opening_instruction
@@ -70,7 +58,6 @@ from halfcascade.processors.gemini_live.protocol.models import Modality
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
 from halfcascade.processors.gemini_live.protocol.session import SessionMachine
 from halfcascade.processors.gemini_live.protocol.turn_events import (
-    Ended,
     Started,
     TextDelta,
     ToolCalls,
@@ -82,22 +69,14 @@ from halfcascade.processors.gemini_live.settings import (
     LOCAL_FIELDS,
     GeminiLiveTextSettings,
     default_settings,
-    language_code,
 )
 from halfcascade.processors.gemini_live.setup_message import SetupMessage
 from halfcascade.processors.gemini_live.spans import TurnSpans
 from halfcascade.processors.gemini_live.tools import response_of
-from halfcascade.processors.gemini_live.usage import token_usage
 from halfcascade.processors.google_calls import PROBE_SECS, Probe
 from halfcascade.processors.google_clients import gemini_client
-from halfcascade.processors.google_errors import GEMINI_LIVE, ProblemKind, problem
-from halfcascade.processors.language import phrases
-from halfcascade.processors.plain import plain
 
 MakeClient = Callable[[], genai.Client]
-
-_NOT_IN_NAMES = re.compile(r"[^\w.:-]")
-_LONGEST_NAME = 128
 
 
 class GeminiLiveTextProcessor(FunctionRunner):
@@ -167,10 +146,8 @@ class GeminiLiveTextProcessor(FunctionRunner):
         self._turn = 0
         self._asked = AskedTurns()
         self._spans = TurnSpans(complete, self._setup_message)
-        self._responding = False
-        self._last_trouble = ""
-        self._fillers_said = 0
-        self._fillers = Fillers(self._say_filler, self.create_task, self.cancel_task)
+        self._fillers = Fillers(complete, self._say_filler, self.create_task, self.cancel_task)
+        self._output = AnswerOutput(self, complete, self._fillers, self._push_llm_text)
 
     def can_generate_metrics(self) -> bool:
         """This service reports time to first text, processing time and tokens."""
@@ -268,7 +245,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
         """
         if isinstance(frame, InterruptionFrame):
             # Before anything awaits: not one more delta of the old answer leaves.
-            self._responding = False  # for everybody downstream an interruption ends the response
+            self._output.broken_off()
             self._withdraw() if self._asked.withdrawn() else self._feed(self._machine.interrupt)
             self._spans.interrupted()
         await super().process_frame(frame, direction)
@@ -388,7 +365,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
     def _withdraw(self) -> None:
         """What the model was asked last counts as never asked."""
         self._asked.taken_back()
-        self._responding = False
+        self._output.broken_off()
         self._spans.interrupted(withdrawn=True)
         self._feed(self._machine.withdraw)
 
@@ -399,67 +376,14 @@ class GeminiLiveTextProcessor(FunctionRunner):
             return  # the user has interrupted since the machine decided this
         self._spans.take(action, early=self._asked.is_open)
         match action:
-            case Started() | TextDelta() | ToolCalls():
-                await self._put_out(action)
-            case Ended():
-                await self._end_response()
+            case ToolCalls(_, calls):
+                await self._call(calls)
             case ToolCancellation(ids):
                 for call_id in ids:
                     await self._fillers.end(call_id)
                     await self._cancel_function_calls_by_tool_call_id(call_id)
-            case TurnSent(turn, text, attempt, prompt):
-                await self.start_processing_metrics()
-                await self.start_ttfb_metrics()
-                await self.broadcast_frame(TurnSentFrame, text=text, prompt=prompt, turn=turn, attempt=attempt)
-            case Usage(metadata):
-                await self.start_llm_usage_metrics(token_usage(metadata))
-            case Waiting(_, offline):
-                await self._fill(offline=offline)
-            case Recovered():
-                await self.broadcast_frame(ServiceRecoveredFrame, service=Service.BRAIN)
-            case Apologize():
-                await self._apologize()
-            case Report():
-                await self._report(action)
-
-    async def _put_out(self, action: Started | TextDelta | ToolCalls) -> None:
-        match action:
-            case Started():
-                self._responding = True
-                await self.push_frame(LLMFullResponseStartFrame())
-            case TextDelta(_, text):
-                await self.stop_ttfb_metrics()
-                await self._push_llm_text(text)
-            case ToolCalls(_, calls):
-                await self._call(calls)
-
-    async def _end_response(self) -> None:
-        await self.stop_processing_metrics()
-        if self._responding:
-            self._responding = False
-            await self.push_frame(LLMFullResponseEndFrame())
-
-    async def _fill(self, *, offline: bool) -> None:
-        """The user has waited for a while: they shall know why."""
-        if offline:
-            line = self._last_trouble or problem(ProblemKind.OUTAGE, GEMINI_LIVE).line
-            await self.broadcast_frame(ServiceOutageFrame, service=Service.BRAIN, line=line)
-        elif self._settings.filler_after is not None:
-            await self._say_filler(self._next_filler())
-
-    async def _apologize(self) -> None:
-        text = self._settings.apology or phrases(language_code(self._settings.language)).apology
-        await self.push_frame(LLMFullResponseStartFrame())
-        await self.push_frame(LLMTextFrame(str(text)))
-        await self.push_frame(LLMFullResponseEndFrame())
-
-    async def _report(self, report: Report) -> None:
-        again, self._last_trouble = report.line == self._last_trouble, report.line
-        if not report.error:
-            logger.log("DEBUG" if again else "WARNING", f"{self}: {report.line}")
-            return
-        category = ErrorCategory.INVALID_REQUEST if report.permanent else ErrorCategory.CONNECTIVITY
-        await self.push_error(report.line, category=category)
+            case _:
+                await self._output.put_out(action)
 
     # Functions.
 
@@ -471,19 +395,8 @@ class GeminiLiveTextProcessor(FunctionRunner):
             await self.broadcast_frame(EagerEndOfTurnCancelFrame)
             return
         for call in calls:
-            self._begin_filler(call.id or "")
-        await self.run_function_calls(
-            [
-                FunctionCallFromLLM(
-                    # The model chose them: a name that is none cannot forge anything where it is shown.
-                    function_name=_NOT_IN_NAMES.sub("_", call.name or "")[:_LONGEST_NAME],
-                    tool_call_id=call.id or "",
-                    arguments=plain(call.args or {}),
-                    context=context,
-                )
-                for call in calls
-            ]
-        )
+            self._fillers.begin(call.id or "")
+        await self.run_model_calls(calls, context)
 
     async def _result(self, frame: FunctionCallResultFrame) -> None:
         properties = frame.properties
@@ -493,17 +406,6 @@ class GeminiLiveTextProcessor(FunctionRunner):
         await self._fillers.end(frame.tool_call_id)
         step = partial(self._machine.result, speak=speak is not False)
         self._feed(step, frame.tool_call_id, response_of(frame.result))
-
-    def _next_filler(self) -> str:
-        texts: Any = self._settings.fillers or phrases(language_code(self._settings.language)).fillers
-        self._fillers_said += 1
-        return str(texts[(self._fillers_said - 1) % len(texts)])
-
-    def _begin_filler(self, call_id: str) -> None:
-        settings: Any = self._settings
-        if settings.filler_after is not None:
-            texts = settings.fillers or phrases(language_code(settings.language)).fillers
-            self._fillers.begin(call_id, settings.filler_after, texts)
 
     async def _say_filler(self, text: str) -> None:
         # Not part of the conversation: the model need not know that the silence was filled.
