@@ -21,6 +21,7 @@ from halfcascade.processors.frames import ListeningSoundFrame, PauseJudgedFrame,
 from halfcascade.processors.language import phrases
 from halfcascade.processors.listening import ListeningMachine, ListeningParams
 from halfcascade.processors.listening.processor import ListeningProcessor
+from tests.in_virtual_time import in_virtual_time
 
 RATE = 24_000
 LEVEL = 8000
@@ -69,6 +70,7 @@ async def heard(*frames, make=sound, locale: str = "en-US") -> tuple[list, Louds
     return list(down), speaker
 
 
+@in_virtual_time
 async def test_a_sound_is_heard_quietly_and_makes_the_bot_no_speaker():
     down, speaker = await heard(UNFINISHED, SleepFrame(0.8))
     assert [frame.text for frame in down if isinstance(frame, ListeningSoundFrame)] == [phrases("en-US").listening[0]]
@@ -76,6 +78,7 @@ async def test_a_sound_is_heard_quietly_and_makes_the_bot_no_speaker():
     assert not [frame for frame in down if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame)]
 
 
+@in_virtual_time
 async def test_it_fades_away_when_the_user_goes_on():
     down, speaker = await heard(
         PauseJudgedFrame(0.9, 30.0), SleepFrame(0.25), SpeechResumedFrame(0.02), SleepFrame(0.6)
@@ -86,6 +89,7 @@ async def test_it_fades_away_when_the_user_goes_on():
     assert np.abs(np.diff(sounded[np.flatnonzero(sounded)[0] :])).max() < LEVEL // 20, "it clicks"
 
 
+@in_virtual_time
 async def test_speech_of_the_bot_is_not_mixed_with_it():
     speech = TTSAudioRawFrame(np.full(3 * RATE // 25, 123, dtype="<i2").tobytes(), RATE, 1)
     _, speaker = await heard(UNFINISHED, SleepFrame(0.25), speech, SleepFrame(0.3))
@@ -94,6 +98,7 @@ async def test_speech_of_the_bot_is_not_mixed_with_it():
     assert not (speaker.sounded[spoken[0] :] > 123).any()
 
 
+@in_virtual_time
 async def test_none_where_the_turn_may_be_over_none_can_be_made_or_the_language_has_none():
     for options in ({}, {"make": no_sound}, {"locale": "sv-SE"}):
         goes_on = 0.9 if options else 0.3

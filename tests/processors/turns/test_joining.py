@@ -37,6 +37,7 @@ from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 from halfcascade.processors.turns.speculation import Speculations
 from halfcascade.processors.turns.words import turn_words
+from tests.in_virtual_time import in_virtual_time
 from tests.processors.turns.test_turns import AUDIO, RATE, STARTED, WAIT, Verdicts, final, say, stopped
 
 NAME, PLACE = "Hello, my name is Daniel.", "And I live in Boston."
@@ -85,6 +86,7 @@ async def run(
     return Turns(list(down), asked, context)
 
 
+@in_virtual_time
 async def test_what_follows_before_the_bot_is_heard_belongs_to_the_turn():
     turns = await run(*say(NAME), WAIT, *say(PLACE), WAIT)
     assert turns.asked == [[NAME], [BOTH]]
@@ -94,11 +96,13 @@ async def test_what_follows_before_the_bot_is_heard_belongs_to_the_turn():
     ]  # fmt: skip
 
 
+@in_virtual_time
 async def test_three_parts_are_one_turn_in_order():
     turns = await run(*say("One."), WAIT, *say("Two."), WAIT, *say("Three."), WAIT)
     assert turns.asked[-1] == ["One. Two. Three."]
 
 
+@in_virtual_time
 async def test_scripts_without_spaces_are_joined_without():
     first, second = final("私はダニエルです。"), final("東京に住んでいます。")
     for frame in (first, second):
@@ -108,12 +112,14 @@ async def test_scripts_without_spaces_are_joined_without():
     assert turns.asked[-1] == ["私はダニエルです。東京に住んでいます。"]
 
 
+@in_virtual_time
 async def test_what_follows_after_the_bot_was_heard_is_a_turn_of_its_own():
     turns = await run(*say(NAME), WAIT, BotStartedSpeakingFrame(), SleepFrame(1.3), *say(PLACE), WAIT)
     assert turns.asked == [[NAME], [NAME, PLACE]]
     assert not turns.order(TurnReopenedFrame)
 
 
+@in_virtual_time
 async def test_it_counts_when_the_user_went_on_not_when_that_was_noticed():
     went_on = VADUserStartedSpeakingFrame(start_secs=0.5)
     turns = await run(
@@ -128,24 +134,28 @@ async def test_it_counts_when_the_user_went_on_not_when_that_was_noticed():
     assert turns.asked == [[NAME], [BOTH]]
 
 
+@in_virtual_time
 async def test_a_sound_without_words_costs_no_answer():
     turns = await run(*say(NAME), WAIT, *AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT)
     assert turns.asked == [[NAME], [NAME]]
     assert turns.context == [NAME]
 
 
+@in_virtual_time
 async def test_a_turn_that_was_followed_in_the_context_stays():
     note = LLMMessagesAppendFrame([{"role": "developer", "content": "The timer went off."}])
     turns = await run(*say(NAME), WAIT, note, WAIT, *say(PLACE), WAIT)
     assert turns.asked[-1] == [NAME, "The timer went off.", PLACE]
 
 
+@in_virtual_time
 async def test_long_after_its_end_a_turn_is_over(monkeypatch):
     monkeypatch.setattr(joining, "JOIN_SECS", 0.05)
     turns = await run(*say(NAME), WAIT, *say(PLACE), WAIT)
     assert turns.asked == [[NAME], [NAME, PLACE]]
 
 
+@in_virtual_time
 async def test_a_speculation_asks_with_the_whole_turn():
     turns = await run(*say(NAME), SleepFrame(0.7), *say(PLACE), SleepFrame(0.7), verdict=0.2, speculate=True)
     assert turns.asked == [[NAME], [BOTH]]
@@ -159,6 +169,7 @@ async def test_a_speculation_asks_with_the_whole_turn():
     assert [(frame.turn, frame.early) for frame in turns.down if isinstance(frame, TurnConfirmedFrame)] == names
 
 
+@in_virtual_time
 async def test_a_speculation_that_nobody_confirms_is_withdrawn_ahead_of_the_end(monkeypatch):
     ended = SmartTurnStopStrategy.trigger_user_turn_stopped
 
@@ -174,6 +185,7 @@ async def test_a_speculation_that_nobody_confirms_is_withdrawn_ahead_of_the_end(
     assert TurnConfirmedFrame not in order
 
 
+@in_virtual_time
 async def test_a_speculation_is_withdrawn_if_the_turn_has_words_that_it_lacks():
     class Lenient(EagerMatchPolicy):
         def matches(self, eager: str, final: str) -> bool:
@@ -187,12 +199,14 @@ async def test_a_speculation_is_withdrawn_if_the_turn_has_words_that_it_lacks():
     ]  # fmt: skip
 
 
+@in_virtual_time
 async def test_who_goes_on_over_the_bots_first_words_was_talked_into():
     turns = await run(*say(NAME), WAIT, BotStartedSpeakingFrame(), SleepFrame(0.2), *say(PLACE), WAIT)
     assert turns.asked == [[NAME], [BOTH]]
     assert turns.order(TurnReopenedFrame, InterruptionFrame)[-2:] == [TurnReopenedFrame, InterruptionFrame]
 
 
+@in_virtual_time
 async def test_what_the_bot_had_begun_to_say_into_a_pause_counts_as_not_said():
     context = LLMContext()
     _, assistant = joining_aggregators(context)

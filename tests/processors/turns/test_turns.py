@@ -40,6 +40,7 @@ from halfcascade.processors.turns.speculation import Speculations
 from halfcascade.processors.turns.speech_sound import Hearing
 from halfcascade.processors.turns.text_end import LATE_SECS, LlamaTextEnd, TextEnd, TextEndAsker, english_text_end
 from halfcascade.processors.turns.words import normalize, turn_words
+from tests.in_virtual_time import in_virtual_time
 
 RATE = 16_000
 WAIT_SECS = 0.4
@@ -107,11 +108,13 @@ def count(frames, kind) -> int:
     return sum(isinstance(frame, kind) for frame in frames)
 
 
+@in_virtual_time
 async def test_a_complete_turn_ends_with_its_final():
     _, said, _ = await turns([*say("Is it cold outside?"), WAIT], 0.95)
     assert said == ["Is it cold outside?"]
 
 
+@in_virtual_time
 async def test_a_turn_that_sounds_unfinished_ends_after_the_wait():
     down, said, _ = await turns([*say("Is it cold outside?"), WAIT], 0.2, longest_wait=FAR_OFF_SECS)
     assert count(down, UserStoppedSpeakingFrame) == 0
@@ -119,16 +122,19 @@ async def test_a_turn_that_sounds_unfinished_ends_after_the_wait():
     assert said == ["Is it cold outside?"]
 
 
+@in_virtual_time
 async def test_a_probability_below_the_threshold_waits_although_smart_turn_calls_it_complete():
     down, _, _ = await turns([*say("I lost my keys"), WAIT], 0.6, longest_wait=FAR_OFF_SECS)
     assert count(down, UserStoppedSpeakingFrame) == 0
 
 
+@in_virtual_time
 async def test_a_short_answer_ends_at_once_whatever_it_sounds_like():
     _, said, _ = await turns([*say("Yes."), WAIT], 0.05)
     assert said == ["Yes."]
 
 
+@in_virtual_time
 async def test_words_that_cannot_end_a_sentence_keep_the_turn_open():
     frames = [*say("Tell me a"), WAIT, *say("story about a cat"), WAIT]
     down, said, _ = await turns(frames, 0.95)
@@ -136,23 +142,27 @@ async def test_words_that_cannot_end_a_sentence_keep_the_turn_open():
     assert count(down, UserStoppedSpeakingFrame) == 1
 
 
+@in_virtual_time
 async def test_a_segment_final_does_not_end_the_turn():
     frames = [*AUDIO, STARTED, *AUDIO, WAIT, stopped(), final("Tell me", finalized=False), WAIT]
     down, _, _ = await turns(frames, 0.95)
     assert count(down, UserStoppedSpeakingFrame) == 0
 
 
+@in_virtual_time
 async def test_noise_after_the_last_words_ends_the_turn_when_it_is_known_to_be_noise():
     frames = [*say("How are you"), WAIT, *AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT]
     _, said, _ = await turns(frames, 0.2, 0.95)
     assert said == ["How are you"]
 
 
+@in_virtual_time
 async def test_a_turn_that_noise_began_ends_when_it_is_known_to_be_noise():
     down, said, _ = await turns([*AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT], 0.95)
     assert (count(down, UserStoppedSpeakingFrame), said) == (1, [])
 
 
+@in_virtual_time
 async def test_a_sound_of_speech_holds_the_end_until_it_is_clear_what_it_is():
     frames = [*say("Is it cold outside?"), SpeechOnsetFrame(0.06), PAST_THE_WAIT]
     down, _, _ = await turns(frames, 0.2)
@@ -161,6 +171,7 @@ async def test_a_sound_of_speech_holds_the_end_until_it_is_clear_what_it_is():
     assert said == ["Is it cold outside?"]
 
 
+@in_virtual_time
 async def test_a_waiting_turn_is_answered_early_and_the_answer_kept():
     down, _, stop = await turns([*say("Is it cold outside?"), PAST_THE_WAIT], 0.2, speculate=True)
     contexts = [frame for frame in down if isinstance(frame, LLMContextFrame)]
@@ -168,6 +179,7 @@ async def test_a_waiting_turn_is_answered_early_and_the_answer_kept():
     assert (stop.speculations.total, stop.speculations.right) == (1, 1)
 
 
+@in_virtual_time
 async def test_eager_words_are_answered_early_and_withdrawn_when_the_final_differs():
     eager = EagerTranscriptionFrame("How old", "", "")
     frames = [*AUDIO, STARTED, *AUDIO, WAIT, eager, WAIT, stopped(), final("How cold is it?"), WAIT]
@@ -181,6 +193,7 @@ async def test_eager_words_are_answered_early_and_withdrawn_when_the_final_diffe
     assert said == ["How cold is it?"]
 
 
+@in_virtual_time
 async def test_an_early_answer_is_withdrawn_when_the_user_goes_on():
     frames = [*say("Is it cold outside?"), WAIT, *AUDIO, STARTED, WAIT]
     down, _, stop = await turns(frames, 0.2, speculate=True)
@@ -188,6 +201,7 @@ async def test_an_early_answer_is_withdrawn_when_the_user_goes_on():
     assert stop.speculations.right == 0
 
 
+@in_virtual_time
 async def test_smart_turn_judges_at_the_pause_what_it_says_at_the_end_of_speech():
     calls = []
 
@@ -262,6 +276,7 @@ def test_languages_add_up_and_auto_stands_for_all():
     assert normalize("It's  OKAY!") == "its okay"
 
 
+@in_virtual_time
 async def test_going_on_within_a_pause_withdraws_what_was_foreseen():
     frames = [*AUDIO, STARTED, *AUDIO, SpeechPausedFrame(0.06), SpeechResumedFrame(0.01), WAIT, stopped()]
     _, said, _ = await turns([*frames, final("How are you"), WAIT], 0.95)
@@ -293,6 +308,7 @@ class SlowModel:
         pass
 
 
+@in_virtual_time
 async def test_words_that_end_by_the_language_model_do_not_wait_although_they_sound_unfinished():
     model = SlowModel()
     _, said, _ = await turns([*say("Which one is cheaper?"), WAIT], 0.2, text_end=model)
@@ -300,6 +316,7 @@ async def test_words_that_end_by_the_language_model_do_not_wait_although_they_so
     assert model.asked[-1] == "Which one is cheaper"
 
 
+@in_virtual_time
 async def test_a_language_model_is_not_asked_about_what_it_does_not_speak():
     model = SlowModel()
     await turns([*say("오늘 날씨 어때?"), PAST_THE_WAIT], 0.95, text_end=model)
@@ -349,6 +366,7 @@ class CountingAnalyzer(EarlySmartTurnAnalyzer):
         return {"prediction": 0, "probability": 0.3}
 
 
+@in_virtual_time
 async def test_a_consonant_does_not_cost_a_verdict_and_a_pause_costs_one():
     analyzer = CountingAnalyzer()
     for _ in range(5):
@@ -378,6 +396,7 @@ async def test_talks_share_networks_and_the_threads_they_compute_on():
     assert Hearing()._interruption is Hearing()._interruption
 
 
+@in_virtual_time
 async def test_a_language_model_that_fails_is_told_once_and_the_turn_ends_without():
     lines: list[str] = []
     sink = logger.add(lines.append, level="WARNING")
@@ -389,6 +408,7 @@ async def test_a_language_model_that_fails_is_told_once_and_the_turn_ends_withou
     assert sum("language model cannot be used (broken)" in line for line in lines) == 1
 
 
+@in_virtual_time
 async def test_a_model_file_that_is_none_ends_no_conversation(tmp_path, monkeypatch):
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"this is no model")
@@ -435,6 +455,7 @@ def test_conversations_share_one_model_and_the_last_one_frees_it():
         one.probability("Hello")
 
 
+@in_virtual_time
 async def test_the_model_reads_a_turn_of_several_parts_as_one_sentence_and_each_text_once():
     model = SlowModel()
     interim = InterimTranscriptionFrame("I would have", "", "")
