@@ -18,6 +18,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from halfcascade.processors.chirp_tts.service import ChirpTTSService, TTSDiscardedMetricsData
 from halfcascade.processors.frames import AnswerForeseenFrame
+from tests.in_virtual_time import in_virtual_time
 from tests.processors.chirp_tts.fake import FakeTextToSpeech
 
 FIRST_AUDIO_SECS = 0.1
@@ -67,6 +68,7 @@ def discarded(frames: list[Frame]) -> int:
     return sum(one.value for one in data if isinstance(one, TTSDiscardedMetricsData))
 
 
+@in_virtual_time
 async def test_a_confirmed_answer_is_heard_without_waiting_for_the_voice(server):
     tts = Given(client=server)
     tts.server = server
@@ -78,6 +80,7 @@ async def test_a_confirmed_answer_is_heard_without_waiting_for_the_voice(server)
     assert discarded(down) == 0
 
 
+@in_virtual_time
 async def test_what_was_foreseen_is_not_heard_before_the_answer_is_given(server):
     down = await run(ChirpTTSService(client=server), *foreseen(), SleepFrame(FIRST_AUDIO_SECS + 0.5))
     assert "".join(server.texts).count("Sure") == 1
@@ -87,6 +90,7 @@ async def test_what_was_foreseen_is_not_heard_before_the_answer_is_given(server)
 @pytest.mark.parametrize(
     ("withdrawal", "wait"), [(EagerEndOfTurnCancelFrame, FIRST_AUDIO_SECS + 0.5), (InterruptionFrame, 0.05)]
 )
+@in_virtual_time
 async def test_a_withdrawn_answer_leaves_nothing_but_its_price(server, withdrawal, wait):
     tts = ChirpTTSService(client=server)
     frames = [*foreseen(), SleepFrame(wait), withdrawal(), SleepFrame(0.1), *reply(OTHERS)]
@@ -95,11 +99,13 @@ async def test_a_withdrawn_answer_leaves_nothing_but_its_price(server, withdrawa
     assert 0 < discarded(down) <= len(WORDS)
 
 
+@in_virtual_time
 async def test_an_answer_that_another_processor_rewrote_is_said_as_it_is(server):
     down = await run(ChirpTTSService(client=server), *foreseen(), SleepFrame(0.3), *reply(OTHERS))
     assert said(down) == "".join(OTHERS)
 
 
+@in_virtual_time
 async def test_the_voice_asks_again_where_the_first_try_failed(server):
     server.fail(google.ServiceUnavailable("down"), times=2)
     down = await run(ChirpTTSService(client=server), *foreseen(), SleepFrame(0.5), *reply())

@@ -23,6 +23,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 from halfcascade.processors.chirp_tts.protocol.events import Close, Failure, Feed, Fetch, Heard, Skipped, SpeechParams
 from halfcascade.processors.chirp_tts.protocol.health import VoiceHealth
 from halfcascade.processors.chirp_tts.service import ChirpTTSService
+from tests.in_virtual_time import in_virtual_time
 from tests.processors.chirp_tts.fake import RATE, FakeTextToSpeech, speech
 from tests.processors.chirp_tts.stage import on_stage
 from tests.processors.chirp_tts.test_over_the_wires import BRISK, ENGLISH, errors, finish, quick
@@ -197,6 +198,7 @@ def heard(frames) -> list[str]:
     return [frame.text for frame in frames if isinstance(frame, TTSTextFrame)]
 
 
+@in_virtual_time
 async def test_the_inputs_of_one_call_are_the_reply():
     server = FakeTextToSpeech()
     voice = ChirpTTSService(client=server, speech=PARAMS)
@@ -209,6 +211,7 @@ async def test_the_inputs_of_one_call_are_the_reply():
     assert sum(isinstance(frame, TTSStoppedFrame) for frame in down) == 1
 
 
+@in_virtual_time
 async def test_a_phrase_has_a_call_of_its_own():
     server = FakeTextToSpeech()
     voice = ChirpTTSService(client=server, speech=PARAMS)
@@ -217,6 +220,7 @@ async def test_a_phrase_has_a_call_of_its_own():
     assert server.texts == ["Good morning.", "Well. Hello there."]
 
 
+@in_virtual_time
 async def test_what_is_lost_is_asked_for_again_from_its_word_on():
     server = FakeTextToSpeech()
     server.break_after, server.break_with = [0.8], google.ServiceUnavailable("gone")
@@ -227,6 +231,7 @@ async def test_what_is_lost_is_asked_for_again_from_its_word_on():
     assert not any(isinstance(frame, ErrorFrame) for frame in up)
 
 
+@in_virtual_time
 async def test_a_voice_that_cannot_work_claims_nothing():
     server = FakeTextToSpeech()
     server.fail(google.PermissionDenied("API disabled"), times=9)
@@ -237,6 +242,7 @@ async def test_a_voice_that_cannot_work_claims_nothing():
     assert " ".join(voice.ledger.texts("skipped")) == "One thing. Another thing."
 
 
+@in_virtual_time
 async def test_an_interruption_ends_a_call_that_is_open():
     server = FakeTextToSpeech()
     voice = ChirpTTSService(client=server, speech=PARAMS)

@@ -26,6 +26,7 @@ from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService, TTSDiscardedMetricsData
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, Pronunciation
 from halfcascade.processors.errors import ConfigurationError
+from tests.in_virtual_time import in_virtual_time
 from tests.processors.chirp_tts.fake import RATE, FakeTextToSpeech
 
 
@@ -46,6 +47,7 @@ def seconds(frames) -> float:
     return sum(frame.num_frames for frame in frames if isinstance(frame, TTSAudioRawFrame)) / RATE
 
 
+@in_virtual_time
 async def test_a_reply_is_spoken_segment_by_segment_and_reported_word_by_word(server):
     tts = ChirpTTSService(client=server)
     down, _ = await run_test(tts, frames_to_send=reply("Well, hello there my ", "friend, how are you? I am ", "fine."))
@@ -59,6 +61,7 @@ async def test_a_reply_is_spoken_segment_by_segment_and_reported_word_by_word(se
     assert len(segments) == len(server.texts)
 
 
+@in_virtual_time
 async def test_word_frames_come_with_rising_times(server):
     tts = ChirpTTSService(client=server)
     down, _ = await run_test(tts, frames_to_send=reply("One two three, four five six. ", "Seven."))
@@ -67,6 +70,7 @@ async def test_word_frames_come_with_rising_times(server):
     assert (times[-1] - times[0]) / 1e9 < seconds(down)
 
 
+@in_virtual_time
 async def test_a_speak_frame_is_spoken_and_closed(server):
     tts = ChirpTTSService(client=server)
     down, _ = await run_test(tts, frames_to_send=[TTSSpeakFrame("Good morning.")])
@@ -74,6 +78,7 @@ async def test_a_speak_frame_is_spoken_and_closed(server):
     assert sum(isinstance(f, TTSStoppedFrame) for f in down) == 1
 
 
+@in_virtual_time
 async def test_an_interruption_stops_synthesis_and_drops_the_rest(server):
     server.pace = 0.05
     tts = ChirpTTSService(client=server)
@@ -107,6 +112,7 @@ def test_contradictory_settings_are_refused_in_one_line(settings, cause):
     assert "\n" not in str(raised.value)
 
 
+@in_virtual_time
 async def test_code_is_shown_and_announced_once(server):
     tts = ChirpTTSService(client=server)
     code = ["```py\nx = 1\n```", "```py\ny = 2\n```"]
@@ -131,6 +137,7 @@ async def test_code_is_shown_and_announced_once(server):
         (["$$x^2$$"], ["I have put the formula on the screen."]),
     ],
 )
+@in_virtual_time
 async def test_a_reply_without_anything_to_say_is_answered_at_once(server, pieces, said):
     tts = ChirpTTSService(client=server)
     down, _ = await run_test(tts, frames_to_send=reply(*pieces))
@@ -141,6 +148,7 @@ async def test_a_reply_without_anything_to_say_is_answered_at_once(server, piece
     assert " ".join(written) == " ".join("".join(pieces).split(" ")).strip()
 
 
+@in_virtual_time
 async def test_a_language_without_phrases_still_ends_the_turn(server):
     tts = ChirpTTSService(client=server, settings=ChirpTTSSettings(voice="sv-SE-Chirp3-HD-Kore", language="sv-SE"))
     down, _ = await run_test(tts, frames_to_send=reply("```py\nx\n```"))
@@ -148,6 +156,7 @@ async def test_a_language_without_phrases_still_ends_the_turn(server):
     assert any(isinstance(frame, LLMFullResponseEndFrame) for frame in down)
 
 
+@in_virtual_time
 async def test_pictures_belong_to_the_words_after_them(server):
     tts = ChirpTTSService(client=server)
     down, _ = await run_test(tts, frames_to_send=reply("👍 ", "Sure thing, my friend! ", "😀"))
@@ -156,6 +165,7 @@ async def test_pictures_belong_to_the_words_after_them(server):
     assert [f.text for f in down if type(f) is AggregatedTextFrame and f.skip_tts] == ["😀"]
 
 
+@in_virtual_time
 async def test_what_is_spoken_differs_from_what_is_written(server):
     tts = ChirpTTSService(client=server)
     text = "See **this** 🎉 on https://www.example.com/a/b?c=d now."
@@ -166,6 +176,7 @@ async def test_what_is_spoken_differs_from_what_is_written(server):
 
 
 @pytest.mark.parametrize(("markup", "sent"), [(True, "Well [pause long] yes."), (False, "Well yes.")])
+@in_virtual_time
 async def test_pause_tags_are_for_the_voice_only(server, markup, sent):
     tts = ChirpTTSService(client=server, settings=ChirpTTSService.Settings(markup=markup))
     down, _ = await run_test(tts, frames_to_send=reply("Well [pause long] yes."))
@@ -174,6 +185,7 @@ async def test_pause_tags_are_for_the_voice_only(server, markup, sent):
     assert words(down) == ["Well", "yes."]
 
 
+@in_virtual_time
 async def test_settings_reach_the_wire(server):
     settings = ChirpTTSService.Settings(
         voice="ko-KR-Chirp3-HD-Kore",
@@ -190,6 +202,7 @@ async def test_settings_reach_the_wire(server):
     assert [(p.phrase, p.pronunciation) for p in config.custom_pronunciations.pronunciations] == [("Kore", "koːɾe")]
 
 
+@in_virtual_time
 async def test_a_custom_voice_needs_no_name_and_shows_no_key(server):
     settings = ChirpTTSService.Settings(voice=None, language="en-US", voice_cloning_key="s3cret")
     await run_test(ChirpTTSService(client=server, settings=settings), frames_to_send=[TTSSpeakFrame("Hello.")])
@@ -198,6 +211,7 @@ async def test_a_custom_voice_needs_no_name_and_shows_no_key(server):
     assert "s3cret" not in repr(settings)
 
 
+@in_virtual_time
 async def test_settings_change_between_segments_and_bad_ones_are_refused(server):
     tts = ChirpTTSService(client=server)
     change = {"voice": "en-US-Chirp3-HD-Kore", "speaking_rate": 1.5}
@@ -216,6 +230,7 @@ async def test_settings_change_between_segments_and_bad_ones_are_refused(server)
     assert len(errors) == 1 and "speaks en-US" in errors[0]
 
 
+@in_virtual_time
 async def test_characters_sent_and_thrown_away_are_metrics(server):
     tts = ChirpTTSService(client=server)
     text = "This sentence will be cut off long before it comes to its very end, you see."
@@ -231,6 +246,7 @@ async def test_characters_sent_and_thrown_away_are_metrics(server):
     assert discarded == sum(map(len, tts.ledger.texts("cut")))
 
 
+@in_virtual_time
 async def test_late_segments_do_not_end_the_utterance(server):
     tts = ChirpTTSService(client=server, stop_frame_timeout_s=0.5)
     frames = reply("First comes this. ", "Then comes that.")
@@ -239,6 +255,7 @@ async def test_late_segments_do_not_end_the_utterance(server):
     assert words(down) == ["First", "comes", "this.", "Then", "comes", "that."]
 
 
+@in_virtual_time
 async def test_later_text_is_cut_before_the_voice_falls_silent(server):
     tts = ChirpTTSService(client=server)
     frames = reply("Good morning. ", "Once there was a tiny village without ", "any locks.")
@@ -258,6 +275,7 @@ async def test_later_text_is_cut_before_the_voice_falls_silent(server):
         ("Honey never ", "Honey never,"),
     ],
 )
+@in_virtual_time
 async def test_the_first_segment_is_spoken_while_the_model_pauses(server, text, first):
     tts = ChirpTTSService(client=server, first_segment=FirstSegment(settle=0.1, wait=0.3))
     frames = [LLMFullResponseStartFrame(), LLMTextFrame(text), SleepFrame(1.5)]
@@ -268,6 +286,7 @@ async def test_the_first_segment_is_spoken_while_the_model_pauses(server, text, 
     assert len(sent) > 1 and sent[-1].at - sent[0].at > 0.5
 
 
+@in_virtual_time
 async def test_short_audio_breaks_are_retried_from_the_word_that_was_lost(server):
     server.break_after, server.break_with = [0.8], google.ServiceUnavailable("gone")
     tts = ChirpTTSService(client=server)
@@ -278,6 +297,7 @@ async def test_short_audio_breaks_are_retried_from_the_word_that_was_lost(server
     assert not any(isinstance(frame, ErrorFrame) for frame in up)
 
 
+@in_virtual_time
 async def test_a_voice_that_cannot_work_reports_it_once_and_claims_nothing(server):
     server.fail(google.PermissionDenied("API disabled"), times=9)
     tts = ChirpTTSService(client=server)
@@ -289,6 +309,7 @@ async def test_a_voice_that_cannot_work_reports_it_once_and_claims_nothing(serve
     assert sum(isinstance(frame, LLMFullResponseEndFrame) for frame in down) == 2
 
 
+@in_virtual_time
 async def test_leading_silence_is_trimmed_and_joins_are_even(server):
     server.lead_silence = 0.5
     tts = ChirpTTSService(client=server)
@@ -300,6 +321,7 @@ async def test_leading_silence_is_trimmed_and_joins_are_even(server):
     assert 0.2 < silence * 0.01 < 0.45
 
 
+@in_virtual_time
 async def test_the_end_of_the_pipeline_waits_for_the_voice(server):
     tts = ChirpTTSService(client=server)
     # The reply is never ended by the brain.

@@ -40,6 +40,7 @@ from halfcascade.processors.frames import (
 from halfcascade.processors.google_stt.protocol.events import StreamParams
 from halfcascade.processors.google_stt.service import GoogleStreamingSTTService
 from halfcascade.processors.google_stt.stream import MAX_AUDIO_BYTES
+from tests.in_virtual_time import in_virtual_time
 from tests.processors.google_stt.model import BLOCK, RATE, Recognizer, Word, speak
 
 Response = cloud_speech.StreamingRecognizeResponse
@@ -136,6 +137,7 @@ def texts(frames, kind=TranscriptionFrame) -> list[str]:
     return [frame.text for frame in frames if isinstance(frame, kind)]
 
 
+@in_virtual_time
 async def test_the_final_comes_when_speech_stops_and_is_finalized():
     client = FakeSpeech(WORDS)
     frames = [*quiet(0.5), *said(WORDS[0]), STARTED, *said(WORDS[1]), *quiet(0.2), stopped(), SleepFrame(0.2)]
@@ -146,6 +148,7 @@ async def test_the_final_comes_when_speech_stops_and_is_finalized():
     assert len(client.heard) == 1
 
 
+@in_virtual_time
 async def test_a_pause_flushes_and_the_turn_goes_on_in_the_next_stream_without_gap_or_overlap():
     client = FakeSpeech(WORDS, flush=0.05)
     frames = [
@@ -174,6 +177,7 @@ async def test_a_pause_flushes_and_the_turn_goes_on_in_the_next_stream_without_g
     assert [np.count_nonzero(spoken == word.number) for word in WORDS] == [4_800] * 3
 
 
+@in_virtual_time
 async def test_a_tentative_final_is_held_until_speech_has_stopped():
     client = FakeSpeech(WORDS)
     frames = [*said(WORDS[0]), STARTED, *quiet(0.1), SpeechPausedFrame(0.1), SleepFrame(0.2)]
@@ -183,6 +187,7 @@ async def test_a_tentative_final_is_held_until_speech_has_stopped():
     assert texts(down) == ["word1"]
 
 
+@in_virtual_time
 async def test_no_audio_is_sent_while_nobody_speaks_and_the_preroll_comes_first():
     client = FakeSpeech(WORDS)
     await run(ears(client), quiet(3.0))
@@ -194,6 +199,7 @@ async def test_no_audio_is_sent_while_nobody_speaks_and_the_preroll_comes_first(
     assert len(client.heard[0].audio) / (2 * RATE) == pytest.approx(0.5 + 0.2 + 0.2, abs=0.05)
 
 
+@in_virtual_time
 async def test_messages_stay_below_the_limit():
     client = FakeSpeech(WORDS)
     long = Word(9, 5 * RATE)
@@ -204,6 +210,7 @@ async def test_messages_stay_below_the_limit():
     assert max(client.sizes) <= MAX_AUDIO_BYTES
 
 
+@in_virtual_time
 async def test_a_dropped_stream_is_replayed_without_losing_or_doubling_words():
     client = FakeSpeech(WORDS, fail=[lambda heard: len(heard.audio) > 12_000])
     frames = [*said(WORDS[0]), STARTED]
@@ -215,6 +222,7 @@ async def test_a_dropped_stream_is_replayed_without_losing_or_doubling_words():
     assert not [frame for frame in up if isinstance(frame, ErrorFrame)]
 
 
+@in_virtual_time
 async def test_an_outage_is_reported_once_and_survived():
     down_errors = [google_errors.ServiceUnavailable("no route")] * 4
     client = FakeSpeech(WORDS, fail=down_errors)
@@ -228,6 +236,7 @@ async def test_an_outage_is_reported_once_and_survived():
     assert news[0].service is Service.EARS and news[0].line == line
 
 
+@in_virtual_time
 async def test_a_stream_that_the_server_cancels_or_that_fails_oddly_costs_no_words():
     for error in (asyncio.CancelledError(), TransportError("no network"), RuntimeError("odd")):
         client = FakeSpeech(WORDS, fail=[error])
@@ -235,6 +244,7 @@ async def test_a_stream_that_the_server_cancels_or_that_fails_oddly_costs_no_wor
         assert texts(down) == ["word1"], error
 
 
+@in_virtual_time
 async def test_words_survive_an_interruption_of_the_bot():
     down, _ = await run(ears(FakeSpeech(WORDS)), [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.2)])
     [final] = [frame for frame in down if isinstance(frame, TranscriptionFrame)]
@@ -248,6 +258,7 @@ async def test_words_survive_an_interruption_of_the_bot():
         (google_errors.PermissionDenied("no"), "roles/speech.client"),
     ],
 )
+@in_virtual_time
 async def test_what_no_retry_can_mend_is_one_line_and_not_retried(error, remedy):
     client = FakeSpeech(WORDS, fail=[error, error])
     _, up = await run(ears(client), [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.3)])
@@ -258,6 +269,7 @@ async def test_what_no_retry_can_mend_is_one_line_and_not_retried(error, remedy)
     assert len(client.heard) == 1
 
 
+@in_virtual_time
 async def test_billed_seconds_come_as_usage_metrics():
     client = FakeSpeech(WORDS)
     frames = [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.2), *quiet(3.0)]
@@ -272,12 +284,14 @@ async def test_billed_seconds_come_as_usage_metrics():
     assert usage == [1.0]
 
 
+@in_virtual_time
 async def test_speech_without_words_is_told_to_the_turn_strategies():
     down, _ = await run(ears(FakeSpeech([])), [*quiet(0.3), STARTED, *quiet(0.2), stopped(), SleepFrame(0.2)])
     assert [frame for frame in down if isinstance(frame, SpeechCoveredFrame)]
     assert texts(down) == []
 
 
+@in_virtual_time
 async def test_eager_words_are_pushed_at_the_pause_and_withdrawn_when_speech_goes_on():
     frames = [*said(WORDS[0]), STARTED, *quiet(0.1), SleepFrame(0.1), SpeechPausedFrame(0.1), SleepFrame(0.1)]
     down, _ = await run(ears(FakeSpeech(WORDS, flush=2.0), eager=True), frames)
@@ -289,6 +303,7 @@ async def test_eager_words_are_pushed_at_the_pause_and_withdrawn_when_speech_goe
     assert texts(down, EagerTranscriptionFrame) == []
 
 
+@in_virtual_time
 async def test_muted_ears_hear_nothing():
     client = FakeSpeech(WORDS)
     frames = [STTMuteFrame(mute=True), SleepFrame(0.05), *said(WORDS[0]), STARTED, *said(WORDS[1]), stopped()]
@@ -296,11 +311,13 @@ async def test_muted_ears_hear_nothing():
     assert texts(down) == []
 
 
+@in_virtual_time
 async def test_the_turn_strategies_are_told_how_long_a_final_takes():
     down, _ = await run(ears(FakeSpeech([])), [])
     assert [frame.ttfs_p99_latency for frame in down if isinstance(frame, STTMetadataFrame)] == [2.0]
 
 
+@in_virtual_time
 async def test_the_detected_language_is_in_the_frame():
     client = FakeSpeech(WORDS, language="ko-KR")
     settings = GoogleStreamingSTTService.Settings(languages=["auto"])
@@ -310,6 +327,7 @@ async def test_the_detected_language_is_in_the_frame():
     assert list(client.configs[0].streaming_config.config.language_codes) == ["auto"]
 
 
+@in_virtual_time
 async def test_requests_name_project_location_model_and_languages():
     client = FakeSpeech(WORDS)
     settings = GoogleStreamingSTTService.Settings(
@@ -326,6 +344,7 @@ async def test_requests_name_project_location_model_and_languages():
     assert config.adaptation.phrase_sets[0].inline_phrase_set.phrases[0].value == "Pipecat"
 
 
+@in_virtual_time
 async def test_settings_change_for_the_next_stream():
     client = FakeSpeech(WORDS)
     service = ears(client)
@@ -336,6 +355,7 @@ async def test_settings_change_for_the_next_stream():
     assert codes == [["en-US"], ["ko-KR"]]
 
 
+@in_virtual_time
 async def test_a_setting_that_cannot_work_is_refused_and_the_old_one_stays():
     client = FakeSpeech(WORDS)
     service = ears(client, location="us")

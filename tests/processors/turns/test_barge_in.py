@@ -31,6 +31,7 @@ from halfcascade.processors.turns.barge_in_sound import InterruptionSound, find_
 from halfcascade.processors.turns.bot_speech import BotSpeech
 from halfcascade.processors.turns.speech_sound import Heard, Hearing
 from halfcascade.processors.turns.words import turn_words
+from tests.in_virtual_time import in_virtual_time
 
 RATE = 16_000
 BLOCK = 320
@@ -93,18 +94,21 @@ def kinds(frames) -> list[type]:
     return [type(frame) for frame in frames]
 
 
+@in_virtual_time
 async def test_speech_over_the_bot_ducks_it_at_the_first_sound():
     frames, _ = await hear([*sound(0.1), ONSET, WAIT])
     assert kinds(frames) == [DuckFrame]
     assert frames[0].gain < 0.5
 
 
+@in_virtual_time
 async def test_real_words_stop_the_bot_and_restore_its_loudness():
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.1), interim("what about"), WAIT])
     assert kinds(frames) == [DuckFrame, UserStartedSpeakingFrame, InterruptionFrame, DuckFrame]
     assert frames[-1].gain == 1.0
 
 
+@in_virtual_time
 async def test_a_backchannel_lets_the_bot_swell_back_and_stays_out_of_the_conversation():
     said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, WAIT, final("Mm-hm."), WAIT]
     frames, context = await hear(said)
@@ -114,6 +118,7 @@ async def test_a_backchannel_lets_the_bot_swell_back_and_stays_out_of_the_conver
     assert context.messages == []
 
 
+@in_virtual_time
 async def test_words_after_a_backchannel_do_not_hold_it():
     said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, SETTLED, final("Okay."), SETTLED]
     then = [
@@ -130,6 +135,7 @@ async def test_words_after_a_backchannel_do_not_hold_it():
     assert [message["content"] for message in context.messages] == ["How old is it?"]
 
 
+@in_virtual_time
 async def test_a_short_real_word_stops_the_bot_when_it_is_understood():
     said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, WAIT, final("Stop."), WAIT]
     frames, context = await hear(said)
@@ -137,6 +143,7 @@ async def test_a_short_real_word_stops_the_bot_when_it_is_understood():
     assert [message["content"] for message in context.messages] == ["Stop."]
 
 
+@in_virtual_time
 async def test_a_cough_does_not_stop_the_bot():
     said = [*sound(0.1), ONSET, *sound(0.2), PAUSED, *quiet(0.3), STOPPED, SpeechCoveredFrame(), WAIT]
     frames, context = await hear(said)
@@ -144,6 +151,7 @@ async def test_a_cough_does_not_stop_the_bot():
     assert context.messages == []
 
 
+@in_virtual_time
 async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
     any_sound = BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, spoken=0.0)
     frames, _ = await hear([*sound(0.1), ONSET, *sound(1.2), PAUSED, *quiet(0.2), WAIT], params=any_sound)
@@ -152,6 +160,7 @@ async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
     assert InterruptionFrame in kinds(frames)
 
 
+@in_virtual_time
 async def test_sounds_are_judged_again_after_strategies_were_applied_anew():
     strategies = user_turn_strategies("en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, spoken=0.0))
     await strategies.start[0].cleanup()
@@ -172,6 +181,7 @@ def spoken(secs: float) -> list[InputAudioRawFrame]:
     return [InputAudioRawFrame(speech[i : i + BLOCK].tobytes(), RATE, 1) for i in range(0, len(speech) - BLOCK, BLOCK)]
 
 
+@in_virtual_time
 async def test_speech_beyond_a_backchannels_length_stops_the_bot_without_words():
     speech = spoken(2.4)
     for count, stops in ((1.5, False), (2.4, True)):
@@ -180,6 +190,7 @@ async def test_speech_beyond_a_backchannels_length_stops_the_bot_without_words()
         assert (InterruptionFrame in kinds(frames)) is stops
 
 
+@in_virtual_time
 async def test_a_sound_that_is_no_speech_never_stops_the_bot_however_long():
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(5.0), WAIT], params=BargeInParams())
     assert InterruptionFrame not in kinds(frames)
@@ -203,6 +214,7 @@ BOT_TELLS = "It was in the old town. Then the clock struck ten, and it rained."
         (BOT_TELLS, "It was in the old town. Then the clock", "wait", True),
     ],
 )
+@in_virtual_time
 async def test_what_the_bot_is_saying_decides_what_yes_means(written, heard, said, stops):
     speech = BotSpeech()
     speech.wrote(written)
@@ -228,18 +240,21 @@ def test_english_interruptions(said):
     assert not turn_words("en-US").is_backchannel(said)
 
 
+@in_virtual_time
 async def test_a_listener_s_words_may_go_on():
     said = [*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.2), interim("yeah"), WAIT, *sound(0.7), WAIT]
     frames, _ = await hear(said)
     assert kinds(frames) == [DuckFrame]
 
 
+@in_virtual_time
 async def test_a_listener_s_words_that_become_a_sentence_stop_the_bot():
     said = [*sound(0.1), ONSET, *sound(0.2), STARTED, *sound(0.2), interim("yes"), WAIT, interim("yes but why"), WAIT]
     frames, _ = await hear(said)
     assert InterruptionFrame in kinds(frames)
 
 
+@in_virtual_time
 async def test_yes_is_an_answer_once_the_bot_has_finished():
     said = [*sound(0.1), ONSET, *sound(0.3), PAUSED, *quiet(0.2), STOPPED, WAIT]
     frames, context = await hear([*said, BotStoppedSpeakingFrame(), WAIT, final("Yes."), WAIT])
@@ -249,22 +264,26 @@ async def test_yes_is_an_answer_once_the_bot_has_finished():
     assert kinds(frames)[-1] is UserBackchannelFrame
 
 
+@in_virtual_time
 async def test_speech_that_outlasts_the_bot_takes_the_turn():
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, WAIT, BotStoppedSpeakingFrame(), WAIT])
     assert UserStartedSpeakingFrame in kinds(frames)
 
 
+@in_virtual_time
 async def test_a_silent_bot_is_not_ducked_and_speech_starts_the_turn_at_once():
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.2), STARTED, WAIT], bot_speaks=False)
     assert kinds(frames) == [UserStartedSpeakingFrame, InterruptionFrame]
 
 
+@in_virtual_time
 async def test_works_with_pipecat_s_voice_activity_alone():
     said = [*sound(0.3), STARTED, WAIT, *sound(0.2), interim("wait a moment"), WAIT]
     frames, _ = await hear(said)
     assert kinds(frames) == [DuckFrame, UserStartedSpeakingFrame, InterruptionFrame, DuckFrame]
 
 
+@in_virtual_time
 async def test_barge_in_can_be_left_to_pipecat():
     strategies = user_turn_strategies("en-US", understand_barge_in=False)
     assert [type(strategy).__name__ for strategy in strategies.start] == [
