@@ -16,12 +16,14 @@ from halfcascade.processors.frames import TurnSentFrame
 from halfcascade.processors.gemini_live import SessionOptions
 from halfcascade.processors.gemini_live.connection import BESIDE_SECS, OPEN_SECS, LiveConnection
 from halfcascade.processors.gemini_live.protocol import answer_text
-from tests.processors.gemini_live.harness import Google, talking
+from tests.processors.gemini_live.harness import LONG, Google, talking
 
 STORY = "Once upon a time there was a fox who lived in a wood. One day it met a crow with a piece of cheese."
 QUICK = SessionOptions(
     backoff_secs=0.02, answer_timeout_secs=0.5, stall_secs=0.5, offline_secs=3.0, goaway_margin_secs=0.1
 )
+# Where no answer and no connection is late: on a slow machine the model would be asked once more, or given up.
+PATIENT = replace(QUICK, answer_timeout_secs=LONG, stall_secs=LONG, offline_secs=LONG)
 REPLIES = [ScriptedReply(STORY, match="story", chars_per_second=400)]
 
 
@@ -36,7 +38,7 @@ def user_texts(google: Google) -> list[str]:
 @pytest.mark.parametrize("time_left", [50.0, 0.0])
 async def test_goaway_leads_to_a_resumed_session_that_remembers(time_left: float) -> None:
     faults = LiveFaults(go_aways=[GoAway(turn=1, time_left=time_left, close_after=max(time_left, 0.05))])
-    async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(faults=faults) as google, talking(google, options=PATIENT) as bench:
         assert await bench.answer("My name is Ada.") == "You said: My name is Ada."
         await bench.until(lambda: len(setups(google)) == 2)
         assert await bench.answer("What is my name?") == "You said: What is my name?"
@@ -46,7 +48,7 @@ async def test_goaway_leads_to_a_resumed_session_that_remembers(time_left: float
 
 async def test_a_hand_over_in_a_pause_costs_the_user_nothing() -> None:
     faults = LiveFaults(go_aways=[GoAway(turn=1, time_left=50)])
-    async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(faults=faults) as google, talking(google, options=PATIENT) as bench:
         await bench.answer("One.")
         await bench.until(lambda: len(setups(google)) == 2)
         handles = [setup["sessionResumption"].get("handle") for setup in setups(google)]
@@ -58,7 +60,7 @@ async def test_a_hand_over_in_a_pause_costs_the_user_nothing() -> None:
 
 async def test_a_turn_that_comes_during_the_hand_over_is_sent_once_right_after() -> None:
     faults = LiveFaults(go_aways=[GoAway(turn=1, time_left=50)])
-    async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(faults=faults) as google, talking(google, options=PATIENT) as bench:
         await bench.answer("One.")
         await bench.say("Two.")
         await bench.until(lambda: len(bench.answers) == 2)
@@ -71,7 +73,7 @@ async def test_a_turn_that_comes_during_the_hand_over_is_sent_once_right_after()
 @pytest.mark.parametrize("code", [None, 1011])
 async def test_a_drop_in_any_phase_loses_no_word_and_doubles_none(phase: str, code: int | None) -> None:
     faults = LiveFaults(drops=[Drop(turn=2, phase=phase, deltas=3, code=code, reason="Deadline expired")])
-    async with Google(REPLIES, faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(REPLIES, faults) as google, talking(google, options=PATIENT) as bench:
         await bench.answer("Hello.")
         await bench.say("Tell me a story.")
         await bench.until(lambda: len(bench.answers) >= 2)
@@ -89,7 +91,7 @@ async def test_a_drop_in_any_phase_loses_no_word_and_doubles_none(phase: str, co
 async def test_an_interruption_after_a_resend_still_tells_the_truth() -> None:
     faults = LiveFaults(drops=[Drop(turn=1, phase="deltas", deltas=2)])
     slow = [ScriptedReply(STORY, match="^Tell me a story|broke", chars_per_second=80)]
-    async with Google(slow, faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(slow, faults) as google, talking(google, options=PATIENT) as bench:
         await bench.say("Tell me a story.")
         await bench.until(lambda: "fox" in bench.text)
         await bench.interrupt()
@@ -101,9 +103,7 @@ async def test_an_interruption_after_a_resend_still_tells_the_truth() -> None:
 @pytest.mark.parametrize("refusal", [Refusal(1007, "Invalid session handle"), Refusal(1008, "Session not found")])
 async def test_a_refused_handle_gives_a_fresh_session_that_knows_what_was_heard(refusal: Refusal) -> None:
     faults = LiveFaults(drops=[Drop(turn=1, phase="after", code=1011)], refuse_handles=1, refuse_handles_with=refusal)
-    # No answer is late here: on a slow machine the model would be asked once more to speak.
-    options = replace(QUICK, answer_timeout_secs=10.0)
-    async with Google(faults=faults) as google, talking(google, options=options) as bench:
+    async with Google(faults=faults) as google, talking(google, options=PATIENT) as bench:
         await bench.say("My name is Ada.")
         await bench.until(lambda: bench.answers)
         bench.context.add_message({"role": "assistant", "content": "You said: My"})
@@ -172,7 +172,7 @@ async def test_connections_lost_before_a_late_transcript_cost_resends_and_at_las
         turns=[TurnFault(transcript_lag=0.1)],
         drops=[Drop(turn=number, phase="generation_complete") for number in range(1, drops + 1)],
     )
-    async with Google(faults=faults, default="Yes.") as google, talking(google, options=QUICK) as bench:
+    async with Google(faults=faults, default="Yes.") as google, talking(google, options=PATIENT) as bench:
         answer = await bench.answer("Are you there?")
         assert answer == "Yes." if drops == 1 else answer.startswith("Sorry")
         await bench.until(lambda: bool(bench.errors) == (drops > 1))
@@ -198,7 +198,7 @@ async def test_silence_after_a_drop_is_nudged_before_the_apology(silent: int) ->
 @pytest.mark.parametrize("lag", [0.15, -0.15])
 async def test_transcripts_may_lag_or_lead(lag: float) -> None:
     faults = LiveFaults(turns=[TurnFault(transcript_lag=lag)])
-    async with Google(REPLIES, faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(REPLIES, faults) as google, talking(google, options=PATIENT) as bench:
         for count in range(2):
             before = len(bench.answers)
             await bench.say(f"Tell me a story, number {count}.")
@@ -207,7 +207,7 @@ async def test_transcripts_may_lag_or_lead(lag: float) -> None:
 
 async def test_a_piece_after_turn_complete_is_spoken() -> None:
     faults = LiveFaults(turns=[TurnFault(turn=1, after_turn_complete=True)])
-    async with Google(REPLIES, faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(REPLIES, faults) as google, talking(google, options=PATIENT) as bench:
         await bench.say("Tell me a story.")
         await bench.until(lambda: "".join(bench.answers) == STORY)
 
@@ -220,13 +220,13 @@ async def test_a_reply_without_transcript_is_asked_for_again() -> None:
 
 async def test_a_reply_without_audio_is_spoken() -> None:
     faults = LiveFaults(turns=[TurnFault(turn=1, no_audio=True)])
-    async with Google(REPLIES, faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(REPLIES, faults) as google, talking(google, options=PATIENT) as bench:
         assert await bench.answer("Tell me a story.") == STORY
 
 
 @pytest.mark.parametrize("framing", ["bundle", "split", "random"])
 async def test_any_framing_gives_the_same_text(framing: str) -> None:
-    async with Google(REPLIES, LiveFaults(framing=framing)) as google, talking(google, options=QUICK) as bench:
+    async with Google(REPLIES, LiveFaults(framing=framing)) as google, talking(google, options=PATIENT) as bench:
         assert await bench.answer("Tell me a story.") == STORY
         assert await bench.answer("Another story.") == STORY
 
@@ -234,7 +234,7 @@ async def test_any_framing_gives_the_same_text(framing: str) -> None:
 async def test_a_message_refused_in_mid_session_is_not_sent_again_the_same_way() -> None:
     refusal = Refusal(1007, "Request contains an invalid argument.")
     faults = LiveFaults(turns=[TurnFault(turn=2, refusal=refusal), TurnFault(turn=3, refusal=refusal)])
-    async with Google(faults=faults) as google, talking(google, options=QUICK) as bench:
+    async with Google(faults=faults) as google, talking(google, options=PATIENT) as bench:
         await bench.answer("One.")
         assert (await bench.answer("Two.")).startswith("Sorry")
         assert any("refused a message" in error for error in bench.errors)
@@ -251,7 +251,7 @@ async def test_slow_pongs_do_not_end_the_connection() -> None:
     # The same settings on a hundredth of the time: pings every 0.3 s, pongs after 0.3 s (facts/live#keepalive: 30 s).
     LIVE_SOCKET_OPTIONS.update(ping_interval=0.3, ping_timeout=0.6)
     try:
-        async with Google(faults=LiveFaults(pong_delay=0.3)) as google, talking(google, options=QUICK) as bench:
+        async with Google(faults=LiveFaults(pong_delay=0.3)) as google, talking(google, options=PATIENT) as bench:
             await bench.answer("One.")
             until = time.monotonic() + 1.5
             await bench.until(lambda: time.monotonic() > until)
