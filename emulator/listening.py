@@ -154,7 +154,7 @@ class Ports:
             "GOOGLE_API_KEY": self._api_key or PLACEHOLDER_KEY,
             "GOOGLE_GENAI_USE_VERTEXAI": "false",
             "SSL_CERT_FILE": bundle,
-            **_proxy_exception(self._advertised),
+            **proxy_exception(self._advertised),
         }
         credentials = certificate.write_credentials(f"{https}/token")
         self.extra_env |= {
@@ -215,7 +215,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _proxy_exception(host: str) -> dict[str, str]:
+def proxy_exception(host: str) -> dict[str, str]:
     """Keep clients from asking a proxy for the emulator, where one is set."""
     if not any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES):
         return {}
