@@ -5,7 +5,8 @@ python -m bench.soak [--hours 24] [--seed 1] [--parts 2] [--every 60] [--early o
 Somebody says one sentence after another, 10 s apart on average, to the whole bot (neural networks, pipeline, session
 machines) in virtual time. The services are in memory (``bench.soak.services``) and something of them fails every 60 s
 on average: refused, broken, mute, late, forgotten, for up to 6 s. The day is cut into talks that run side by side, one
-process each. Prints what was lost; the same seed gives the same talk, which ``fingerprint`` shows.
+process each. Tells on stderr every hour of a talk how far it is, and prints what was lost; the same seed gives the
+same talk, which ``fingerprint`` shows.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def run_part(secs: float, seed: int, fault_every_secs: float | None, early: bool
     turns = [turn for turn in read("report") if turn.language == "en-US"]
     load_networks("en-US")
     began, computed = time.monotonic(), time.process_time()
-    found = soak(turns, secs, seed, fault_every_secs=fault_every_secs, early=early)
+    found = soak(turns, secs, seed, fault_every_secs=fault_every_secs, early=early, tell=_tell)
     return {
         "seed": seed,
         "hours": round(secs / 3600, 3),
@@ -51,12 +52,18 @@ def run_part(secs: float, seed: int, fault_every_secs: float | None, early: bool
         "lost_words": len(found.lost),
         "doubled_words": len(found.doubled),
         "megabytes_an_hour": round(found.slope, 2),
+        "megabytes": [round(megabytes, 1) for _, megabytes in found.memory],
         "ended_early": found.failure,
         "took_secs": round(time.monotonic() - began, 1),
         "processor_secs": round(time.process_time() - computed, 1),
         "fingerprint": f"{found.fingerprint:08x}",
         "told": [f"{at:.1f} {text}" for kind in (found.dead, found.lost, found.doubled) for at, text in kind[:_TOLD]],
     }
+
+
+def _tell(line: str) -> None:
+    """Tell how far it is; apart from the figures, which come at the end."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import resource
 import time
 import zlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -109,6 +109,7 @@ def soak(
     *,
     fault_every_secs: float | None = FAULT_EVERY_SECS,
     early: bool | None = None,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> Soaked:
     """Talk.
 
@@ -118,6 +119,7 @@ def soak(
         seed: Decides what is said, answered and what goes wrong.
         fault_every_secs: How often something goes wrong on average, or None for never.
         early: Whether the brain is asked early; None as the settings have it.
+        tell: Told in one line how far it is, every hour of the talk and ten times at least.
 
     Returns:
         What became of it.
@@ -130,7 +132,17 @@ def soak(
     settings = Settings(_env_file=None, language=turns[0].language)
     if early is not None:
         settings.speculate = early
-    virtual_time.run(_hold(user, services, found, watcher, settings))
+
+    def note(passed: float) -> None:
+        found.memory.append((passed, _megabytes()))
+        said = [one for one in user.said if one.end / RATE + _ANSWER_SECS < passed]
+        unanswered = sum(at + _ANSWER_SECS < passed for at, _ in _dead(user, watcher))
+        tell(
+            f"seed {seed}: {passed / 3600:.2f} of {secs / 3600:.2f} h, {len(said)} sentences, {unanswered} unanswered, "
+            f"{found.memory[-1][1]:.1f} MB"
+        )
+
+    virtual_time.run(_hold(user, services, found, watcher, settings, note))
     found.turns, found.fingerprint = len(watcher.sent), watcher.fingerprint
     found.dead = list(_dead(user, watcher))
     _judge_words(found, user, watcher)
@@ -138,7 +150,12 @@ def soak(
 
 
 async def _hold(
-    user: TalkingUser, services: SoakServices, found: Soaked, watcher: _Watcher, settings: Settings
+    user: TalkingUser,
+    services: SoakServices,
+    found: Soaked,
+    watcher: _Watcher,
+    settings: Settings,
+    note: Callable[[float], None],
 ) -> None:
     hub, outcome = EventHub(Redactor()), Outcome()
     hub.begin()
@@ -150,7 +167,7 @@ async def _hold(
         began = time.monotonic()
         every = min(3600.0, found.secs / 10)
         while (passed := time.monotonic() - began) < found.secs + _END_SECS:
-            found.memory.append((passed, _megabytes()))
+            note(passed)
             await asyncio.sleep(every)
         outcome.end("finished")
 
