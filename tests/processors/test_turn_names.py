@@ -56,8 +56,9 @@ BLOCK_SECS = 0.02
 class Memory:
     """What the model knows: messages of (role, text), saved under handles, gone on with from any of them."""
 
-    def __init__(self, answer_secs: float, drops: Sequence[float] = ()):
+    def __init__(self, answer_secs: float):
         self.answer_secs = answer_secs
+        self.saves = True
         self.messages: list[tuple[str, str]] = []
         self.saved: dict[str, list[tuple[str, str]]] = {}
 
@@ -66,7 +67,12 @@ class Memory:
         resumption = config.session_resumption
         handle = resumption.handle if resumption else None
         self.messages = list(self.saved[handle]) if handle else []
-        return Connection(self)
+        self._newest = Connection(self)
+        return self._newest
+
+    def drop(self) -> None:
+        """Lose the connection."""
+        self._newest.lose()
 
     def user_words(self) -> list[str]:
         """Words that the model holds to be the user's: what is in brackets is not, nor what a note withdraws."""
@@ -88,7 +94,6 @@ class Connection:
         self._memory = memory
         self._out: asyncio.Queue[types.LiveServerMessage | None] = asyncio.Queue()
         self._answering: asyncio.Task[None] | None = None
-        self._open = True
 
     async def messages(self) -> AsyncIterator[types.LiveServerMessage]:
         while (message := await self._out.get()) is not None:
@@ -117,12 +122,14 @@ class Connection:
     async def ping(self) -> bool:
         return True
 
-    async def close(self, secs: float) -> bool:
-        self._open = False
+    async def close(self, secs: float = 1.0) -> bool:
+        self.lose()
+        return True
+
+    def lose(self) -> None:
         if self._answering is not None:
             self._answering.cancel()
         self._out.put_nowait(None)
-        return True
 
     async def _answer(self) -> None:
         await asyncio.sleep(self._memory.answer_secs)
@@ -130,6 +137,8 @@ class Connection:
         self._say(serverContent={"outputTranscription": {"text": ANSWER}})
         self._say(serverContent={"generationComplete": True})
         self._say(serverContent={"turnComplete": True})
+        if not self._memory.saves:
+            return
         handle = str(len(self._memory.saved))
         self._memory.saved[handle] = list(self._memory.messages)
         self._say(sessionResumptionUpdate={"newHandle": handle, "resumable": True})

@@ -1,9 +1,8 @@
 """Planted faults: the property of ``test_turn_names`` finds each, or it would prove nothing.
 
-Each stands with a talk of the property's own kind in which it shows. Not among them are five that no talk has shown
-yet: ``AskedTurns`` without ``is_void``, ``reopened``, ``withdrawn`` or ``confirmed``, and ``History`` without
-``rollback``. It may be that a second guard makes them good: the session begins afresh where it holds messages that the
-context has lost.
+Each stands with a talk of the property's own kind in which it shows. Five more show in no such talk, since whatever is
+asked next makes them good: what they cost is an answer to a question that was withdrawn, a wait, or words of a session
+that was lost. ``gemini_live/test_overtaken.py`` finds those.
 """
 
 from unittest.mock import patch
