@@ -39,7 +39,10 @@ def _levels(samples: np.ndarray, rate: int) -> np.ndarray:
 def ducked_at(sound: Sound, onset: float, voice: bytes, after: float, end: float) -> float | None:
     """When the voice became quieter at the client than it came from the service, but not silent."""
     clean = np.frombuffer(voice, "<i2")
-    said = _levels(clean[np.flatnonzero(np.abs(clean.astype(np.int32)) > LOUD)[0] :], AUDIO_OUT_RATE)
+    loud = np.flatnonzero(np.abs(clean.astype(np.int32)) > LOUD)
+    if not len(loud):
+        return None
+    said = _levels(clean[loud[0] :], AUDIO_OUT_RATE)
     heard = _levels(sound.between(onset, end), sound.rate)
     # A gap in the sound moves what follows: the second before the interruption tells by how much.
     last = round((after - onset) / _WINDOW_SECS)
@@ -50,7 +53,10 @@ def ducked_at(sound: Sound, onset: float, voice: bytes, after: float, end: float
     heard = heard[start : start + len(said)]
     spoken = np.flatnonzero(said > 4 * LOUD)
     gains = heard[spoken] / said[spoken]
-    gains /= np.median(gains[spoken < len(pattern)])
+    usual = np.median(gains[spoken < len(pattern)]) if (spoken < len(pattern)).any() else 0.0
+    if not usual:
+        return None
+    gains /= usual
     low = (gains > 0.1) & (gains < 0.6) & (spoken >= len(pattern))
     runs = np.flatnonzero(low[:-2] & low[1:-1] & low[2:])
     return onset + (start + int(spoken[runs[0]])) * _WINDOW_SECS if len(runs) else None

@@ -114,6 +114,10 @@ class Party(ABC):
     async def sound(self) -> Sound:
         """All that was heard."""
 
+    async def held_back(self) -> float:
+        """For how long the client held sound back on average, since this was asked last, in seconds."""
+        return 0.0
+
 
 class SocketParty(Party):
     """A client on a socket.
@@ -216,6 +220,8 @@ class TerminalParty(Party):
         return self._playing.sound()
 
 
+# Shorter than any silence that is asked for.
+_SPELL_GAP_SECS = 0.1
 # Keeps what the page's loudspeaker gets, by the clock of the audio context that is its microphone too.
 _EAR = """
 const hears = (track) => {
@@ -223,7 +229,10 @@ const hears = (track) => {
   const node = new AudioWorkletNode(window.sounds, "ear");
   node.port.onmessage = ({ data }) => {
     window.ear.push(data);
-    if (data.samples.some((sample) => Math.abs(sample) > LOUD)) window.loud.push(data.at);
+    if (!data.samples.some((sample) => Math.abs(sample) > LOUD)) return;
+    const spell = window.spells.at(-1);
+    if (spell && data.at - spell[1] < GAP) spell[1] = data.at;
+    else window.spells.push([data.at, data.at]);
   };
   source.connect(node).connect(window.sounds.destination);
 };
@@ -243,20 +252,29 @@ const code = `registerProcessor("ear", class extends AudioWorkletProcessor {
   }
 })`;
 window.ear = [];
-window.loud = [];
+// When sound began and was heard last, after each silence: asked for again and again, so there may be little of it.
+window.spells = [];
+window.peers = [];
 const file = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
 window.earReady = window.sounds.audioWorklet.addModule(file);
 const Native = window.RTCPeerConnection;
 window.RTCPeerConnection = class extends Native {
   constructor(...given) {
     super(...given);
+    window.peers.push(this);
     this.addEventListener("track", async ({ track }) => {
       await window.earReady;
       if (track.kind === "audio") hears(track);
     });
   }
 };
-""".replace("LOUD", str(LOUD))
+""".replace("LOUD", str(LOUD)).replace("GAP", str(_SPELL_GAP_SECS))
+# What the browser holds back so that packets that come late leave no gap: seconds in sum, and of how many samples.
+_BUFFERED = """async () => {
+  const all = [...(await window.peers.at(-1).getStats()).values()];
+  const sound = all.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio");
+  return [sound.jitterBufferDelay, sound.jitterBufferEmittedCount];
+}"""
 _TAKE = """() => {
   const all = new Int16Array(512 * window.ear.length);
   window.ear.forEach((block, index) => all.set(block.samples, 512 * index));
@@ -278,6 +296,7 @@ class PageParty(Party):
     def __init__(self, page: "Page", offset: float):
         self._page = page
         self._offset = offset
+        self._buffered = (0.0, 0)
 
     async def say(self, utterance: Utterance) -> tuple[float, float]:
         """Say something."""
@@ -291,12 +310,13 @@ class PageParty(Party):
 
     async def starts(self, gap: float) -> list[float]:
         """Tell when sound began."""
-        loud = [at + self._offset for at in await self._page.evaluate("window.loud")]
-        return [at for before, at in zip([-1e9, *loud], loud, strict=False) if at - before > gap]
+        spells = await self._page.evaluate("window.spells")
+        ends = [-1e9, *(end for _, end in spells)]
+        return [start + self._offset for before, (start, _) in zip(ends, spells, strict=False) if start - before > gap]
 
     async def last(self) -> float:
         """Tell when something was heard last."""
-        at = await self._page.evaluate("window.loud.at(-1) ?? null")
+        at = await self._page.evaluate("window.spells.at(-1)?.[1] ?? null")
         return 0.0 if at is None else at + self._offset
 
     async def sound(self) -> Sound:
@@ -307,6 +327,12 @@ class PageParty(Party):
         for at, block in zip(taken["times"], blocks, strict=True):
             playing.take(block, at + self._offset)
         return playing.sound()
+
+    async def held_back(self) -> float:
+        """Tell what the jitter buffer did."""
+        before, self._buffered = self._buffered, await self._page.evaluate(_BUFFERED)
+        secs, count = (now - then for now, then in zip(self._buffered, before, strict=True))
+        return secs / count if count else 0.0
 
 
 async def _clock_offset(page: "Page") -> float:

@@ -11,7 +11,11 @@ own; three of the ten turns interrupt a story. Everything is judged from the sou
   A gap within a word, as an overloaded machine makes it, counts as one more word
 - ``voice to voice``: from the user's last sound at the client's microphone to the bot's first at its loudspeaker
 - ``way``: what the door alone takes: a bot that beeps at a click, through the same door, measured the same way.
-  Buffers, packets and codecs are in it. ``above``: voice to voice less the door's way, beyond the same of the terminal
+  Buffers, packets and codecs are in it
+- ``buffer``: how much more the client's jitter buffer held back in the talk than for the beeps, on average
+- ``above``: voice to voice less the door's way and that, beyond the same of the terminal
+- ``there``, ``bot``, ``back``: from the user's last sound until the bot knows of the silence, from there to the first
+  sound from its voice, from there to the client's ear; medians, which add up to voice to voice
 - ``ducked``, ``silent``: from the bot's decision until the client hears it, and from the user's first sound until then
 
 Prints a table and, last, one line of JSON. The machine's other load is part of the result: run it on a quiet one.
@@ -33,7 +37,7 @@ from typing import ClassVar
 
 import numpy as np
 from loguru import logger
-from pipecat.frames.frames import InterruptionFrame, TTSAudioRawFrame
+from pipecat.frames.frames import InterruptionFrame, TTSAudioRawFrame, VADUserStoppedSpeakingFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 
 from bench.dialogue import OVER_SECS, RATE, User, UserTransport, Utterance, say
@@ -81,6 +85,7 @@ class Decisions(BaseObserver):
         super().__init__()
         self._ducks: list[float] = []
         self._stops: list[float] = []
+        self._ends: dict[int, float] = {}
         self._voice: list[tuple[float, bytes]] = []
         self._offset = math.inf
 
@@ -95,6 +100,11 @@ class Decisions(BaseObserver):
         return [at + self._offset for at in self._stops]
 
     @property
+    def ends(self) -> list[float]:
+        """When it knew that the user was silent."""
+        return [at + self._offset for at in self._ends.values()]
+
+    @property
     def voice(self) -> list[tuple[float, bytes]]:
         """When which audio came from the service."""
         return [(at + self._offset, audio) for at, audio in self._voice]
@@ -107,6 +117,8 @@ class Decisions(BaseObserver):
             self._ducks.append(at)
         elif isinstance(frame, InterruptionFrame):
             self._stops.append(at)
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._ends.setdefault(frame.id, at)
         elif isinstance(frame, TTSAudioRawFrame) and isinstance(data.source, ChirpTTSService):
             self._voice.append((at, frame.audio))
 
@@ -189,6 +201,8 @@ class Result:
         off: For each reply, words in its heard text minus words that sounded at the client.
         latencies: Voice to voice at the client.
         way: The door's own way there and back.
+        parts: Of each answer: until the bot knew of the silence, until its voice's first sound, until that was heard.
+        buffers: How much longer the client held sound back in each talk than on the way.
         ducks: From the decision to duck until the client hears it.
         stops: From the decision to stop until the client hears silence.
         duck_totals: From the user's first sound over the bot until it is quieter.
@@ -204,6 +218,8 @@ class Result:
     off: list[int] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     way: list[float] = field(default_factory=list)
+    parts: list[tuple[float, float, float]] = field(default_factory=list)
+    buffers: list[float] = field(default_factory=list)
     ducks: list[float] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
     duck_totals: list[float] = field(default_factory=list)
@@ -230,6 +246,7 @@ class Result:
             if onset is None:
                 continue
             self.latencies.append(float(onset - turn.end))
+            self._take_apart(turn, onset, noted)
             if index < len(replies):
                 heard = len(replies[index].heard_text.split())
                 self.off.append(heard - words_heard(sound, onset - 0.005, self._silence(sound, until, turns, index)))
@@ -239,6 +256,12 @@ class Result:
         cut = [reply.interrupted for reply in replies]
         self.cut += sum(is_cut and is_wanted for is_cut, is_wanted in zip(cut, wanted, strict=False))
         self.unwanted += sum(is_cut and not is_wanted for is_cut, is_wanted in zip(cut, wanted, strict=False))
+
+    def _take_apart(self, turn: Turn, onset: float, noted: Decisions) -> None:
+        said = [at for at, _ in noted.voice if turn.end - _EARLY_SECS < at < onset]
+        known = [at for at in noted.ends if turn.end - _EARLY_SECS < at < (said[0] if said else 0.0)]
+        if known:
+            self.parts.append((known[-1] - turn.end, said[0] - known[-1], float(onset) - said[0]))
 
     @staticmethod
     def _silence(sound: Sound, until: float, turns: Sequence[Turn], index: int) -> float:
@@ -328,11 +351,13 @@ async def through(door: str, runs: int) -> Result:
         return result
     async with _served(BeepVisit) as (_, parties), parties[door]() as party:
         result.way = await click(party)
+        held_back = await party.held_back()
     async with _served(Watched) as (served, parties):
         for _ in range(runs):
             async with parties[door]() as party:
                 turns = await converse(party)
                 sound = await party.sound()
+                result.buffers.append(await party.held_back() - held_back)
             await asyncio.wait_for(served.house.rooms.wait_until_empty(), 90)
             result.judge(turns, sound, served.hubs[-1], Watched.noted[-1])
     return result
@@ -347,11 +372,11 @@ def _percentile(values: Sequence[float], percent: float) -> float | None:
 
 
 def above(result: Result, terminal: Result) -> float | None:
-    """How much later the 90th percentile is than the terminal's, the ways apart, in seconds."""
+    """How much later the 90th percentile is than the terminal's, the ways and buffers apart, in seconds."""
     if not (result.latencies and terminal.latencies and result.way and terminal.way):
         return None
     own, desk = (float(np.percentile(one.latencies, 90)) - statistics.median(one.way) for one in (result, terminal))
-    return own - desk
+    return own - desk - (statistics.mean(result.buffers) if result.buffers else 0.0)
 
 
 def _alike(replies: Sequence[str], others: Sequence[str]) -> bool:
@@ -363,9 +388,10 @@ def _alike(replies: Sequence[str], others: Sequence[str]) -> bool:
 def table(results: Sequence[Result]) -> str:
     """Lines for a person; times in milliseconds."""
     first = results[0]
-    names = ("door", "words", "cut", "unwanted", "heard", "v2v p50/p90", "way", "above", "ducked p95", "silent p95",
-             "from voice: ducked / silent p50")  # fmt: skip
-    lines = ["  ".join(f"{name:>11}" for name in names)]
+    names = ("door", "words", "cut", "unwanted", "heard", "v2v p50/p90", "way", "buffer", "above", "there / bot / back",
+             "ducked p95", "silent p95", "from voice: ducked / silent p50")  # fmt: skip
+    widths = [max(11, len(name)) for name in names]
+    lines = ["  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))]
     for one in results:
         same = one.said == first.said and _alike(one.replies, first.replies)
         cells = (
@@ -376,12 +402,14 @@ def table(results: Sequence[Result]) -> str:
             f"{max(map(abs, one.off), default=0)}",
             f"{_ms(_percentile(one.latencies, 50))}/{_ms(_percentile(one.latencies, 90))}",
             _ms(_percentile(one.way, 50)),
+            _ms(statistics.mean(one.buffers) if one.buffers else None),
             _ms(above(one, first)),
+            " / ".join(_ms(statistics.median(part)) for part in zip(*one.parts, strict=True)),
             _ms(_percentile(one.ducks, 95)),
             _ms(_percentile(one.stops, 95)),
             f"{_ms(_percentile(one.duck_totals, 50))} / {_ms(_percentile(one.stop_totals, 50))}",
         )
-        lines.append("  ".join(f"{cell:>11}" for cell in cells))
+        lines.append("  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
     return "\n".join(lines)
 
 
