@@ -6,51 +6,22 @@ See facts/live#server-messages, #interruption, #transcripts, #tools.
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from halfcascade.emulator.live.actions import Speak, StopThinking, Think
 from halfcascade.emulator.live.context import LiveContext
 from halfcascade.emulator.live.errors import internal
 from halfcascade.emulator.live.faults import DropPhase, TurnPlan
-from halfcascade.emulator.live.reply import Pace, Part, Reply
-from halfcascade.emulator.live.usage import text_tokens, usage_metadata
+from halfcascade.emulator.live.model_turn import Turn, new_reply
+from halfcascade.emulator.live.pending_calls import PendingCalls
+from halfcascade.emulator.live.reply import Part, Reply
+from halfcascade.emulator.live.usage import usage_metadata
 from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult
 
 # Seconds by which a transcript that was told to come too late follows turnComplete.
 _LATE = 0.05
 _THOUGHT = "**Composing the answer**\n\nThe request is clear, so I answer it directly."
-
-
-@dataclass
-class Turn:
-    """The model's turn: one reply, or several around function calls that block it.
-
-    Parameters:
-        plan: What goes wrong in it.
-        reply: The reply under way.
-        prompt: Tokens of the context it answers, by modality.
-        blocked_by: Ids of calls that must be answered before it goes on.
-        calls: Ids of all its calls.
-        complete: Whether generationComplete was sent.
-        held: A transcript kept back until after turnComplete.
-        response: Tokens of the replies before this one.
-        spoken: Whether everything that was generated is spoken too.
-        thoughts: Tokens that were thought.
-        after_results: Whether it answers function results.
-    """
-
-    plan: TurnPlan
-    reply: Reply
-    prompt: dict[str, int]
-    blocked_by: set[str] = field(default_factory=set)
-    calls: set[str] = field(default_factory=set)
-    complete: bool = False
-    held: Part | None = None
-    response: dict[str, int] = field(default_factory=dict)
-    spoken: bool = True
-    thoughts: int = 0
-    after_results: bool = False
 
 
 class Generation:
@@ -72,7 +43,7 @@ class Generation:
         self._is_awaited = is_awaited
         self._on_over = on_over
         self._turn: Turn | None = None
-        self._calls: dict[str, FunctionCall] = {}
+        self._calls = PendingCalls(context)
         self._replies = itertools.count(1)
         # The next answer follows the end of an interrupted one.
         self._not_before = 0.0
@@ -128,9 +99,7 @@ class Generation:
         Returns:
             The call, or None if there is no such call.
         """
-        if identity is None and self._context.surface == "vertex":
-            identity = next((key for key, call in self._calls.items() if call.name == name), None)
-        return self._calls.pop(identity, None) if identity is not None else None
+        return self._calls.answer(identity, name)
 
     def unblock(self, answered: Sequence[str], now: float) -> bool:
         """Go on with a turn that waited for results.
@@ -156,7 +125,7 @@ class Generation:
             self._think(self._start(self._context.script.begin_other_turn(), now))
         else:
             turn.after_results = True
-            turn.response = _sum(turn.response, self._response_tokens(turn.reply))
+            turn.response = turn.response_tokens(self._context)
             turn.reply = self._new_reply(turn.plan)
             self._announce(turn.reply, now)
             self._think(turn)
@@ -190,22 +159,7 @@ class Generation:
             self._agenda.add(at, lambda _: self._output.content({"outputTranscription": {}}), reply.number)
 
     def _new_reply(self, plan: TurnPlan) -> Reply:
-        config, fault, profile = self._context.config, plan.fault, self._context.profile
-        transcribe = config.audio and (fault.no_audio or (config.transcription and not fault.no_transcript))
-        pace = Pace(
-            transcribe=transcribe,
-            voice=config.audio and not fault.no_audio,
-            transcript_delay=profile.transcript_lag,
-            audio_delay=0.0 if config.model.transcript_with_audio else profile.audio_lag,
-            transcript_lag=fault.transcript_lag,
-            audio_speed=profile.audio_speed,
-            chars_per_second=profile.speech_chars_per_second,
-            playback_paced=profile.playback_paced,
-            vertex=self._context.surface == "vertex",
-            audio_last=config.model.marked_transcript,
-        )
-        say = functools.partial(self._context.voice.say, voice=config.voice, chars_per_second=pace.chars_per_second)
-        return Reply(next(self._replies), pace, self._not_before, None if self._context.voice.remote else say)
+        return new_reply(self._context, plan, next(self._replies), self._not_before)
 
     def _think(self, turn: Turn) -> None:
         config = self._context.config
@@ -300,7 +254,7 @@ class Generation:
         reply = turn.reply
         if not reply.anything_sent and self._drops(turn, "answer"):
             return
-        if self._has_stopped(turn):
+        if turn.has_stopped:
             return
         if part.kind == "transcript" and turn.plan.fault.after_turn_complete:
             # Each piece waits for the next, so that the last one is left over for after turnComplete.
@@ -317,10 +271,6 @@ class Generation:
         if drop is not None and part.kind != "audio" and reply.pieces_sent >= drop.deltas:
             self._drops(turn, "deltas")
 
-    def _has_stopped(self, turn: Turn) -> bool:
-        stops_after = turn.plan.fault.stops_after
-        return stops_after is not None and turn.reply.pieces_sent >= stops_after
-
     def _remember(self, reply: Reply) -> None:
         messages = self._context.session.messages
         if not any(message is reply.message for message in messages):
@@ -329,12 +279,9 @@ class Generation:
     def _send_calls(self, turn: Turn, end_at: float, now: float) -> None:
         reply = turn.reply
         reply.keep()
-        session = self._context.session
-        calls = [call if call.id else replace(call, id=session.new_call_id()) for call in reply.calls]
-        for call in calls:
-            self._calls[call.id] = call
-            turn.calls.add(call.id)
-            reply.message.parts.append(call)
+        calls = self._calls.add(reply.calls)
+        turn.calls.update(call.id for call in calls)
+        reply.message.parts += calls
         self._remember(reply)
         reply.anything_sent = True
         self._output.send(
@@ -351,7 +298,7 @@ class Generation:
 
     def _complete(self, turn: Turn, end_at: float, now: float) -> None:
         reply = turn.reply
-        if self._has_stopped(turn):
+        if turn.has_stopped:
             return
         reply.keep()
         if reply.message.parts:
@@ -388,21 +335,9 @@ class Generation:
         if self._context.config.model.marked_transcript:
             fields["groundingMetadata"] = {}
         usage = usage_metadata(
-            turn.prompt,
-            _sum(turn.response, self._response_tokens(turn.reply)),
-            turn.thoughts,
-            vertex=self._context.surface == "vertex",
+            turn.prompt, turn.response_tokens(self._context), turn.thoughts, vertex=self._context.surface == "vertex"
         )
         self._output.content(fields, usageMetadata=usage)
-
-    def _response_tokens(self, reply: Reply) -> dict[str, int]:
-        tokens = reply.tokens()
-        if self._context.config.model.marked_transcript and reply.calls:
-            tokens["TEXT"] = tokens.get("TEXT", 0) + sum(text_tokens(f"{call.name}{call.args}") for call in reply.calls)
-        if self._output.packs and self._context.config.audio:
-            # 3.x counts a spoken reply's audio alone, 2.5 its transcript too (CASS).
-            del tokens["TEXT"]
-        return tokens
 
     def _drops(self, turn: Turn, phase: DropPhase) -> bool:
         drop = turn.plan.drop
@@ -435,7 +370,8 @@ class Generation:
         self._frozen = self._context.script.faults.freeze_after_interruption
         if self._turn is turn:
             self._agenda.cancel(turn.reply.number)
-            self._cancel_calls(turn)
+            if ids := self._calls.cancel(turn.calls):
+                self._output.send({"toolCallCancellation": {"ids": ids}})
             self._turn = None
             self._close_interrupted(turn, now)
         self._context.touched = True
@@ -453,20 +389,3 @@ class Generation:
             self._closing = True
             self._agenda.add(end_at, functools.partial(self._send_turn_complete, turn))
         self._not_before = end_at
-
-    def _cancel_calls(self, turn: Turn) -> None:
-        """Discard the turn's calls that were not answered (facts/live#interruption)."""
-        ids = [identity for identity in self._calls if identity in turn.calls]
-        if not ids:
-            return
-        for identity in ids:
-            del self._calls[identity]
-        messages = self._context.session.messages
-        for message in messages:
-            message.parts = [part for part in message.parts if not (isinstance(part, FunctionCall) and part.id in ids)]
-        messages[:] = [message for message in messages if message.parts]
-        self._output.send({"toolCallCancellation": {"ids": ids}})
-
-
-def _sum(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
-    return {key: first.get(key, 0) + second.get(key, 0) for key in {**first, **second}}
