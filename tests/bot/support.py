@@ -27,9 +27,9 @@ class Run:
     code: int
     output: str
     folder: Path
-    # What a test adds: the log of the servers, and the user's samples and rate.
-    log: Any = None
+    # What a test adds: the user's samples and rate, and when what of it begins.
     user: Any = None
+    parts: Any = None
 
     @property
     def error(self) -> str:
