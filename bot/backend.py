@@ -18,7 +18,10 @@ from halfcascade.processors.errors import ConfigurationError
 
 EMULATOR_LOG = "emulator.log"
 _PROGRAM = "halfcascade.emulator"
-_HOSTS = ("SPEECH_EMULATOR_HOST", "TEXTTOSPEECH_EMULATOR_HOST", "GOOGLE_GEMINI_BASE_URL")
+EARS, BRAIN, VOICE = "ears", "brain", "voice"
+SERVICES = frozenset((EARS, BRAIN, VOICE))
+"""What a talk needs; one service alone needs less."""
+_HOSTS = {EARS: "SPEECH_EMULATOR_HOST", BRAIN: "GOOGLE_GEMINI_BASE_URL", VOICE: "TEXTTOSPEECH_EMULATOR_HOST"}
 # The local mind loads three models from disk; a slow disk takes its time.
 _READY_SECS = 120.0
 _END_SECS = 5.0
@@ -37,12 +40,15 @@ class Choice:
     reason: str
 
 
-def choose_backend(wanted: Backend, environ: Mapping[str, str] | None = None) -> Choice:
+def choose_backend(
+    wanted: Backend, environ: Mapping[str, str] | None = None, services: frozenset[str] = SERVICES
+) -> Choice:
     """Decide where to talk to.
 
     Args:
         wanted: What the user asked for.
         environ: Environment variables; None means this process's.
+        services: What will be asked: nobody needs credentials for the others.
 
     Returns:
         The decision.
@@ -54,9 +60,10 @@ def choose_backend(wanted: Backend, environ: Mapping[str, str] | None = None) ->
     if wanted is not Backend.AUTO:
         return Choice(wanted, "you asked for it")
     has_key = bool(variables.get("GOOGLE_API_KEY") or variables.get("GEMINI_API_KEY") or _wants_vertex(variables))
-    if has_key and all(variables.get(host) for host in _HOSTS):
+    has_key = has_key or BRAIN not in services
+    if has_key and all(variables.get(_HOSTS[service]) for service in services):
         return Choice(Backend.GOOGLE, "the environment names servers for all three services")
-    match has_key, _has_cloud_credentials():
+    match has_key, services == {BRAIN} or _has_cloud_credentials():
         case True, True:
             return Choice(Backend.GOOGLE, "Google credentials were found")
         case True, _:
@@ -86,22 +93,22 @@ def deaf_to(languages: Sequence[str]) -> str:
     return told
 
 
-def check_google_access() -> None:
-    """Make sure, without asking the network, that there is something to authenticate all three services with.
+def check_google_access(services: frozenset[str] = SERVICES) -> None:
+    """Make sure, without asking the network, that there is something to authenticate services with.
+
+    Args:
+        services: What will be asked.
 
     Raises:
         ConfigurationError: If there is not.
     """
-    from halfcascade.processors.google_clients import (
-        SPEECH_EMULATOR_HOST,
-        TEXTTOSPEECH_EMULATOR_HOST,
-        cloud_access,
-        gemini_client,
-    )
+    from halfcascade.processors.google_clients import cloud_access, gemini_client
 
-    gemini_client()
-    for host in (SPEECH_EMULATOR_HOST, TEXTTOSPEECH_EMULATOR_HOST):
-        cloud_access(host)
+    if BRAIN in services:
+        gemini_client()
+    for service in (EARS, VOICE):
+        if service in services:
+            cloud_access(_HOSTS[service])
 
 
 def _wants_vertex(variables: Mapping[str, str]) -> bool:

@@ -237,6 +237,7 @@ def _environment(terminal: Terminal) -> Environment:
     use_language()
     with _telling(terminal, code=2):
         found = load_environment()
+    use_language(os.environ.get(f"{PREFIX}LANGUAGE"))
     for warning in found.warnings:
         terminal.say(tr_error(warning), "yellow")
     _quieten()

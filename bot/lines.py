@@ -6,6 +6,7 @@ import gettext
 import locale
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,7 +129,20 @@ def use_language(language: str | None = None) -> None:
     global _chosen  # noqa: PLW0603 one process speaks one language to its terminal
     code = (language or _locale()).replace("_", "-").split("-")[0].lower()
     path = CATALOGUES / f"{code}.po"
-    _chosen = Catalogue(path) if code and path.is_file() else gettext.NullTranslations()
+    catalogue = Catalogue(path) if code and path.is_file() else None
+    # Question marks in a person's own language say less than English does.
+    _chosen = catalogue if catalogue and _can_write(catalogue) else gettext.NullTranslations()
+
+
+def _can_write(catalogue: Catalogue) -> bool:
+    """Whether standard output has the letters of a language."""
+    try:
+        "".join(filter(str.isalpha, "".join(catalogue.lines.values()))).encode(
+            getattr(sys.stdout, "encoding", None) or "utf-8"
+        )
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _locale() -> str:

@@ -16,6 +16,9 @@ EARLY = "early"
 
 An ``EagerEndOfTurnCancelFrame`` with it withdraws that question and all before it."""
 
+APOLOGY = "apology"
+"""Key in the metadata of an ``LLMTextFrame`` that stands for an answer that could not be had: why, in one line."""
+
 
 @dataclass
 class TurnSentFrame(SystemFrame):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from halfcascade.bot.backend import BRAIN, EARS, VOICE
 from halfcascade.bot.commands import SettingsOf
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.lines import tr, tr_error
@@ -110,13 +111,13 @@ async def _told(work: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, terminal: Terminal, *, hearing: bool = False) -> AsyncIterator[None]:
+async def serving(settings: Settings, terminal: Terminal, service: str) -> AsyncIterator[None]:
     """Have servers to talk to while a block lasts: Google, or the embedded ones.
 
     Args:
         settings: Names the backend.
         terminal: Told what takes its time.
-        hearing: Whether something is to be heard.
+        service: Which of them is asked, of ``bot.backend.SERVICES``.
 
     Yields:
         Nothing; the environment leads Google's clients there.
@@ -129,16 +130,17 @@ async def serving(settings: Settings, terminal: Terminal, *, hearing: bool = Fal
 
     from halfcascade.bot.backend import Emulator, check_google_access, choose_backend
 
-    choice = await asyncio.to_thread(choose_backend, settings.backend)
+    needed = frozenset((service,))
+    choice = await asyncio.to_thread(choose_backend, settings.backend, services=needed)
     if choice.backend is Backend.GOOGLE:
-        await asyncio.to_thread(check_google_access)
+        await asyncio.to_thread(check_google_access, needed)
         yield
         return
     with tempfile.TemporaryDirectory(prefix="halfcascade-") as folder:
         emulator = Emulator(Path(folder), llm_path=settings.llm_path, tell=terminal.say)
         told = tr("Using the embedded emulator, because {reason}; its mind is a stand-in.")
         terminal.say(told.format(reason=tr_error(choice.reason)))
-        if hearing and (warning := emulator.deaf_to(settings.listen_for)):
+        if service == EARS and (warning := emulator.deaf_to(settings.listen_for)):
             terminal.say(warning, "yellow")
         try:
             with terminal.working(tr("Loading the embedded speech and language models")):
@@ -159,7 +161,7 @@ async def _say(settings: Settings, text: str, out: Path | None, *, batch: bool, 
         "location": settings.tts_location,
         "batch": batch,
     }
-    async with serving(settings, terminal):
+    async with serving(settings, terminal, VOICE):
         speech = synthesize_stream(text, **options)
         if out:
             whole = Speech(b"".join([chunk async for chunk in speech]))
@@ -179,7 +181,7 @@ async def _hear(settings: Settings, audio: str, *, finals: bool, terminal: Termi
     from halfcascade.processors.alone import transcribe
 
     source = read_stdin(sys.stdin.buffer) if audio == "-" else Path(audio)
-    async with serving(settings, terminal, hearing=True):
+    async with serving(settings, terminal, EARS):
         async for heard in transcribe(
             source, languages=settings.listen_for, model=settings.stt_model, location=settings.stt_location
         ):
@@ -193,12 +195,13 @@ async def _ask(settings: Settings, text: str | None, terminal: Terminal) -> None
     from halfcascade.processors.gemini_live import builtin_tools
 
     async with (
-        serving(settings, terminal),
+        serving(settings, terminal, BRAIN),
         TypedConversation(
             model=settings.model,
             language=settings.language,
             instruction=settings.instruction,
             tools=builtin_tools() if settings.tools else [],
+            on_trouble=terminal.warn,
         ) as chat,
     ):
         if text is not None:

@@ -1,7 +1,7 @@
 """The brain alone: a typed conversation with the Live session."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
@@ -28,6 +28,7 @@ from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 
 from halfcascade.processors.alone.pipeline import Outlet, running
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.frames import APOLOGY, ServiceOutageFrame
 from halfcascade.processors.gemini_live import GeminiLiveTextProcessor
 from halfcascade.processors.gemini_live.protocol.models import DEFAULT_MODEL
 
@@ -52,6 +53,7 @@ class TypedConversation:
         instruction: System instruction.
         tools: Functions for the model.
         client: google-genai client, or None for one from the environment.
+        on_trouble: Told in one line why an answer takes so long, while it may still come.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class TypedConversation:
         instruction: str | None = None,
         tools: Sequence[Any] = (),
         client: genai.Client | None = None,
+        on_trouble: Callable[[str], None] = lambda line: None,
     ):
         self.context = LLMContext(tools=list(tools))
         self._brain = GeminiLiveTextProcessor(
@@ -72,6 +75,7 @@ class TypedConversation:
         self._stack = AsyncExitStack()
         self._worker: PipelineWorker | None = None
         self._answer = _Answer()
+        self._on_trouble = on_trouble
 
     async def __aenter__(self) -> "TypedConversation":
         user, assistant = LLMContextAggregatorPair(
@@ -79,7 +83,7 @@ class TypedConversation:
             user_params=LLMUserAggregatorParams(user_turn_strategies=ExternalUserTurnStrategies()),
             realtime_service_mode=False,
         )
-        processors = [user, self._brain, Outlet(lambda frame: self._answer.take(frame)), assistant]  # noqa: PLW0108
+        processors = [user, self._brain, Outlet(self._take), assistant]
         self._worker = await self._stack.enter_async_context(running(processors, self._failed))
         return self
 
@@ -99,7 +103,7 @@ class TypedConversation:
             The answer, piece by piece as it comes; tools are called in between.
 
         Raises:
-            ConfigurationError: If the text is empty or too long, or the service refuses for good.
+            ConfigurationError: If the text is empty or too long, or no answer can be had.
         """
         if not text.strip():
             raise ConfigurationError("There is nothing to ask: give some text.")
@@ -117,6 +121,11 @@ class TypedConversation:
             if not answer.complete and self._worker is not None:
                 await self._worker.queue_frame(InterruptionFrame())
 
+    def _take(self, frame: Frame) -> None:
+        if isinstance(frame, ServiceOutageFrame):
+            self._on_trouble(frame.line)
+        self._answer.take(frame)
+
     def _failed(self, message: str, permanent: bool) -> None:
         if permanent:
             self._answer.fail(message)
@@ -128,6 +137,7 @@ class _Answer:
     def __init__(self, failure: str = "") -> None:
         self.complete = False
         self.failure = failure
+        self._sorry = ""
         self._queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._calls: set[str] = set()
         # After a function's result the model speaks again.
@@ -137,6 +147,8 @@ class _Answer:
         match frame:
             case LLMFullResponseStartFrame():
                 self._expecting = False
+            case LLMTextFrame() if APOLOGY in frame.metadata:
+                self.sorry(frame.metadata[APOLOGY])
             case LLMTextFrame():
                 self._queue.put_nowait(frame.text)
             case FunctionCallInProgressFrame():
@@ -155,18 +167,23 @@ class _Answer:
         self.failure = message
         self._queue.put_nowait(None)
 
+    def sorry(self, why: str) -> None:
+        """There is no answer to this question; the next one may have one."""
+        self._sorry = why
+        self._queue.put_nowait(None)
+
     async def pieces(self) -> AsyncIterator[str]:
         while True:
-            if self.failure and self._queue.empty():
+            if (why := self.failure or self._sorry) and self._queue.empty():
                 self.complete = True
-                raise ConfigurationError(self.failure)
+                raise ConfigurationError(why)
             try:
                 async with asyncio.timeout(_SILENCE_SECS):
                     piece = await self._queue.get()
             except TimeoutError:
                 raise ConfigurationError("Gemini Live did not answer: check the network.") from None
             if piece is None:
-                if self.failure:
+                if self.failure or self._sorry:
                     continue
                 return
             yield piece

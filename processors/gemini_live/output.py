@@ -8,7 +8,7 @@ from pipecat.frames.frames import LLMFullResponseEndFrame, LLMFullResponseStartF
 from pipecat.services.llm_service import LLMService
 from pipecat.utils.errors import ErrorCategory
 
-from halfcascade.processors.frames import Service, ServiceOutageFrame, ServiceRecoveredFrame, TurnSentFrame
+from halfcascade.processors.frames import APOLOGY, Service, ServiceOutageFrame, ServiceRecoveredFrame, TurnSentFrame
 from halfcascade.processors.gemini_live.fillers import Fillers
 from halfcascade.processors.gemini_live.protocol.actions import (
     Action,
@@ -80,11 +80,11 @@ class AnswerOutput:
     async def _tell_of_trouble(self, action: Action) -> None:
         match action:
             case Waiting(_, offline=True):
-                line = self._last_trouble or problem(ProblemKind.OUTAGE, GEMINI_LIVE).line
-                await self._brain.broadcast_frame(ServiceOutageFrame, service=Service.BRAIN, line=line)
+                await self._brain.broadcast_frame(ServiceOutageFrame, service=Service.BRAIN, line=self._trouble())
             case Waiting():
                 await self._fillers.say_next()
             case Recovered():
+                self._last_trouble = ""
                 await self._brain.broadcast_frame(ServiceRecoveredFrame, service=Service.BRAIN)
             case Apologize():
                 await self._apologize()
@@ -104,10 +104,15 @@ class AnswerOutput:
             self._responding = False
             await self._brain.push_frame(LLMFullResponseEndFrame())
 
+    def _trouble(self) -> str:
+        return self._last_trouble or problem(ProblemKind.OUTAGE, GEMINI_LIVE).line
+
     async def _apologize(self) -> None:
         text = self._settings.apology or phrases(language_code(self._settings.language)).apology
+        apology = LLMTextFrame(str(text))
+        apology.metadata[APOLOGY] = self._trouble()
         await self._brain.push_frame(LLMFullResponseStartFrame())
-        await self._brain.push_frame(LLMTextFrame(str(text)))
+        await self._brain.push_frame(apology)
         await self._brain.push_frame(LLMFullResponseEndFrame())
 
     async def _report(self, report: Report) -> None:

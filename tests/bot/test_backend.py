@@ -1,7 +1,7 @@
 import pytest
 
 from halfcascade.bot import backend
-from halfcascade.bot.backend import Emulator, check_google_access, choose_backend, deaf_to
+from halfcascade.bot.backend import BRAIN, EARS, VOICE, Emulator, check_google_access, choose_backend, deaf_to
 from halfcascade.bot.doctor.talk import check_hearing
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.emulator.minds.local import packages
@@ -37,6 +37,22 @@ def test_auto_takes_google_when_there_is_something_to_log_in_with_and_says_why(
     assert words in choice.reason
 
 
+@pytest.mark.parametrize(
+    ("services", "variables", "cloud", "chosen"),
+    [
+        ({BRAIN}, {"GOOGLE_API_KEY": "k"}, False, Backend.GOOGLE),
+        ({BRAIN}, {}, True, Backend.EMULATOR),
+        ({EARS}, {}, True, Backend.GOOGLE),
+        ({VOICE}, {"GOOGLE_API_KEY": "k"}, False, Backend.EMULATOR),
+        ({VOICE}, {"TEXTTOSPEECH_EMULATOR_HOST": "127.0.0.1:2"}, False, Backend.GOOGLE),
+        ({VOICE}, {"SPEECH_EMULATOR_HOST": "127.0.0.1:1"}, False, Backend.EMULATOR),
+    ],
+)
+def test_one_service_alone_needs_its_own_credentials_only(monkeypatch, services, variables, cloud, chosen):
+    monkeypatch.setattr(backend, "_has_cloud_credentials", lambda: cloud)
+    assert choose_backend(Backend.AUTO, variables, frozenset(services)).backend is chosen
+
+
 @pytest.mark.parametrize("wanted", [Backend.GOOGLE, Backend.EMULATOR])
 def test_what_the_user_asks_for_is_taken_unseen(wanted):
     assert choose_backend(wanted, {}).backend is wanted
@@ -53,6 +69,8 @@ def test_servers_named_by_the_environment_need_a_key_only(monkeypatch):
     for name, value in {**SERVERS, "GOOGLE_API_KEY": "any"}.items():
         monkeypatch.setenv(name, value)
     check_google_access()
+    monkeypatch.delenv("TEXTTOSPEECH_EMULATOR_HOST")
+    check_google_access(frozenset({BRAIN, EARS}))
 
 
 async def test_an_emulator_that_does_not_start_gives_its_own_last_line(tmp_path, monkeypatch):

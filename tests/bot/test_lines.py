@@ -1,4 +1,5 @@
 import ast
+import io
 import itertools
 import re
 
@@ -134,6 +135,18 @@ def test_a_line_that_nobody_knows_stays_as_it_is(words, signs):
     line = f"Xyzzy {words}{signs}{words}"
     assert tr_error(line) == line or any("가" <= letter <= "힣" for letter in tr_error(line))
     assert tr_error("") == ""
+
+
+def test_a_terminal_that_lacks_the_letters_is_told_in_english(monkeypatch):
+    for encoding, told in (
+        ("ascii", "Loading"),
+        ("cp1252", "Loading"),
+        ("cp949", "불러오는 중"),
+        ("utf-8", "불러오는 중"),
+    ):
+        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+        use_language("ko-KR")
+        assert tr("Loading") == told
 
 
 def test_the_locale_of_the_environment_counts_where_it_is_not_installed(monkeypatch):

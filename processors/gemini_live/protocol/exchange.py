@@ -402,11 +402,12 @@ class Exchange:
         """
         if turn is self.waiting:
             self.waiting = None
+        # First: an apology says why.
+        if line:
+            self._todo.append(Report(line))
         if turn is not None:
             self._todo += self.turns.stop()
             self._todo.append(Apologize(turn.number))
-        if line:
-            self._todo.append(Report(line))
 
     def deal(self, events: Sequence[TurnEvent], now: float) -> None:
         """Pass on what the turn machine says, and take note of it.

@@ -101,7 +101,7 @@ async def test_text_is_refused(serve: Serve, client: Client) -> None:
 
 async def test_unknown_model(serve: Serve, client: Client) -> None:
     await serve()
-    with pytest.raises(errors.APIError, match=r"1008 .*models/gemini-99 is not found for API version v1beta"):
+    with pytest.raises(errors.APIError, match=r"1008 .*models/gemini-99 is not found for API version v1(beta)?, "):
         async with client().aio.live.connect(model="gemini-99"):
             pass
 

@@ -1,10 +1,14 @@
 import asyncio
+import sys
 
 import pytest
 
+from halfcascade.emulator.faults import Faults
+from halfcascade.emulator.live.faults import LiveFaults, TurnFault
 from halfcascade.processors.alone import TypedConversation, ask
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.processors.gemini_live import builtin_tools
+from halfcascade.processors.gemini_live import GeminiLiveTextProcessor, builtin_tools
+from tests.processors.gemini_live.test_faults import QUICK
 
 STORY = "Once upon a time there was an old clock. " + "It ticked on and on. " * 40
 SCENARIO = {
@@ -65,6 +69,26 @@ async def test_control_characters_and_long_texts_are_answered(google_emulator_fa
 
 
 async def test_a_model_that_is_refused_is_one_line(google_emulator):
+    read = ""
     with pytest.raises(ConfigurationError, match="gemini-none"):
-        async for _ in ask("Hello", model="gemini-none"):
-            pass
+        async for piece in ask("Hello", model="gemini-none"):
+            read += piece
+    assert read == ""
+
+
+async def test_an_answer_that_cannot_be_had_is_an_error_and_the_next_one_can(google_emulator_factory, monkeypatch):
+    class Hasty(GeminiLiveTextProcessor):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, options=QUICK, **kwargs)
+
+    monkeypatch.setattr(sys.modules[TypedConversation.__module__], "GeminiLiveTextProcessor", Hasty)
+    silent = LiveFaults(turns=[TurnFault(silent=True)])
+    await google_emulator_factory(scenario={"default_reply": "All right."}, faults=Faults(live=silent))
+    async with TypedConversation() as chat:
+        read = ""
+        with pytest.raises(ConfigurationError, match="gave no answer"):
+            async for piece in chat.ask("Hello"):
+                read += piece
+        assert read == ""
+        silent.turns.clear()
+        assert "".join([piece async for piece in chat.ask("Hello?")]).strip() == "All right."
