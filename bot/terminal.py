@@ -16,7 +16,7 @@ from halfcascade.bot.money import dollars
 from halfcascade.bot.reply_line import reply_line
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
-from halfcascade.bot.session.transcript import ALIVE, BotSaid, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.bot.session.transcript import ALIVE, BotSaid, Entry, Problem, Prompt, ToolUsed, UserSaid
 
 if TYPE_CHECKING:
     from halfcascade.bot.controls import Controls
@@ -179,29 +179,44 @@ class Terminal:
         first = 0 if over else max(0, len(entries) - ALIVE)
         for index, entry in enumerate(entries[first:], first):
             # What the user goes on with, over the first sound of an answer, is shown again, whole.
-            if self._printed.get(index) == (entry.text if isinstance(entry, UserSaid) else ""):
-                continue
-            if isinstance(entry, UserSaid) and (over or entry.backchannel or self._is_settled(index, entry)):
+            shown = self._printed.get(index) == (entry.text if isinstance(entry, UserSaid) else "")
+            if not shown and (over or self._is_settled(index, entry)):
+                self._print_entry(index, entry)
+
+    def _print_entry(self, index: int, entry: Entry) -> None:
+        match entry:
+            case UserSaid():
                 said = harmless(entry.text, longest=_LONGEST)
                 self._print(index, Text.assemble(_speaker(*_USER), said, _aside(entry)), entry.text)
-            elif isinstance(entry, BotSaid) and (over or entry.closed):
-                if entry.text.strip():
-                    reply = reply_line(entry, longest=_LONGEST, coloured=self.console.color_system is not None)
-                    self._print(index, Text.assemble(_speaker(*_BOT), reply))
-                    self._print_latency(self._session.metrics.turns)
-            elif isinstance(entry, ToolUsed) and (over or entry.result is not None):
+            case BotSaid() if entry.text.strip():
+                reply = reply_line(entry, longest=_LONGEST, coloured=self.console.color_system is not None)
+                self._print(index, Text.assemble(_speaker(*_BOT), reply))
+                self._print_latency(self._session.metrics.turns if self._session else [])
+            case ToolUsed():
                 used = f"{entry.name}({_inline(entry.arguments)}) → {entry.result}"
                 self._print(index, Text(f"{_OTHER}{harmless(used)}", "magenta"))
-            elif isinstance(entry, Prompt):
+            case Prompt():
                 self._print(index, Text(f"{_OTHER}{tr('the bot is told')}: {harmless(entry.text)}", "dim"))
-            elif isinstance(entry, Problem):
+            case Problem():
                 # What ends the conversation is printed last, where it is seen.
                 self._printed[index] = ""
                 if not entry.permanent and entry.message != self._warned:
                     self._warned = entry.message
                     self.warn(harmless(entry.message))
 
-    def _is_settled(self, index: int, said: UserSaid) -> bool:
+    def _is_settled(self, index: int, entry: Entry) -> bool:
+        """Whether an entry will not change any more."""
+        match entry:
+            case UserSaid():
+                return entry.backchannel or self._is_over(index, entry)
+            case BotSaid():
+                return entry.closed
+            case ToolUsed():
+                return entry.result is not None
+            case _:
+                return True
+
+    def _is_over(self, index: int, said: UserSaid) -> bool:
         """Whether the user can no longer go on with this turn: something has been heard or done since."""
         later = self._session.transcript.entries[index + 1 :] if self._session else []
         return not said.open and any(not isinstance(entry, BotSaid) or entry.heard or entry.closed for entry in later)

@@ -1,7 +1,7 @@
 """What an audio device is to a person: its name, which one was meant, a list to read. No audio library is needed."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -89,27 +89,33 @@ def choose(devices: Sequence[Device], direction: Direction, wanted: str | None) 
     if not candidates:
         raise ConfigurationError(f"There is no {direction.noun}: {_NONE_REMEDY[direction]}")
     if not wanted:
-        return next((device for device in candidates if device.default), candidates[0])
+        return _default_or_first(candidates)
     folded = wanted.casefold()
-    for fits in (lambda name: name.casefold() == folded, lambda name: folded in name.casefold()):
-        found = [
-            device for device in candidates if fits(device.name) or (device.server_name and fits(device.server_name))
-        ]
-        if len(found) > 1 and len({device.name for device in found}) == 1:
-            found = [
-                next((device for device in found if device.default), found[0])
-            ]  # one device under several host APIs
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ConfigurationError(
-                f"“{wanted}” fits several {direction.noun}s ({_quoted(found)}): give more of the name to "
-                f"{direction.option}."
-            )
+    found = _called(candidates, lambda name: name == folded) or _called(candidates, lambda name: folded in name)
+    if len({device.name for device in found}) > 1:
+        several = f"“{wanted}” fits several {direction.noun}s ({_quoted(found)})"
+        raise ConfigurationError(f"{several}: give more of the name to {direction.option}.")
+    if not found:
+        raise ConfigurationError(f"There is no {direction.noun} called “{wanted}”: {_hint(candidates, folded)}")
+    # One device may be there under several host APIs.
+    return _default_or_first(found)
+
+
+def _called(devices: Sequence[Device], fits: Callable[[str], bool]) -> list[Device]:
+    """The devices of which a name, in lower case, fits."""
+    return [
+        device for device in devices if any(fits(name.casefold()) for name in (device.name, device.server_name) if name)
+    ]
+
+
+def _default_or_first(devices: Sequence[Device]) -> Device:
+    return next((device for device in devices if device.default), devices[0])
+
+
+def _hint(candidates: Sequence[Device], folded: str) -> str:
     words = {word: device for device in candidates for word in _words(device.name)}
     close = difflib.get_close_matches(folded, words, n=1, cutoff=0.5)
-    hint = f"did you mean “{words[close[0]].name}”?" if close else f"choose from {_quoted(candidates)}."
-    raise ConfigurationError(f"There is no {direction.noun} called “{wanted}”: {hint}")
+    return f"did you mean “{words[close[0]].name}”?" if close else f"choose from {_quoted(candidates)}."
 
 
 def describe(devices: Sequence[Device]) -> str:

@@ -184,7 +184,6 @@ def _latency(old: Turn, new: Turn, limits: Limits) -> Iterator[Finding]:
 
 def _answers(old: Turn, new: Turn, was: list[BotSaid], now: list[BotSaid], limits: Limits) -> Iterator[Finding]:
     said_before, said_now = (" ".join(reply.text for reply in side).strip() for side in (was, now))
-    heard_before, heard_now = (" ".join(reply.heard_text for reply in side).strip() for side in (was, now))
     if bool(said_before) != bool(said_now):
         worse = bool(said_before)
         line = f"no answer any more: {_short(said_before)}" if worse else f"answered now: {_short(said_now)}"
@@ -195,9 +194,18 @@ def _answers(old: Turn, new: Turn, was: list[BotSaid], now: list[BotSaid], limit
         line = "interrupted, was not before" if new.interrupted else "not interrupted any more"
         yield Finding(old.number, "interrupted", True, line)
     elif said_before and said_now and not new.interrupted:
-        lost = _share(heard_before, said_before) - _share(heard_now, said_now)
-        if abs(lost) > 0.2:
-            yield Finding(old.number, "heard", lost > 0, f"of the answer {_share(heard_now, said_now):.0%} was heard")
+        before, after = _share_heard(was), _share_heard(now)
+        if abs(before - after) > 0.2:
+            yield Finding(old.number, "heard", before > after, f"of the answer {after:.0%} was heard")
+    yield from _tools(old, new)
+
+
+def _share_heard(replies: list[BotSaid]) -> float:
+    said, heard = (" ".join(texts) for texts in zip(*((r.text, r.heard_text) for r in replies), strict=True))
+    return len(_tokens(heard)) / max(1, len(_tokens(said)))
+
+
+def _tools(old: Turn, new: Turn) -> Iterator[Finding]:
     if missing := [tool for tool in old.tools if tool not in new.tools]:
         yield Finding(old.number, "tools", True, f"not called any more: {', '.join(missing)}")
     if added := [tool for tool in new.tools if tool not in old.tools]:
@@ -283,10 +291,6 @@ def _difference(old: str, new: str) -> float:
     matcher = difflib.SequenceMatcher(None, was, now, autojunk=False)
     changed = sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in matcher.get_opcodes() if kind != "equal")
     return changed / len(was)
-
-
-def _share(part: str, whole: str) -> float:
-    return len(_tokens(part)) / max(1, len(_tokens(whole)))
 
 
 def _short(text: str) -> str:

@@ -111,12 +111,6 @@ def describe(talk: SavedTalk, sound: Sound, *, budget_ms: int = _SLOW_MS) -> dic
         JSON-like values; all texts harmless.
     """
     title = {name: value for name, value in talk.title.items() if name not in ("started", "settings") and value}
-    metrics = talk.metrics.as_dict()
-    if not talk.metrics.tariff.prices:
-        metrics["money"] = talk.written.get("money", {})
-    prices = [] if talk.metrics.tariff.prices else _written_prices(talk)
-    median = metrics["latency_ms"].get("median", 0)
-    slow = max(budget_ms, _SLOW_FACTOR * median) if median < budget_ms else budget_ms
     last = max([sound.seconds, *(event.t for event in talk.events[-1:])], default=0.0)
     return _harmless(
         {
@@ -135,20 +129,27 @@ def describe(talk: SavedTalk, sound: Sound, *, budget_ms: int = _SLOW_MS) -> dic
             "entries": [_entry(said) for said in talk.said],
             "marks": [_mark(event) for event in talk.events if event.type in _MARKS],
             "stages": list(STAGES),
-            "turns": [
-                {**_turn(turn, talk), "slow": (turn.latency_ms or 0) > slow, "money": _money(turn, talk, prices)}
-                for turn in talk.metrics.turns
-            ],
-            "latency_ms": metrics["latency_ms"],
-            "stages_ms": metrics["stages_ms"],
-            "interruptions": metrics["interruptions"],
-            "interruption_ms": summary([each["ms"] for each in metrics["interruptions"] if each["ms"] is not None]),
-            "usage": metrics["usage"],
-            "money": metrics["money"],
-            "errors": metrics["errors"],
             "transport": talk.written.get("transport", {}),
+            **_figures(talk, budget_ms),
         }
     )
+
+
+def _figures(talk: SavedTalk, budget_ms: int) -> dict[str, Any]:
+    """What was measured, of each turn and of the whole talk."""
+    metrics, priced = talk.metrics.as_dict(), bool(talk.metrics.tariff.prices)
+    prices = [] if priced else _written_prices(talk)
+    median = metrics["latency_ms"].get("median", 0)
+    slow = max(budget_ms, _SLOW_FACTOR * median) if median < budget_ms else budget_ms
+    return {
+        "turns": [
+            {**_turn(turn), "slow": (turn.latency_ms or 0) > slow, "money": _money(turn, talk, prices)}
+            for turn in talk.metrics.turns
+        ],
+        "interruption_ms": summary([each["ms"] for each in metrics["interruptions"] if each["ms"] is not None]),
+        "money": metrics["money"] if priced else talk.written.get("money", {}),
+        **{name: metrics[name] for name in ("latency_ms", "stages_ms", "interruptions", "usage", "errors")},
+    }
 
 
 @functools.cache
@@ -216,7 +217,7 @@ def _mark(event: Event) -> dict[str, Any]:
     return {"t": event.t, "kind": _MARKS[event.type], "label": str(label)}
 
 
-def _turn(turn: Turn, talk: SavedTalk) -> dict[str, Any]:
+def _turn(turn: Turn) -> dict[str, Any]:
     return {
         "turn": turn.number,
         "text": turn.text,

@@ -55,23 +55,26 @@ def parse_request(body: dict[str, Any], model: str, *, speaks: bool) -> Generate
     contents = checked.get("contents") or []
     if not contents:
         raise invalid("* GenerateContentRequest.contents: contents is not specified")
-    request = GenerateRequest(Conversation([], model=model))
+    request = GenerateRequest(Conversation([], model=model), speaks=speaks)
     for content in contents:
         request.conversation.messages.append(_message(content, request))
     request.conversation.system_instruction = text_of(checked.get("systemInstruction") or {})
     request.conversation.tools = _declarations(checked.get("tools") or [])
-    generation = checked.get("generationConfig") or {}
+    _take_generation(checked.get("generationConfig") or {}, request)
+    return request
+
+
+def _take_generation(generation: dict[str, Any], request: GenerateRequest) -> None:
+    """Note how the answer shall be."""
     modalities = [str(modality).upper() for modality in generation.get("responseModalities") or ()]
-    if "AUDIO" in modalities and not speaks:
+    if "AUDIO" in modalities and not request.speaks:
         raise invalid("The requested combination of response modalities (AUDIO) is not supported by the model.")
-    request.speaks = speaks
     speech = generation.get("speechConfig") or {}
     request.voice = ((speech.get("voiceConfig") or {}).get("prebuiltVoiceConfig") or {}).get("voiceName") or ""
     request.conversation.language_code = speech.get("languageCode") or ""
     request.json = generation.get("responseMimeType") == "application/json"
     limit = generation.get("maxOutputTokens")
     request.output_tokens = limit if isinstance(limit, int) and limit > 0 else None
-    return request
 
 
 def _message(content: dict[str, Any], request: GenerateRequest) -> Message:
