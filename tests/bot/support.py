@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,11 @@ FILES = {"conversation.wav", "events.jsonl", "metrics.json", "transcript.md"}
 RATE = 16_000
 
 _GOOGLE = ("GOOGLE_", "GEMINI_", "SPEECH_", "TEXTTOSPEECH_", "HALFCASCADE_", "SSL_CERT_FILE")
+
+
+def long_story(times: int = 12) -> str:
+    """A reply to interrupt: each time adds three seconds and more of speech."""
+    return "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * times
 
 
 @dataclass
@@ -95,6 +101,15 @@ async def finish(process, folder: Path, secs: float = 120.0) -> Run:
     """Wait for the end of the command line."""
     output, _ = await asyncio.wait_for(process.communicate(), secs)
     return Run(process.returncode, output.decode(), folder)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something to be seen in files or processes, which is no event; two minutes are for a busy machine."""
+    async with asyncio.timeout(120):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.05)
 
 
 def recording(name: str) -> dict:

@@ -1,6 +1,5 @@
 """Whole conversations over the wires: the command line against the emulator's servers."""
 
-import asyncio
 import json
 import os
 import re
@@ -12,9 +11,9 @@ import soundfile
 import soxr
 
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.support import Run, finish, recordings_for, run_bot, start_bot, user_audio
+from tests.bot.support import Run, finish, long_story, recordings_for, run_bot, start_bot, until, user_audio
 
-STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
+STORY = long_story()
 SCENARIO = {
     "recordings": recordings_for("weather", "question", "actually"),
     "replies": [
@@ -235,17 +234,14 @@ async def test_an_emulator_that_dies_ends_the_conversation_with_one_line(tmp_pat
         "sys.exit(run_conversation(settings, terminal=Terminal(), mind='scripted'))"
     )
     process = await start_bot(home, program=("-c", code))
-    log = home / "s" / "bot.log"
-    pid = None
-    for _ in range(1200):
-        text = log.read_text() if log.exists() else ""
-        if found := re.search(r"emulator runs as process (\d+)", text):
-            pid = int(found[1])
-        events = home / "s" / "events.jsonl"
-        if pid and events.exists() and '"user_started"' in events.read_text():
-            break
-        await asyncio.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
+    log, events = home / "s" / "bot.log", home / "s" / "events.jsonl"
+
+    def emulator() -> re.Match | None:
+        return re.search(r"emulator runs as process (\d+)", log.read_text()) if log.exists() else None
+
+    await until(emulator)
+    await until(lambda: events.exists() and '"user_started"' in events.read_text())
+    os.kill(int(emulator()[1]), signal.SIGKILL)
     run = await finish(process, home / "s")
     assert "signal 9" in run.error
     assert run.output.count("signal 9") == 1
@@ -260,11 +256,8 @@ async def test_ctrl_c_ends_in_order(tmp_path_factory):
         process = await start_bot(
             home, "--backend", "google", "--user-audio", "user.wav", "--session", "s", **google.env
         )
-        for _ in range(1200):
-            events = home / "s" / "events.jsonl"
-            if events.exists() and '"heard"' in events.read_text():
-                break
-            await asyncio.sleep(0.05)
+        events = home / "s" / "events.jsonl"
+        await until(lambda: events.exists() and '"heard"' in events.read_text())
         process.send_signal(signal.SIGINT)
         run = await finish(process, home / "s")
     assert run.code == 0, run.output

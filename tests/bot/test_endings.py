@@ -13,9 +13,19 @@ import pytest
 import soundfile
 
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.support import Run, environment, finish, processes_of, recordings_for, start_bot, user_audio
+from tests.bot.support import (
+    Run,
+    environment,
+    finish,
+    long_story,
+    processes_of,
+    recordings_for,
+    start_bot,
+    until,
+    user_audio,
+)
 
-STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
+STORY = long_story()
 SCENARIO = {"recordings": recordings_for("question"), "replies": [{"match": "moon", "text": STORY}]}
 ARGUMENTS = ("--backend", "google", "--user-audio", "user.wav", "--session", "s")
 # The bot as the leader of a terminal's session, whatever the tests themselves were started by.
@@ -37,15 +47,6 @@ async def google():
 def home(tmp_path):
     user_audio(tmp_path / "user.wav", (0.0, "question"), tail=60.0)
     return tmp_path
-
-
-async def until(condition) -> None:
-    """Wait for something to be seen in the files; a minute is for a busy machine."""
-    for _ in range(1200):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError
 
 
 def heard(folder) -> int:

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.support import finish, processes_of, recordings_for, start_bot, user_audio
+from tests.bot.support import finish, long_story, processes_of, recordings_for, start_bot, until, user_audio
 
 pytestmark = pytest.mark.slow
 
-STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 3
+STORY = long_story(3)
 SCENARIO = {"recordings": recordings_for("question"), "replies": [{"match": "moon", "text": STORY}]}
 ARGUMENTS = ("--backend", "google", "--user-audio", "user.wav", "--session", "s")
 SILENT_SERVER = shlex.join([sys.executable, "-c", "import time; time.sleep(1000)"])
@@ -100,9 +100,7 @@ async def test_a_server_of_tools_that_says_nothing_costs_no_talk_and_leaves_no_p
 
 async def test_who_waits_for_a_silent_server_can_end_it(home, google):
     process = await start_bot(home, *ARGUMENTS, HALFCASCADE_MCP_SERVERS=SILENT_SERVER, **google.env)
-    async with asyncio.timeout(60):
-        while len(processes_of(home)) < 2:  # noqa: ASYNC110 - a process is no event
-            await asyncio.sleep(0.1)
+    await until(lambda: len(processes_of(home)) >= 2)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     run = await finish(process, home / "s")

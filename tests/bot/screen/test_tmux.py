@@ -10,11 +10,11 @@ import sys
 import pytest
 
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.support import environment, recordings_for, user_audio
+from tests.bot.support import environment, long_story, recordings_for, user_audio
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("tmux"), reason="needs tmux")]
 
-STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
+STORY = long_story()
 SCENARIO = {
     "recordings": recordings_for("weather"),
     "replies": [

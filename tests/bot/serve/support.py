@@ -32,9 +32,9 @@ from halfcascade.bot.serve.settings import ServeSettings
 from halfcascade.bot.serve.visit import Visit
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
-from tests.bot.support import DATA, recording
+from tests.bot.support import DATA, long_story, recording
 
-STORY = "Once upon a time there was an old clock. " + "It ticked on and on, and nobody ever heard it stop. " * 12
+STORY = long_story()
 
 
 @dataclass
