@@ -10,7 +10,7 @@ export PYTHON
 # As pip does by itself: compiling at each start what an environment does not let Python keep takes two seconds.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo talk serve test test-slow lint matrix format bench evals judges faults soak clients samples pins clean help
+.PHONY: demo talk serve test test-slow lint matrix format bench evals judges faults soak clients samples pictures pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 	@echo "make faults  talk while each service fails, in every way and phase (needs a quiet machine)"
 	@echo "make soak   talk for a day in virtual time, with random faults"
+	@echo "make pictures   make the README's pictures of the program anew (needs a quiet machine)"
 	@echo "make clients   run other people's clients, at their newest release, against the emulator"
 	@echo "make samples   run the tests of Google's own samples against the emulator"
 
@@ -96,6 +97,9 @@ clients: $(VENV)/.dev
 
 samples: $(VENV)/.dev
 	$(BIN)/python -m bench.clients.samples --update --write
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m bench.pictures
 
 pins: $(VENV)/.uv
 	UV=$(UV) scripts/pin.sh

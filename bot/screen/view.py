@@ -198,9 +198,12 @@ class View:
         room = width - told.cell_len - names.cell_len
         if room < _SHORTEST_BAR:
             names, room = Text(), width - told.cell_len
-        text = Text()
+        text, so_far = Text(), 0
         for _, ms, style in parts:
-            text.append("█" * round(min(room, _LONGEST_BAR) * ms / max(at, 1)), "red" if slow else style)
+            so_far += ms
+            # Where the bar ends by now: parts that are rounded each for itself may add up to more than there is.
+            end = round(min(room, _LONGEST_BAR) * so_far / max(at, 1))
+            text.append("█" * (end - len(text)), "red" if slow else style)
         text = Text.assemble(text, told, names)
         text.truncate(width)
         return text

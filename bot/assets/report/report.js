@@ -85,6 +85,8 @@
     };
     // Words are drawn where they are looked at, and only as far in as they can be read.
     let drawn = "";
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = "12px system-ui";
     const drawWords = () => {
       const scale = Number($("zoom").value);
       const from = player.getScroll() / scale - 5, to = from + player.getWidth() / scale + 10;
@@ -93,11 +95,15 @@
       drawn = key;
       words.clearRegions();
       if (key === "none") return;
+      // A word that was said before the last one's letters end stands behind them.
+      const ends = { user: 0, bot: 0 };
       for (const entry of data.entries) {
         for (const [t, text] of entry.words) {
           if (t < from || t > to || !text.trim()) continue;
           const bot = entry.who === "bot";
-          const label = make("span", { style: `position:absolute;bottom:1px;left:0;font:12px system-ui;white-space:nowrap;color:${color("--ink")}` }, text.trim());
+          const left = Math.max(t * scale, ends[entry.who] ?? 0);
+          ends[entry.who] = left + pen.measureText(`${text.trim()} `).width;
+          const label = make("span", { style: `position:absolute;bottom:1px;left:${left - t * scale}px;font:12px system-ui;white-space:nowrap;color:${color("--ink")}` }, text.trim());
           words.addRegion({ start: t, end: t + 0.01, content: label, color: "transparent", drag: false, resize: false, channelIdx: bot ? 1 : 0 });
         }
       }

@@ -1,5 +1,9 @@
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from halfcascade.bot.reply_line import unheard
@@ -52,6 +56,27 @@ async def test_stages_are_red_above_the_budget(secs, red):
     shown = it.stages(80)
     assert f"{secs:.2f} s" in shown.plain
     assert any("red" in str(span.style) for span in shown.spans) is red
+
+
+@settings(max_examples=40)
+@given(st.lists(st.floats(0.001, 20.0), min_size=4, max_size=4).map(sorted), st.integers(50, 120))
+async def test_stages_are_told_whole_whatever_they_last(after, width):
+    it = view()
+    it.hub.clock.start(0.0)
+    final, text, sound, heard = after
+    for at, kind, fields in [
+        (1.0, "user_stopped", {"speech_at": 1.0}),
+        (1.0 + final, "final", {"text": "Hello."}),
+        (1.0 + final, "turn_sent", {"text": "Hello.", "turn": 1, "attempt": 1}),
+        (1.0 + text, "reply_started", {}),
+        (1.0 + text, "reply_text", {"text": "Hello."}),
+        (1.0 + sound, "first_audio", {}),
+        (1.0 + heard, "sound_began", {}),
+    ]:
+        it.hub._take(kind, at, fields)
+    shown = it.stages(width).plain
+    assert cell_len(shown) <= width
+    assert re.search(r"\d s(  \S+ \d+\.\d\d)*$", shown), shown
 
 
 def test_a_cut_reply_shows_some_words_and_how_many_more():
