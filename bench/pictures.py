@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import ViewportSize, async_playwright, expect
 
 from halfcascade.bot.money import Models, load_tariff
 from halfcascade.bot.report.page import write_report
@@ -32,7 +32,8 @@ from tests.bot.support import recordings_for
 
 _DOCS = Path(__file__).parent.parent / "docs"
 _COLUMNS, _ROWS = 90, 28
-_PAGE, _REPORT = {"width": 760, "height": 480}, {"width": 1180, "height": 860}
+_PAGE: ViewportSize = {"width": 760, "height": 480}
+_REPORT: ViewportSize = {"width": 1180, "height": 860}
 _SOON = 30_000
 _SCENARIO = {
     "recordings": recordings_for("weather", "question", "actually"),

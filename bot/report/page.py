@@ -4,7 +4,7 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import Tariff
-from halfcascade.bot.report.saved import Said, SavedTalk, load_talk
+from halfcascade.bot.report.saved import Said, SavedTalk, Word, load_talk
 from halfcascade.bot.report.sound import PEAKS_PER_SEC, Sound, compress
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import STAGES, Turn, summary
@@ -181,7 +181,7 @@ def _entry(said: Said) -> dict[str, Any]:
         case BotSaid():
             reached = [piece.text for piece in entry.pieces() if piece.fate is Fate.HEARD]
             shown = [part.text for text in reached for part in parts_of(text) if part.shown]
-            told = {"pieces": _pieces(entry, words), "shown": shown, "interrupted": entry.interrupted}
+            told = {"pieces": _pieces(entry, said.words), "shown": shown, "interrupted": entry.interrupted}
             return {**common, "who": "bot", **told}
         case ToolUsed():
             result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
@@ -193,9 +193,9 @@ def _entry(said: Said) -> dict[str, Any]:
             return {**common, "who": "error", "text": entry.message}
 
 
-def _pieces(entry: BotSaid, words: list[list[Any]]) -> list[dict[str, Any]]:
-    """What was said of a reply, each piece with the words that were heard of it and their times."""
-    pieces, words = entry.pieces(), list(words)
+def _pieces(entry: BotSaid, heard_words: Sequence[Word]) -> list[dict[str, Any]]:
+    """What was said of a reply, each piece with the words that were heard of it, as written, and their times."""
+    pieces, words = entry.pieces(), [[word.t, word.written] for word in heard_words if word.written]
     last = max((place for place, piece in enumerate(pieces) if piece.fate is Fate.HEARD), default=-1)
     found = []
     for place, piece in enumerate(pieces):
@@ -203,7 +203,7 @@ def _pieces(entry: BotSaid, words: list[list[Any]]) -> list[dict[str, Any]]:
         prose = " ".join(part.text for part in parts_of(piece.text) if not part.shown) if heard else piece.text.strip()
         mine: list[list[Any]] = []
         letters_left = len(letters(prose)[0])
-        # Words are told as they are spoken, which may be longer or shorter: the last piece takes what is left.
+        # Folders of earlier versions have words as they are spoken: the last piece takes what is left.
         while heard and words and (place == last or letters_left > 0):
             mine.append(words.pop(0))
             letters_left -= len(letters(mine[-1][1])[0])

@@ -19,11 +19,13 @@ class Word:
 
     Parameters:
         t: Seconds on the recording's clock.
-        text: The word, with what stands around it.
+        text: The word as it is spoken, with what stands around it.
+        written: What of the reply it stands for; empty where several words stand for one, until the last.
     """
 
     t: float
     text: str
+    written: str = ""
 
 
 @dataclass
@@ -200,7 +202,7 @@ class _Follower:
     def _grew(self, entry: Entry, event: Event) -> None:
         said = self._of(entry)
         if event.type is EventType.HEARD and isinstance(entry, BotSaid):
-            said.words.append(Word(event.t, event.fields["text"]))
+            said.words.append(_word(event))
             said.end = event.t
         elif event.type is EventType.FINAL and isinstance(entry, UserSaid):
             self._understood.append((said, event.fields["text"]))
@@ -222,6 +224,14 @@ def _text(entry: Entry) -> str:
     if isinstance(entry, BotSaid):
         return entry.heard
     return entry.text if isinstance(entry, UserSaid) else ""
+
+
+def _word(heard: Event) -> Word:
+    spoken = heard.fields["text"]
+    written = heard.fields.get("written", spoken)
+    # What is written comes bare; where spoken words have a space between them, it has one.
+    space = " " if written and spoken[:1].isspace() and not written[:1].isspace() else ""
+    return Word(heard.t, spoken, space + written)
 
 
 def _spread(text: str, stretches: list[tuple[float, float]]) -> list[Word]:

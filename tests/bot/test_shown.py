@@ -90,7 +90,9 @@ def test_a_sentence_that_the_voice_gave_up_is_struck_out_where_it_stands_whereve
     message = _described(reply, 3)
     assert message["heard"] == "First things first. And the end."
     assert [part["skipped"] for part in message["parts"]] == [False, True, False]
-    words = [Word(float(n), text) for n, text in enumerate(["First", " things", " first.", " And", " the", " end."])]
+    words = [
+        Word(float(n), text, text) for n, text in enumerate(["First", " things", " first.", " And", " the", " end."])
+    ]
     pieces = _entry(Said(reply, 9.0, words))["pieces"]
     assert [(piece["text"], piece["heard"], len(piece["words"])) for piece in pieces] == [
         ("First things first.", True, 3),

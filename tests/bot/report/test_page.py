@@ -47,6 +47,30 @@ def test_the_page_holds_what_happened(tmp_path):
     assert len(data["peaks"][0]) == len(data["peaks"][1]) > 100
 
 
+@pytest.mark.parametrize(
+    ("reply", "heard"),
+    [
+        # A comma that the voice was given is no part of the reply.
+        ("It is 7:04 in the evening.", [("It", "It"), (" is", "is"), (" 7:04,", "7:04"), (" in", "in")]),
+        ("It is 5 * 3.", [("It", "It"), (" is", "is"), (" 5", ""), (" times", ""), (" 3", "5 * 3")]),
+        ("네, 3시입니다.", [("네,", "네,"), (" 세", ""), (" 시입니다.", "3시입니다.")]),
+    ],
+)
+def test_a_reply_is_told_as_it_is_written_wherever_it_is_clicked(tmp_path, reply, heard):
+    events = [event for event in EVENTS if event["type"] != "heard"]
+    place = next(place for place, event in enumerate(events) if event["type"] == "sound_began") + 1
+    events[place:place] = [
+        {"t": 3.0 + 0.05 * number, "type": "heard", "text": text, "written": written}
+        for number, (text, written) in enumerate(heard)
+    ]
+    events = [{**event, "text": reply} if event["type"] == "reply_text" else event for event in events]
+    page = write_report(make_folder(tmp_path / "s", events))
+    bot = next(entry for entry in data_of(page.read_text("utf-8"))["entries"] if entry["who"] == "bot")
+    told = "".join(text for piece in bot["pieces"] for _, text in piece["words"])
+    assert reply.startswith(told) and told.split()[-1] == heard[-1][1].split()[-1]
+    assert [text for _, text in bot["words"]] == [text for text, _ in heard]
+
+
 def test_nothing_from_outside_is_acted_on(tmp_path):
     evil = "</script><img src=x onerror=alert(1)>\x1b]0;x\x07\u202e"
     events = [{**event, **({"text": evil} if "text" in event else {})} for event in EVENTS]
