@@ -3,6 +3,8 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,13 +53,28 @@ def sources() -> Iterator[tuple[str, Path]]:
             yield package_of(parts), path
 
 
-def imported(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def names_in(node: ast.stmt) -> list[str]:
+    """What a statement imports, if it is an import."""
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+@cache
+def imported(path: Path) -> list[tuple[int, str]]:
     """Modules that a file imports, wherever in it, with the line."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+    statements = (node for node in ast.walk(tree(path)) if isinstance(node, ast.stmt))
+    return [(statement.lineno, name) for statement in statements for name in names_in(statement)]
+
+
+def loaded(path: Path) -> Iterator[str]:
+    """Modules that a file imports when it is imported itself."""
+    return (name for statement in tree(path).body for name in names_in(statement))
 
 
 def test_the_table_has_every_package() -> None:
@@ -109,3 +126,24 @@ def test_what_may_import_whom_has_no_circle() -> None:
         assert free, f"these may import one another in a circle: {sorted(left)}"
         for name in free:
             del left[name]
+
+
+def test_what_files_load_has_no_circle() -> None:
+    modules: dict[str, Path] = {}
+    for room, name in ROOMS.items():
+        for path in (ROOT / room).rglob("*.py"):
+            parts = path.relative_to(ROOT / room).with_suffix("").parts
+            modules[".".join(("halfcascade", *([name] if name else []), *parts)).removesuffix(".__init__")] = path
+
+    def module_of(name: str) -> str | None:
+        """The module that a name is, or else the one that it stands in."""
+        return next((found for found in (name, name.rpartition(".")[0]) if found in modules), None)
+
+    loads = {
+        name: {found for other in loaded(path) if (found := module_of(other)) and found != name}
+        for name, path in modules.items()
+    }
+    try:
+        TopologicalSorter(loads).prepare()
+    except CycleError as circle:
+        pytest.fail(f"These load one another in a circle: {' ← '.join(circle.args[1])}")
