@@ -25,7 +25,7 @@ from halfcascade.processors.extras import require
 logger.remove()
 
 _DEFAULT_COMMAND = "talk"
-_GROUP_OPTIONS = ("-h", "--help", "--version")
+_GROUP_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
 _DEMO_AUDIO = Path(__file__).parent / "assets" / "demo_user.wav"
 
 
@@ -33,7 +33,8 @@ class _TalkByDefault(TyperGroup):
     """Without a command, ``talk`` is meant, with or without options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in _GROUP_OPTIONS):
+        # While a shell completes the line, what is meant by it is not known yet.
+        if not ctx.resilient_parsing and (not args or (args[0].startswith("-") and args[0] not in _GROUP_OPTIONS)):
             args = [_DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, _with_values(args))
 
@@ -53,7 +54,6 @@ app = typer.Typer(
     cls=_TalkByDefault,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -140,3 +140,18 @@ async def test_ctrl_c_while_it_loads_is_no_traceback(tmp_path, module):
     assert process.returncode in (0, 1, 130)
     assert "Traceback" not in output
     assert len(output.splitlines()) <= 2, output
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("halfcascade ", "replay"), ("halfcascade se", "serve"), ("halfcascade talk --lang", "--language")],
+)
+def test_a_shell_completes_commands_and_options(monkeypatch, line, offered):
+    words = line.split(" ")
+    for name, value in {
+        "_HALFCASCADE_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert offered in CliRunner().invoke(app, [], prog_name="halfcascade").output.split()
