@@ -45,7 +45,6 @@ class OpenSpeaker:
         barge_ins: Utterances of the user over the bot.
         found: How many were noticed.
         delays: Seconds until they were.
-        silent_after: Seconds from the interruption until the loudspeaker was silent.
     """
 
     utterances: int = 0
@@ -53,7 +52,6 @@ class OpenSpeaker:
     barge_ins: int = 0
     found: int = 0
     delays: list[float] = field(default_factory=list)
-    silent_after: list[float] = field(default_factory=list)
 
 
 @dataclass

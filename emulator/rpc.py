@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -12,7 +12,6 @@ from google.protobuf.message import DecodeError
 from halfcascade.emulator.web.versions import Service, find_version
 
 Unary = Callable[[Any, Any], Awaitable[Any]]
-Streaming = Callable[[AsyncIterator[Any], Any], Awaitable[None]]
 
 _PATH = re.compile(r"/([\w.]+)\.(v\w+)\.(\w+)/(\w+)")
 

@@ -52,11 +52,6 @@ class Watchdog:
         return self._nudged
 
     @property
-    def resent(self) -> bool:
-        """Whether the turn was sent again and has not been answered yet."""
-        return self._resent
-
-    @property
     def next(self) -> Step:
         """What is left to be tried."""
         if not self._nudged:
