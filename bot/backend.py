@@ -24,7 +24,7 @@ SERVICES = frozenset((EARS, BRAIN, VOICE))
 _HOSTS = {EARS: "SPEECH_EMULATOR_HOST", BRAIN: "GOOGLE_GEMINI_BASE_URL", VOICE: "TEXTTOSPEECH_EMULATOR_HOST"}
 # The local mind loads three models from disk; a slow disk takes its time.
 _READY_SECS = 120.0
-_END_SECS = 5.0
+END_SECS = 5.0
 
 
 @dataclass(frozen=True)
@@ -203,14 +203,18 @@ class Emulator:
         """Whether it was started and has ended."""
         return self._process is not None and self._process.returncode is not None
 
-    async def stop(self) -> None:
-        """End it."""
+    async def stop(self, secs: float = END_SECS) -> None:
+        """End it.
+
+        Args:
+            secs: How long it may take to end in order; then it is killed.
+        """
         if not self._process or self._process.returncode is not None:
             return
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), _END_SECS)
+            await asyncio.wait_for(self._process.wait(), secs)
         except TimeoutError:
             with suppress(ProcessLookupError):
                 self._process.kill()

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from halfcascade.bot.backend import Choice, Emulator, check_google_access, choose_backend
+from halfcascade.bot.backend import END_SECS, Choice, Emulator, check_google_access, choose_backend
 from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
 from halfcascade.bot.gaps import GapNews
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _DEATH_SECS = 1.0
 # How often it is looked whether what is heard has gaps.
 _SOUND_SECS = 2.0
+# What a talk was prepared with is let go in this time, or left behind.
+_LET_GO_SECS = 10.0
 
 
 class Conversation:
@@ -90,14 +92,27 @@ class Conversation:
             tasks = [over, preparing, *self._watchers, *([self._loading] if self._loading else [])]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._emulator.stop()
-            if self._recorded:
-                await self._recorded.close()
-            if self._toolbox:
-                await self._toolbox.close()
-            if self._opened:
-                await asyncio.to_thread(self._opened.close)
+            await self._wait(tasks, share=0.6)
+            closing = [asyncio.create_task(work) for work in self._closings()]
+            await self._wait(closing, share=0.95)
+            for task in closing:
+                if task.done():
+                    task.result()
+
+    def _closings(self) -> "Iterator[Coroutine[Any, Any, None]]":
+        """What lets go of all that the talk used."""
+        yield self._emulator.stop(self._outcome.patience(END_SECS, share=0.8))
+        if self._recorded:
+            yield self._recorded.close()
+        if self._toolbox:
+            yield self._toolbox.close(self._outcome.patience(_LET_GO_SECS / 2, share=0.9))
+        if self._opened:
+            yield on_daemon_thread(self._opened.close)
+
+    async def _wait(self, tasks: "Sequence[asyncio.Task[Any]]", *, share: float) -> None:
+        """Wait for tasks that end, in as much time as there is."""
+        if held := (await asyncio.wait(tasks, timeout=self._outcome.patience(_LET_GO_SECS, share=share)))[1]:
+            logger.error(f"Did not end, and is left behind: {', '.join(task.get_name() for task in held)}.")
 
     async def _prepare(self) -> "Talk":
         settings = self._settings

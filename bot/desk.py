@@ -1,6 +1,8 @@
 """One conversation at this desk as a process: its session folder, signals, and exit code."""
 
 import asyncio
+import os
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.errors import ConfigurationError
 
 _SESSIONS = Path("sessions")
+_LINGER_SECS = 0.5
 
 
 def run_conversation(
@@ -40,13 +43,35 @@ def run_conversation(
     """
     folder = settings.session or _SESSIONS / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
     try:
-        return asyncio.run(_hold(settings, folder, terminal, verbose=verbose, mirror=mirror, mind=mind))
+        with asyncio.Runner() as runner:
+            code = runner.run(_hold(settings, folder, terminal, verbose=verbose, mirror=mirror, mind=mind))
+            _leave(runner.get_loop(), code)
+        return code
     except ConfigurationError as error:  # before there was a session to write it to
         terminal.fail(str(error))
     except KeyboardInterrupt:
         terminal.say(tr("Ended before the conversation began."))
         return 0
     return 1
+
+
+def _leave(loop: asyncio.AbstractEventLoop, code: int) -> None:
+    """End the process here if the event loop could not be closed: a task holds on that takes no notice of its end.
+
+    Args:
+        loop: The loop; everything is written down and told.
+        code: The process's exit code.
+    """
+    if held := asyncio.all_tasks(loop):
+        for task in held:
+            task.cancel()
+        _, held = loop.run_until_complete(asyncio.wait(held, timeout=_LINGER_SECS))
+    if held:
+        logger.error(f"Left behind at the end: {', '.join(task.get_name() for task in held)}.")
+        logger.complete()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose: bool, mirror: bool, mind: str) -> int:

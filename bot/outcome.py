@@ -3,9 +3,15 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+# Within these seconds the process has ended, whatever hangs.
+_PROMISED_SECS = {signal.SIGINT: 3.0, signal.SIGTERM: 10.0}
+# A step whose time is over before it begins may still try.
+_LEAST_SECS = 0.05
 
 
 @dataclass
@@ -22,6 +28,7 @@ class Outcome:
     signal: int | None = None
     reason: str = "finished"
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    _over_at: float = 0.0
 
     def fail(self, message: str) -> None:
         """End the conversation because something does not work.
@@ -31,7 +38,7 @@ class Outcome:
         """
         if not self.over.is_set():
             self.failure, self.reason = message, "failed"
-            self.over.set()
+            self._end()
 
     def end(self, reason: str, signal_number: int | None = None) -> None:
         """End the conversation in order.
@@ -42,7 +49,23 @@ class Outcome:
         """
         if not self.over.is_set():
             self.reason, self.signal = reason, signal_number
-            self.over.set()
+            self._end()
+
+    def patience(self, usual: float, *, share: float) -> float:
+        """For how long a step of the end may be waited for.
+
+        Args:
+            usual: Seconds where no signal asked for the end.
+            share: By which part of the time that is promised after a signal the step has to be over.
+        """
+        promised = _PROMISED_SECS.get(signal.Signals(self.signal)) if self.signal else None
+        if promised is None:
+            return usual
+        return min(usual, max(_LEAST_SECS, self._over_at + share * promised - time.monotonic()))
+
+    def _end(self) -> None:
+        self._over_at = time.monotonic()
+        self.over.set()
 
     @property
     def exit_code(self) -> int:

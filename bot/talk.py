@@ -140,7 +140,8 @@ class Talk:
             tasks = {over, talking, *self._tasks}
             for task in tasks:
                 task.cancel()
-            if held := (await asyncio.wait(tasks, timeout=_CANCEL_SECS))[1]:
+            patience = self._outcome.patience(_CANCEL_SECS, share=0.5)
+            if held := (await asyncio.wait(tasks, timeout=patience))[1]:
                 logger.error(f"Did not end, and is left behind: {', '.join(task.get_name() for task in held)}.")
 
     async def _run_pipeline(self) -> None:
@@ -157,10 +158,11 @@ class Talk:
             if talking.done():
                 return
             logger.error("The pipeline did not end in order: something holds what is still in it.")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CANCEL_SECS):
-                await self.worker.cancel(reason=self._outcome.reason)
-        await asyncio.wait({talking}, timeout=_CANCEL_SECS)
+        # A task of its own: what takes no notice of its end is not waited for either.
+        cancelling = asyncio.create_task(self.worker.cancel(reason=self._outcome.reason), name="cancel")
+        self._tasks.add(watched(cancelling, "The end of the pipeline"))
+        await asyncio.wait({cancelling}, timeout=self._outcome.patience(_CANCEL_SECS, share=0.3))
+        await asyncio.wait({talking}, timeout=self._outcome.patience(_CANCEL_SECS, share=0.4))
 
     def _on_event(self, event: Event) -> None:
         if event.type == "error" and event.fields["permanent"]:

@@ -1,5 +1,6 @@
 """The functions that one talk offers its model, from all sources, no two of one name."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gemini_live import builtin_tools
-from halfcascade.processors.gemini_live.mcp_tools import McpServer
+from halfcascade.processors.gemini_live.mcp_tools import CLOSE_SECS, McpServer
 
 Tool = FunctionSchema | DirectFunction
 
@@ -62,10 +63,13 @@ class Toolbox:
         """All functions by source, in one line; empty if there are none."""
         return "; ".join(f"{', '.join(names)} ({source})" for source, names in self._names.items() if names)
 
-    async def close(self) -> None:
-        """Disconnect all servers."""
-        for server in self._servers:
-            await server.close()
+    async def close(self, secs: float = CLOSE_SECS) -> None:
+        """Disconnect all servers, side by side.
+
+        Args:
+            secs: How long it may take.
+        """
+        await asyncio.gather(*(server.close(secs) for server in self._servers))
 
     def _take(self, tool: FunctionSchema, source: str) -> FunctionSchema:
         taken = {name for names in self._names.values() for name in names}

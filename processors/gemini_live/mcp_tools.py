@@ -15,7 +15,7 @@ from halfcascade.processors.errors import ConfigurationError
 CONNECT_SECS = 30.0
 """How long a server may take to come up and list its functions, in seconds; ``uvx`` downloads it first."""
 
-_CLOSE_SECS = 5.0
+CLOSE_SECS = 5.0
 
 
 class McpServer:
@@ -71,11 +71,15 @@ class McpServer:
             ) from error
         return list(schema.standard_tools)
 
-    async def close(self) -> None:
-        """Disconnect, in limited time. The pipeline that uses the functions does so too when it is torn down."""
+    async def close(self, secs: float = CLOSE_SECS) -> None:
+        """Disconnect, in limited time. The pipeline that uses the functions does so too when it is torn down.
+
+        Args:
+            secs: How long it may take.
+        """
         if self._client is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._client.close(), _CLOSE_SECS)
+                await asyncio.wait_for(self._client.close(), secs)
 
     async def _listed(self, secs: float) -> Any:
         try:
@@ -86,7 +90,7 @@ class McpServer:
             # event loop, ending too, cancelled it once more.
             owners = {task for task in asyncio.all_tasks() if task.get_name().startswith(str(self._client))}
             if owners:
-                await asyncio.wait(owners, timeout=_CLOSE_SECS)
+                await asyncio.wait(owners, timeout=CLOSE_SECS)
             raise
 
     def _short_name(self) -> str:

@@ -167,7 +167,7 @@ async def test_whatever_it_is_at_it_ends_soon_and_leaves_no_process_behind(home,
     began = time.monotonic()
     run = await finish(process, home / "s")
     took = time.monotonic() - began
-    # On a quiet machine 3 and 10 s are promised; this bound holds on a busy one.
+    # That it ends at all, on a machine of any load; `test_end_in_time` holds it to the 3 and 10 s that are promised.
     assert took < 20.0
     assert "Traceback" not in run.output
     assert not processes_of(home)

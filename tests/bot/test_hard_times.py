@@ -22,7 +22,7 @@ STORY = long_story(3)
 SCENARIO = {"recordings": recordings_for("question"), "replies": [{"match": "moon", "text": STORY}]}
 ARGUMENTS = ("--backend", "google", "--user-audio", "user.wav", "--session", "s")
 SILENT_SERVER = shlex.join([sys.executable, "-c", "import time; time.sleep(1000)"])
-# A busy machine may take longer than what is promised, which is 3 s.
+# That a process ends at all, on a machine of any load; `test_end_in_time` holds it to the 3 s that are promised.
 SOON_SECS = 20.0
 
 BLOCKED_LOOP = """

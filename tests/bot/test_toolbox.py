@@ -30,7 +30,7 @@ class Server:
 
         return [FunctionSchema(tool, "What it does.", {}, [], handler=handler) for tool in self._tools]
 
-    async def close(self) -> None:
+    async def close(self, secs: float = 1.0) -> None:
         self.closed = True
 
 
