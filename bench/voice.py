@@ -200,10 +200,13 @@ async def _cut_replies(google: GoogleEmulator, language: str, cuts: int, seed: i
     assert isinstance(speaker, ScriptedSpeaker)
     settings = ChirpTTSService.Settings(voice=VOICES[language], language=language)
     tts = ChirpTTSService(settings=settings)
+    sent: list[str] = []
+    tts.ledger.listen(lambda entry: sent.append(entry.text) if entry.kind == "sent" else None)
     async with on_stage(tts, chunks_10ms=4) as stage:
         for number in range(cuts):
             text = chance.choice(REPLIES[language])
-            begun, sent = len(stage.loudspeaker.blocks), len(tts.ledger.texts("sent"))
+            begun = len(stage.loudspeaker.blocks)
+            sent.clear()
             await stage.reply(text, chars_per_second=CHARS_PER_SECOND)
             await stage.watcher.wait_for(BotStartedSpeakingFrame, "Loudspeaker", number + 1)
             await asyncio.sleep(chance.uniform(0.1, CUT_BEFORE_SECS))
@@ -211,7 +214,7 @@ async def _cut_replies(google: GoogleEmulator, language: str, cuts: int, seed: i
             await stage.watcher.wait_for(BotStoppedSpeakingFrame, "Loudspeaker", number + 1)
             await until(lambda: len(stage.said) > number)  # noqa: B023 - awaited at once
             played = stage.loudspeaker.heard_between(begun, at)
-            heard = true_onsets(speaker, VOICES[language], tts.ledger.texts("sent")[sent:], played)
+            heard = true_onsets(speaker, VOICES[language], sent, played)
             deviations.append(len(stage.said[number].split()) - len(heard))
             await asyncio.sleep(0.2)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 from halfcascade.bot.money import Bill, Tariff
@@ -16,7 +17,11 @@ STAGES = (
 )  # fmt: skip
 
 
-@dataclass
+# Never changed: what most turns share.
+_NOTHING: Counter[str] = Counter()
+
+
+@dataclass(slots=True)
 class Turn:
     """One user turn and the reply to it.
 
@@ -38,7 +43,7 @@ class Turn:
     opener: bool = False
     tools: list[str] = field(default_factory=list)
     usage: Counter[str] = field(default_factory=Counter)
-    used_before: Counter[str] = field(default_factory=Counter)
+    used_before: Counter[str] = field(default_factory=lambda: _NOTHING)
 
     @property
     def latency_ms(self) -> int | None:
@@ -74,7 +79,7 @@ class Turn:
         return round(1000 * (self.at[stage] - self.at["end_of_speech"]))
 
 
-@dataclass
+@dataclass(slots=True)
 class Interruption:
     """The user spoke over the bot: when the speech began, when the bot was told, when it fell silent."""
 
@@ -278,7 +283,10 @@ class Metrics:
 
     def _on_usage(self, t: float, fields: dict[str, Any]) -> None:
         used: dict[str, float] = {
-            f"{fields['kind']}_{name}": value for name, value in fields.items() if isinstance(value, int | float)
+            # One name for the whole talk, not one for each turn.
+            intern(f"{fields['kind']}_{name}"): value
+            for name, value in fields.items()
+            if isinstance(value, int | float)
         }
         self._usage.update(used)
         if self.turns:

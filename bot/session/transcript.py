@@ -12,7 +12,7 @@ ALIVE = 32
 """Only so many of the last entries can still change: an event looks no further back, however long the talk is."""
 
 
-@dataclass
+@dataclass(slots=True)
 class UserSaid:
     """What the user said in one turn.
 
@@ -52,7 +52,7 @@ class Piece:
     fate: Fate
 
 
-@dataclass
+@dataclass(slots=True)
 class BotSaid:
     """One reply.
 
@@ -112,7 +112,7 @@ class BotSaid:
         return " ".join(piece.text.strip() for piece in self.pieces() if piece.fate is Fate.HEARD)
 
 
-@dataclass
+@dataclass(slots=True)
 class ToolUsed:
     """One tool call.
 
@@ -131,7 +131,7 @@ class ToolUsed:
     result: Any = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Prompt:
     """A turn that was sent to the brain in nobody's words: a timer that went off, or speech without words.
 
@@ -144,7 +144,7 @@ class Prompt:
     text: str
 
 
-@dataclass
+@dataclass(slots=True)
 class Problem:
     """One error.
 

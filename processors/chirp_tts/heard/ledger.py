@@ -1,13 +1,16 @@
 """The one account of what was to be said: what was sent, heard, cut off, skipped."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 EntryKind = Literal["sent", "heard", "cut", "skipped"]
+NEWEST = 2000
+"""How many entries are kept: some two hours of short answers. Whoever needs more listens."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """One thing that happened to text that was to be spoken.
 
@@ -28,16 +31,16 @@ class LedgerEntry:
 
 
 class HeardLedger:
-    """Append-only list of entries, of a whole conversation."""
+    """Entries in the order in which things happened; of a long conversation only the newest are kept."""
 
     def __init__(self) -> None:
         """Initialize empty."""
-        self._entries: list[LedgerEntry] = []
+        self._entries: deque[LedgerEntry] = deque(maxlen=NEWEST)
         self._listeners: list[Callable[[LedgerEntry], None]] = []
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """All entries, oldest first."""
+        """The newest entries, oldest first."""
         return tuple(self._entries)
 
     def add(self, entry: LedgerEntry) -> None:

@@ -30,7 +30,7 @@ from halfcascade.processors.gemini_live.protocol.text import letters
 _TELLING_LETTERS = 12  # fewer are found in any text by chance
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """One thing that the server's session holds.
 
@@ -49,11 +49,11 @@ class Entry:
     role: str
     text: str = ""
     messages: list[Any] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
+    calls: Sequence[str] = ()
     turn: int = 0
     cut: bool = False
     unfinished: bool = False
-    corrects: list["Entry"] = field(default_factory=list)
+    corrects: Sequence["Entry"] = ()
     provisional: bool = False
 
 
@@ -216,7 +216,7 @@ class History:
                 turn.text,
                 messages=list(turn.messages),
                 turn=turn.number,
-                corrects=cut,
+                corrects=tuple(cut),
                 provisional=turn.provisional,
             )
         )
@@ -265,7 +265,7 @@ class History:
         Args:
             call_id: Id of the call.
         """
-        self._entries.append(Entry("user", calls=[call_id]))
+        self._entries.append(Entry("user", calls=(call_id,)))
 
     def withdraw(self, turn: int) -> None:
         """A turn was sent too early: no message of the context stands for it.

@@ -22,6 +22,7 @@ from pipecat.metrics.metrics import TTSUsageMetricsData
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import SleepFrame, run_test
 
+from halfcascade.processors.chirp_tts.protocol.calls import NO_AUDIO
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.service import ChirpTTSService, TTSDiscardedMetricsData
 from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings, Pronunciation
@@ -327,3 +328,16 @@ async def test_the_end_of_the_pipeline_waits_for_the_voice(server):
     # The reply is never ended by the brain.
     down, _ = await run_test(tts, frames_to_send=reply("Good night then. ", "Sleep well.")[:-1])
     assert words(down)[:3] == ["Good", "night", "then."]
+
+
+async def test_a_reply_that_gave_no_audio_is_told_in_words_of_ours(server, monkeypatch):
+    tts = ChirpTTSService(client=server)
+    told: list[str] = []
+
+    async def tell(line: str, **_: object) -> None:
+        told.append(line)
+
+    monkeypatch.setattr(tts, "push_error", tell)
+    for number in range(10):
+        await tts._record_context_audio_outcome(f"8eafe47e-{number}", received_audio=False)
+    assert told == [] and NO_AUDIO.reason == "Text-to-Speech gave no audio for a sentence."
