@@ -10,7 +10,7 @@ export PYTHON
 # As pip does by itself: compiling at each start what an environment does not let Python keep takes two seconds.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo talk serve test test-slow lint matrix format bench evals judges faults soak clients samples pictures pins clean help
+.PHONY: demo talk serve test test-slow lint matrix format bench evals judges accessibility faults soak clients samples pictures pins clean help
 
 help:
 	@echo "make demo   a recorded user talks with the bot on the embedded emulator: no account, no microphone"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint   check style and types"
 	@echo "make evals  run Pipecat's evals on the embedded emulator, without any key"
 	@echo "make judges  let two evaluation programs of other people judge a talk"
+	@echo "make accessibility  let axe-core judge the page in each of its states (needs npm)"
 	@echo "make matrix resolve the dependencies, and check the types, for every Python and system"
 	@echo "make bench  run the measurements of bench/README.md (needs a quiet machine)"
 	@echo "make faults  talk while each service fails, in every way and phase (needs a quiet machine)"
@@ -81,6 +82,12 @@ judges: $(VENV)/.dev
 	@test -d .cache/judges/voiceeval || { $(UV) venv -q .cache/judges/voiceeval && \
 		VIRTUAL_ENV=.cache/judges/voiceeval $(UV) pip install -q voiceeval-cli==0.1.0; }
 	$(BIN)/python -m evals.judges.judge .cache/judges
+
+# It is under the Mozilla Public License, and stays out of the repository.
+accessibility: $(VENV)/.dev
+	@test -d .cache/axe/node_modules/axe-core || \
+		npm install --silent --no-audit --no-fund --no-package-lock --prefix .cache/axe axe-core@4.14.1
+	$(BIN)/python -m pytest -m slow tests/bot/serve/test_accessibility.py
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m bench.faults --write

@@ -9,6 +9,8 @@ processor. Each look counts for the innermost part of a talk that it finds; the 
 time that the system counted, in turns that nobody looks at.
 
 - ``cpu``: percent of a core and talk, while they talk
+- ``wakes``: how often a second the event loop's thread went to sleep and was woken, which costs more than what is then
+  done: on a machine that is busy with something else, several things are done at each waking, and a talk costs less
 - parts: their shares of it, in the same unit
 
 Prints a table and, last, one line of JSON with the machine's load before and after.
@@ -93,15 +95,26 @@ def look_at(pid: int, file: Path) -> subprocess.Popen[bytes] | None:
     )
 
 
-async def talking(url: str, pid: int, talks: int, turns: int) -> float:
-    """Hold talks, and give the server's processor time in percent of a core and talk."""
+def wakes(pid: int) -> int:
+    """How often a process's first thread has waited for something."""
+    status = Path(f"/proc/{pid}/task/{pid}/status").read_text()
+    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
+async def talking(url: str, pid: int, talks: int, turns: int) -> tuple[float, float]:
+    """Hold talks.
+
+    Returns:
+        The server's processor time in percent of a core and talk, and how often a second its event loop was woken.
+    """
     holding = [asyncio.create_task(talk(url, turns, 0.2 * index)) for index in range(talks)]
     await asyncio.sleep(_WARM_UP_SECS + 0.2 * talks)
-    begun, cpu = time.monotonic(), cpu_secs(pid)
+    begun, cpu, woken = time.monotonic(), cpu_secs(pid), wakes(pid)
     await asyncio.wait(holding, return_when=asyncio.FIRST_COMPLETED)
-    percent = 100 * (cpu_secs(pid) - cpu) / (time.monotonic() - begun) / talks
+    secs = time.monotonic() - begun
+    percent, woken = 100 * (cpu_secs(pid) - cpu) / secs / talks, wakes(pid) - woken
     await asyncio.gather(*holding)
-    return percent
+    return percent, woken / secs
 
 
 async def measure(system: str, talks: int, turns: int) -> dict[str, Any]:
@@ -109,7 +122,7 @@ async def measure(system: str, talks: int, turns: int) -> dict[str, Any]:
     server, url = start_server(system)
     try:
         await talk(url, 1, 0.0)  # what is loaded once is not a talk's
-        cpu = await talking(url, server.pid, talks, turns)
+        cpu, woken = await talking(url, server.pid, talks, turns)
         parts: dict[str, float] = {}
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "stacks"
@@ -121,7 +134,7 @@ async def measure(system: str, talks: int, turns: int) -> dict[str, Any]:
     finally:
         server.terminate()
         server.wait()
-    return {"system": system, "talks": talks, "cpu_percent": round(cpu, 1), "parts": parts}
+    return {"system": system, "talks": talks, "cpu_percent": round(cpu, 1), "wakes": round(woken), "parts": parts}
 
 
 def main() -> None:
@@ -142,7 +155,8 @@ def main() -> None:
             emulator.terminate()
             emulator.wait()
     for row in rows:
-        print(f"\n{row['system']}: {row['cpu_percent']} % of a core for each of {row['talks']} talks")
+        talks, woken = f"{row['talks']} talks", f"{row['wakes']} wakes a second"
+        print(f"\n{row['system']}: {row['cpu_percent']} % of a core for each of {talks}, {woken}")
         for part, percent in row["parts"].items():
             print(f"  {part:<16}{percent:6.2f} %")
     print(json.dumps({"load": [round(before, 1), round(os.getloadavg()[0], 1)], "rows": rows}))

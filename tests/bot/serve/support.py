@@ -4,10 +4,13 @@ import asyncio
 import base64
 import json
 import os
+import re
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -32,7 +35,7 @@ from halfcascade.bot.serve.settings import ServeSettings
 from halfcascade.bot.serve.visit import Visit
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.settings import Settings
-from tests.bot.support import DATA, long_story, recording
+from tests.bot.support import DATA, environment, long_story, recording
 
 STORY = long_story()
 
@@ -97,6 +100,51 @@ async def serving(
         await app.close()
         server.should_exit = True
         await running
+
+
+async def start_server(home: Path, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
+    """Serve in a process of its own."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "serve", "--backend", "google", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=home,
+        env=environment(home, PYTHONUNBUFFERED="1", **variables),
+    )  # fmt: skip
+
+
+async def address_of(process: asyncio.subprocess.Process) -> str:
+    """Wait until a server is there, and tell where."""
+    output = ""
+    while "Talk at" not in output:
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        assert line, output
+        output += line.decode()
+    return re.search(r"https?://127\.0\.0\.1:\d+", output)[0]
+
+
+def certificate_files(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine's loopback, signed by itself."""
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    until = now + datetime.timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, until)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate, private
 
 
 def samples(name: str, rate: int) -> np.ndarray:

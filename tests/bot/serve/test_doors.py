@@ -1,8 +1,10 @@
 """The same talk through every socket: a telephone's, and a program's at odd rates."""
 
 import asyncio
+import socket
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from halfcascade.bot.session.transcript import BotSaid, UserSaid
 from halfcascade.emulator.server import GoogleEmulator
 from tests.bot.serve.support import STORY, Client, Plivo, Program, Served, Telephone, Telnyx, serving
 from tests.bot.support import recordings_for
+from tests.docs.blocks import ROOT, fenced
 
 SCENARIO = {
     "recordings": recordings_for("weather", "question", "actually"),
@@ -23,8 +26,14 @@ SCENARIO = {
 
 
 @pytest.fixture(scope="module")
-async def served():
-    async with GoogleEmulator(scenario=SCENARIO) as google, serving(google.env) as running:
+async def google():
+    async with GoogleEmulator(scenario=SCENARIO) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def served(google):
+    async with serving(google.env) as running:
         yield running
 
 
@@ -104,3 +113,26 @@ async def test_a_telephone_and_a_program_talk_at_once(served):
 @pytest.mark.parametrize("name", list(CLIENTS)[2:])
 async def test_a_talk_by_other_companies_and_at_odd_rates(served, name):
     await _holds(served, name)
+
+
+async def test_the_door_of_the_documents_opens(google, monkeypatch):
+    [block] = [block for block in fenced(ROOT / "docs/doors.md") if block.file == "one_door.py"]
+    for name, value in google.env.items():
+        monkeypatch.setenv(name, value)
+    door: dict[str, Any] = {"__name__": "one_door"}
+    exec(block.text, door)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    talking = asyncio.create_task(door["hold"](port))
+    client = Program()
+    async with asyncio.timeout(PATIENCE_SECS):
+        while True:
+            with suppress(OSError):
+                async with client.calling(f"ws://localhost:{port}"):
+                    text = {"content": "What about the weather?"}
+                    await client.tell({"type": "send-text", "id": "3", "data": text})
+                    await client.hears(PATIENCE_SECS)
+                break
+            await asyncio.sleep(0.1)
+        await talking

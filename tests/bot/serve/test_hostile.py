@@ -11,14 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 import websockets
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from websockets.exceptions import InvalidMessage
 
 from halfcascade.emulator.server import GoogleEmulator
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import require
-from tests.bot.serve.support import STORY, Program, serving
+from tests.bot.serve.support import STORY, Program, certificate_files, serving
 from tests.bot.support import recordings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,33 +32,8 @@ async def google():
         yield running
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for this machine's loopback, signed by itself."""
-    import datetime
-    import ipaddress
-
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    until = now + datetime.timedelta(days=1)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, until)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, private = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, private
-
-
 async def test_certificate_files_make_it_https(google, tmp_path):
-    certificate, key = _certificate(tmp_path)
+    certificate, key = certificate_files(tmp_path)
     async with serving(google.env, tls_certificate=certificate, tls_key=key) as served:
         trusted = ssl.create_default_context(cafile=str(certificate))
         async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{served.port}", verify=trusted) as http:

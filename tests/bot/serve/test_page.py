@@ -1,6 +1,7 @@
 """Whole talks through the page, in a real browser over WebRTC."""
 
 import asyncio
+import signal
 
 import pytest
 from playwright.async_api import expect
@@ -8,7 +9,7 @@ from playwright.async_api import expect
 from halfcascade.bot.session.transcript import BotSaid, UserSaid
 from halfcascade.emulator.server import GoogleEmulator
 from tests.bot.serve.browser import Microphone, browsing, lost_network, needs_chromium, say
-from tests.bot.serve.support import STORY, serving
+from tests.bot.serve.support import STORY, address_of, certificate_files, serving, start_server
 from tests.bot.support import recordings_for
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -180,3 +181,29 @@ async def test_two_tabs_talk_each_for_itself_and_one_reloads_in_mid_answer(googl
         await page.click("#start")
         await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
         await second.close()
+
+
+@pytest.mark.slow
+async def test_over_https_a_talk_goes_on_while_the_server_drains(google, tmp_path):
+    certificate, key = certificate_files(tmp_path)
+    files = {"HALFCASCADE_SERVE_TLS_CERTIFICATE": str(certificate), "HALFCASCADE_SERVE_TLS_KEY": str(key)}
+    process = await start_server(tmp_path, "--port", "0", **google.env, **files)
+    url = await address_of(process)
+    assert url.startswith("https://")
+    async with browsing(url, ignore_https_errors=True) as page:
+        second = await page.context.new_page()
+        await second.goto(url)
+        await page.click("#start")
+        await expect(page.locator("#text")).to_be_enabled(timeout=SOON)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(1.0)
+        await second.click("#start")
+        await expect(second.locator("#problem")).to_have_attribute("data-problem", "full", timeout=SOON)
+        await say(page, "weather")
+        await expect(page.locator("#talk .bot .heard")).to_have_text(REPLIES["weather"], timeout=SOON)
+        assert process.returncode is None
+        await page.click("#start")
+        rest, _ = await asyncio.wait_for(process.communicate(), 30)
+        await second.close()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in rest.decode()

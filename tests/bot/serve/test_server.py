@@ -7,7 +7,6 @@ import os
 import random
 import re
 import signal
-import sys
 from pathlib import Path
 
 import httpx
@@ -17,8 +16,8 @@ from pipecat.frames.frames import OutputAudioRawFrame
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from halfcascade.emulator.server import GoogleEmulator
-from tests.bot.serve.support import Program, Telephone, serving
-from tests.bot.support import environment, recordings_for
+from tests.bot.serve.support import Program, Telephone, address_of, serving, start_server
+from tests.bot.support import recordings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SCENARIO = {"recordings": recordings_for("weather"), "replies": [{"text": "It will be sunny all day."}]}
@@ -258,23 +257,10 @@ async def test_audio_of_insane_form_is_dropped(served):
     await _empty(served)
 
 
-async def _start_server(home, *arguments: str, **variables: str):
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "serve", "--backend", "google", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=home,
-        env=environment(home, PYTHONUNBUFFERED="1", **variables),
-    )  # fmt: skip
-
-
 @pytest.mark.slow
 async def test_on_sigterm_talks_end_and_then_the_server(google, tmp_path):
-    process = await _start_server(tmp_path, "--port", "0", **google.env)
-    output = ""
-    while "Talk at" not in output:
-        line = await asyncio.wait_for(process.stdout.readline(), 60)
-        assert line, output
-        output += line.decode()
-    url = re.search(r"http://127\.0\.0\.1:\d+", output)[0]
+    process = await start_server(tmp_path, "--port", "0", **google.env)
+    url = await address_of(process)
     async with Telephone().calling(url.replace("http", "ws") + "/ws") as client, httpx.AsyncClient() as http:
         client.say("weather")
         await asyncio.sleep(0.5)
@@ -288,7 +274,7 @@ async def test_on_sigterm_talks_end_and_then_the_server(google, tmp_path):
 
 
 async def test_a_port_in_use_is_told_in_one_line(served, google, tmp_path):
-    process = await _start_server(tmp_path, "--port", str(served.port), **google.env)
+    process = await start_server(tmp_path, "--port", str(served.port), **google.env)
     output, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     errors = [line for line in output.decode().splitlines() if line.startswith("error: ")]
