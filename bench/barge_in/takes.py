@@ -14,17 +14,29 @@ TAKE = round(0.7 * RATE)
 """Length of a take in samples: the longest beginning of speech that is judged."""
 
 _KEPT = START + round(0.8 * RATE)
-_ROOMS = 200
+_ROOMS, _ROOM_SECS, _ROOM_DB = 300, 0.4, (-25, 6)
+# How much earlier than its first sound, in seconds, speech may be taken to begin: noise and breath go before it.
+_EARLY_SECS = 0.05
 
 
 def room_responses(rng: np.random.Generator) -> list[np.ndarray]:
-    """Make impulse responses of rooms: reverberation of 0.08 to 0.5 s, 8 to 25 dB below the direct sound."""
+    """Make impulse responses of rooms, heard from near a mouth to across the room.
+
+    Reverberation of 0.1 to 0.9 s, shorter for high tones, 25 dB below to 6 dB above the direct sound; walls nearby
+    throw single echoes first.
+    """
     responses = []
-    seconds = np.arange(RATE // 4) / RATE
+    seconds = np.arange(round(_ROOM_SECS * RATE)) / RATE
     for _ in range(_ROOMS):
-        tail = rng.standard_normal(len(seconds)) * np.exp(-6.9 * seconds / rng.uniform(0.08, 0.5))
-        tail[: round(rng.uniform(0.001, 0.008) * RATE)] = 0.0
-        tail *= 10 ** (rng.uniform(-25, -8) / 20) / np.sqrt((tail**2).sum())
+        tail = rng.standard_normal(len(seconds)) * np.exp(-6.9 * seconds / rng.uniform(0.1, 0.9))
+        dull = _dull(tail, rng.uniform(1000, 5000))
+        share = np.clip(seconds / rng.uniform(0.05, 0.4), 0, 1)
+        tail = (1 - share) * tail + share * dull
+        first = round(rng.uniform(0.001, 0.012) * RATE)
+        tail[:first] = 0.0
+        for _ in range(rng.integers(0, 8)):
+            tail[first + int(rng.exponential(0.012) * RATE) % len(tail[first:])] += rng.normal(0, 3)
+        tail *= 10 ** (rng.uniform(*_ROOM_DB) / 20) / np.sqrt((tail**2).sum())
         tail[0] = 1.0
         responses.append(tail.astype(np.float32))
     return responses
@@ -52,7 +64,7 @@ class Takes:
         speed = rng.uniform(0.85, 1.2)
         samples = _faster(clip.astype(np.float32), speed)[:_KEPT]
         if rng.random() < 0.6:
-            samples = np.convolve(samples, self._rooms[rng.integers(_ROOMS)])[: len(samples)]
+            samples = _convolved(samples, self._rooms[rng.integers(_ROOMS)])
         if rng.random() < 0.6:
             samples = _equalized(samples, rng.uniform(-8, 8, 6))
         if rng.random() < 0.15:
@@ -68,7 +80,10 @@ class Takes:
             other = np.roll(self._clips[rng.integers(len(self._clips))], rng.integers(-9000, 4000)).astype(np.float32)
             other = other[: len(samples)] / (np.abs(other).max() + 1e-6)
             samples[: len(other)] += other * 10 ** (rng.uniform(-40, -12) / 20)
-        return self._beginning(samples, round(START / speed), round(rng.normal(0, 120)))
+        error = rng.normal(0, 120)
+        if rng.random() < 0.4:
+            error -= rng.uniform(0, _EARLY_SECS) * RATE
+        return self._beginning(samples, round(START / speed), round(error))
 
     def plain(self, clip: np.ndarray) -> np.ndarray:
         """A clip in a quiet room, as ``varied`` returns it."""
@@ -101,6 +116,16 @@ def _faster(samples: np.ndarray, speed: float) -> np.ndarray:
 def _filtered(samples: np.ndarray, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     spectrum = np.fft.rfft(samples)
     return np.fft.irfft(spectrum * gain(np.fft.rfftfreq(len(samples), 1 / RATE)), len(samples))
+
+
+def _dull(samples: np.ndarray, edge: float) -> np.ndarray:
+    return _filtered(samples, lambda hz: 1 / (1 + (hz / edge) ** 2))
+
+
+def _convolved(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    count = len(samples) + len(response)
+    spectrum = np.fft.rfft(samples, count) * np.fft.rfft(response, count)
+    return np.fft.irfft(spectrum, count)[: len(samples)]
 
 
 def _equalized(samples: np.ndarray, gains_db: np.ndarray) -> np.ndarray:

@@ -1,18 +1,20 @@
 """Trains ``processors/turns/data/barge_in_sound.onnx``: does the beginning of speech take the floor, or say "mm-hm"?
 
 python -m bench.barge_in.clips --out CLIPS.npz ...
-python -m bench.barge_in.train CLIPS.npz [CLIPS.npz ...] --out FILE.onnx [--steps N] [--held-out]
+python -m bench.barge_in.train CLIPS.npz [CLIPS.npz ...] --out FILE.onnx [--steps N] [--seeds N] [--held-out]
 
-With ``--held-out`` some voices and sentences are left out of training, and it prints how well those are told apart;
-without, the network learns from everything. Then it is taught its second answer (``spoken``). Needs ``torch onnx
-onnxscript`` beside the project.
+The voices of ``unseen.ogg`` are left out of training; with ``--held-out`` some sentences are as well, and it prints how
+well those are told apart. Several trainings from the same start are averaged. Then the network is taught its second
+answer (``spoken``). Needs ``torch onnx onnxscript`` beside the project; a GPU makes it minutes.
 """
 
 import argparse
 import sys
 import tempfile
 import zlib
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +24,20 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bench.barge_in import spoken
+from bench.barge_in.clips import HELD_OUT_VOICES
 from bench.barge_in.network import Network, Probability, from_smart_turn
-from bench.barge_in.takes import TAKE, Takes
+from bench.barge_in.takes import Takes
 from halfcascade.processors.turns.barge_in_sound import RATE, InterruptionSound
 
-BATCH, STEPS = 64, 2_000
-LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2e-4, 0.03, 60
+BATCH, STEPS = 256, 8_000
+LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2e-4, 0.03, 200
+# How much of the running mean of the weights each step keeps: the mean is what is shipped.
+KEPT = 0.999
+# As many clips are enough for the second answer.
+SPOKEN_CLIPS = 1_500
 # Lengths of the beginnings that are learned from, in seconds: the shipped looks lie among them.
 LENGTHS = (0.2, 0.25, 0.3, 0.35, 0.37, 0.37, 0.4, 0.5, 0.6)
 # How certain an answer may become, and how often two beginnings are mixed, so that few voices teach about many.
@@ -37,12 +45,6 @@ _CERTAIN, _MIXED = 0.97, 0.4
 _NOISES_PER_CLIP = 1 / 12
 # Matrices with fewer rows than the network is wide are filters, not weights.
 _SMALLEST_ROUNDED = 384
-# fmt: off
-HELD_OUT_VOICES = frozenset((
-    "af_bella", "af_nova", "am_liam", "am_puck", "bf_emma", "bm_george", "am_echo", "joe", "rms",
-    "en-us+m7", "en-gb+f4", "ko+m7", "ko+f2", "ko+Alex", "ko+steph", "ko+Annie",
-))
-# fmt: on
 
 
 @dataclass(frozen=True)
@@ -99,33 +101,52 @@ def prepare(clips: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.nd
     return np.array(made + noises), np.array([i for i in range(len(clips)) for _ in range(count)] + [-1] * len(noises))
 
 
-def fit(network: Network, takes: np.ndarray, interrupts: np.ndarray, steps: int) -> None:
+def prepare_all(clips: Clips, rows: np.ndarray, count: int, processes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make takes of some clips in several processes; returns them and the truth of each."""
+    parts = [rows[first :: 4 * processes] for first in range(4 * processes)]
+    with ProcessPoolExecutor(processes) as pool:
+        jobs = [pool.submit(prepare, clips.x[part], count, seed) for seed, part in enumerate(parts)]
+        made = [job.result() for job in jobs]
+    truths = [np.append(clips.interrupts[part], False)[index] for part, (_, index) in zip(parts, made, strict=True)]
+    return np.concatenate([takes for takes, _ in made]), np.concatenate(truths).astype(np.float32)
+
+
+def fit(network: Network, takes: np.ndarray, interrupts: np.ndarray, steps: int, seed: int = 0) -> Network:
     """Train for a number of steps.
 
     Args:
-        network: What to train.
+        network: Where to start from.
         takes: int16, one take a row.
-        interrupts: Truth of each.
+        interrupts: Truth of each, 0.0 to 1.0.
         steps: How many batches.
+        seed: Of their order.
+
+    Returns:
+        The running mean of the network while it was trained.
     """
-    rng = np.random.default_rng(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    network.to(device).train()
+    mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(KEPT))
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     share = float(interrupts.mean())
-    network.train()
+    samples = torch.from_numpy(takes).to(device)
+    truths = torch.tensor(interrupts, dtype=torch.float32, device=device)
     for step in range(steps):
         rate = min(1.0, (step + 1) / WARM_UP) * (0.5 * (1 + np.cos(np.pi * step / steps)) + 0.01)
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * rate
-        chosen = rng.integers(len(takes), size=BATCH)
+        chosen = torch.from_numpy(rng.integers(len(takes), size=BATCH)).to(device)
         first, length = rng.integers(0, 400) * rng.integers(2), round(rng.choice(LENGTHS) * RATE)
         with torch.no_grad():
-            shapes = network.spectrogram(_samples(takes[chosen, first : first + length]))
+            shapes = network.spectrogram(samples[chosen, first : first + length].float() / 32768)
         band = rng.integers(0, 70)
         shapes[:, band : band + rng.integers(0, 12)] = -1.0
-        truth = torch.tensor(interrupts[chosen], dtype=torch.float32)
-        balance = torch.where(truth == 1, 0.5 / share, 0.5 / (1 - share))
+        truth = truths[chosen]
+        balance = truth * (0.5 / share) + (1 - truth) * (0.5 / (1 - share))
         if rng.random() < _MIXED:
-            mix, other = float(rng.beta(0.3, 0.3)), torch.randperm(BATCH)
+            mix, other = float(rng.beta(0.3, 0.3)), torch.randperm(BATCH, device=device)
             shapes = mix * shapes + (1 - mix) * shapes[other]
             truth = mix * truth + (1 - mix) * truth[other]
         wanted = truth * (2 * _CERTAIN - 1) + 1 - _CERTAIN
@@ -134,8 +155,17 @@ def fit(network: Network, takes: np.ndarray, interrupts: np.ndarray, steps: int)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        if step % 100 == 0:
+        mean.update_parameters(network)
+        if step % 500 == 0:
             print(f"step {step}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
+    return mean.module.cpu()
+
+
+def averaged(networks: Sequence[Network]) -> Network:
+    """The network whose weights are the mean of several that started from the same."""
+    states = [network.state_dict() for network in networks]
+    networks[0].load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
+    return networks[0]
 
 
 def report(model: Path, clips: Clips) -> None:
@@ -204,10 +234,6 @@ def round_matrices(graph: onnx.GraphProto) -> None:
         graph.node.insert(0, onnx.helper.make_node("DequantizeLinear", inputs, [name], axis=1))
 
 
-def _samples(takes: np.ndarray) -> torch.Tensor:
-    return torch.tensor(takes.astype(np.float32) / 32768)
-
-
 def _above(yes: np.ndarray, no: np.ndarray, quantile: float) -> float:
     return float(np.mean(yes >= np.quantile(no, quantile)))
 
@@ -218,24 +244,21 @@ def main() -> int:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--takes", type=int, default=4, help="takes of each clip")
+    parser.add_argument("--seeds", type=int, default=3, help="how many trainings to average")
+    parser.add_argument("--takes", type=int, default=5, help="takes of each clip")
+    parser.add_argument("--processes", type=int, default=2, help="in how many takes are made")
     parser.add_argument("--held-out", action="store_true")
     options = parser.parse_args()
     clips = load(options.clips)
-    known = np.flatnonzero(~(clips.partly_unseen | clips.unseen_text)) if options.held_out else np.arange(len(clips.x))
-    halves = [known[0::2], known[1::2]]
-    with ProcessPoolExecutor(2) as pool:
-        jobs = [pool.submit(prepare, clips.x[half], options.takes, seed) for seed, half in enumerate(halves)]
-        made = [job.result() for job in jobs]
-    takes = np.concatenate([takes for takes, _ in made])
-    truths = [np.append(clips.interrupts[half], False)[index] for half, (_, index) in zip(halves, made, strict=True)]
-    assert takes.shape[1] == TAKE
-    torch.manual_seed(0)
+    known = np.flatnonzero(~clips.partly_unseen & ~(clips.unseen_text & options.held_out))
+    takes, interrupts = prepare_all(clips, known, options.takes, options.processes)
     torch.set_num_threads(1)
-    network = from_smart_turn()
-    fit(network, takes, np.concatenate(truths), options.steps)
-    export(network, options.out)
-    spoken.teach(options.out, clips.x[known], [options.takes] * len(known), spoken.SOUNDS)
+    torch.manual_seed(0)
+    start = from_smart_turn()
+    trained = [fit(deepcopy(start), takes, interrupts, options.steps, seed) for seed in range(options.seeds)]
+    export(averaged(trained), options.out)
+    few = np.random.default_rng(0).permutation(known)[:SPOKEN_CLIPS]
+    spoken.teach(options.out, clips.x[few], [2] * len(few), spoken.SOUNDS)
     if options.held_out:
         report(options.out, clips)
     return 0
