@@ -92,7 +92,9 @@ class _Watcher:
             # If it was sent at all.
             del self.sent[self._asked_early :]
         elif event.type is EventType.TURN_REOPENED and self.sent:
-            self.sent.pop()
+            # A turn may be gone on with before it was sent; what was sent last is another one then.
+            if text.startswith(self.sent[-1][1].rpartition("\n")[2]):
+                self.sent.pop()
         elif event.type is EventType.BACKCHANNEL:
             self.sent.append((event.t, text))
         elif event.type is EventType.SPEAKING_STARTED:
