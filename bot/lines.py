@@ -56,12 +56,21 @@ class Catalogue(gettext.NullTranslations):
         if not depth or not line.strip():
             return ""
         for template, translation in self._templates:
-            # The full stop of the line is no part of a template's last value.
-            end = "." if line.endswith(".") and not template.pattern.endswith(".") else ""
-            if found := template.fullmatch(line.removesuffix(end)):
-                values = {name: self._told(value, depth - 1) or value for name, value in found.groupdict().items()}
-                return translation.format_map(values) + end
+            if filled := self._filled(template, translation, line, depth - 1):
+                return filled
         return self._by_parts(line, depth - 1)
+
+    def _filled(self, template: re.Pattern[str], translation: str, line: str, depth: int) -> str:
+        """The translation by one template, or nothing."""
+        if not (found := template.fullmatch(line)):
+            return ""
+        values = found.groupdict()
+        told = {name: self._told(value, depth) for name, value in values.items()}
+        last = next((name for name in values if found.end(name) == len(line)), None)
+        if last and not told[last] and values[last].endswith(".") and values[last] != ".":
+            # What stands last is no sentence, so that the full stop is the line's own.
+            return f"{self._filled(template, translation, line[:-1], depth)}."
+        return translation.format_map({name: told[name] or value for name, value in values.items()})
 
     def _by_parts(self, line: str, depth: int) -> str:
         cause, colon, remedy = line.partition(": ")
