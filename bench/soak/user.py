@@ -15,7 +15,9 @@ _NOISE = 12.0
 _GAP_SECS = (6.0, 14.0)
 _LEAD_SECS = 1.0
 _PAUSE_SECS = (0.6, 1.2)
-_NOISE_SAMPLES = 7 * RATE
+# Longer than what the recognizer finds again in what was sent (``halfcascade.bot.replay.hearing``): a noise that came
+# twice in it would have it take one moment for another.
+_NOISE_SAMPLES = 97 * RATE
 # Of a stop at the end of a word: how long nothing is heard before it, and how short it is.
 _CLOSURE_SECS, _RELEASE_SECS = 0.08, 0.08
 # How much of a word a recognizer needs.
