@@ -23,6 +23,8 @@ class StreamParams:
         quick_flush_secs: The shortest such time.
         silent_secs: Speech that may go out on a stream without any answer before another stream is tried.
         tell_secs: How long after the end of speech its words may fail to come before that is an outage.
+        rival_secs: How long a stream on a doubtful connection is waited for before another one is tried beside it.
+        rivals: How many streams may try the oldest words that are waited for side by side.
         give_up_secs: How long after the end of a segment its words are still worth a retry.
         refusals_believed: How often in a row a service that has worked must refuse before it is believed.
     """
@@ -38,6 +40,8 @@ class StreamParams:
     quick_flush_secs: float = 1.0
     silent_secs: float = 5.0
     tell_secs: float = 3.0
+    rival_secs: float = 0.5
+    rivals: int = 3
     give_up_secs: float = 25.0
     refusals_believed: int = 6
 

@@ -53,7 +53,7 @@ class OpenStreams:
         """Go through what is open, with its numbers; streams may be aborted and opened meanwhile."""
         return iter(list(self._streams.items()))
 
-    def get(self, number: int | None) -> Stream | None:
+    def get(self, number: int) -> Stream | None:
         """Find a stream.
 
         Args:
@@ -62,7 +62,18 @@ class OpenStreams:
         Returns:
             The stream, or None if it is not open.
         """
-        return None if number is None else self._streams.get(number)
+        return self._streams.get(number)
+
+    def of(self, segment: Segment) -> list[tuple[int, Stream]]:
+        """Find the streams at work on a segment.
+
+        Args:
+            segment: The segment.
+
+        Returns:
+            The streams with their numbers, the newest last.
+        """
+        return [(number, stream) for number, stream in self._streams.items() if stream.segment is segment]
 
     def open(self, segment: Segment, now: float) -> None:
         """Open a stream for a segment, from where finals reach.
@@ -73,7 +84,6 @@ class OpenStreams:
         """
         segment.retry_at = None
         number, self._next = self._next, self._next + 1
-        segment.stream = number
         segment.interim, segment.interim_end = "", 0
         self._streams[number] = Stream(segment, base=segment.confirmed, cursor=segment.confirmed, opened_at=now)
         self._events.append(OpenStream(number))
@@ -87,6 +97,17 @@ class OpenStreams:
         self.forget(number)
         self._events.append(AbortStream(number))
 
+    def abort_all(self, segment: Segment, *, but: int | None = None) -> None:
+        """Give the streams of a segment up.
+
+        Args:
+            segment: The segment.
+            but: Number of the stream that goes on.
+        """
+        for number, _ in self.of(segment):
+            if number != but:
+                self.abort(number)
+
     def forget(self, number: int) -> Stream | None:
         """Take note that a stream is over.
 
@@ -96,10 +117,7 @@ class OpenStreams:
         Returns:
             The stream, or None if it was not open.
         """
-        stream = self._streams.pop(number, None)
-        if stream is not None:
-            stream.segment.stream = None
-        return stream
+        return self._streams.pop(number, None)
 
     def has_to_send(self, number: int, least_secs: float = 0.0) -> bool:
         """Whether there is something to do for who sends on a stream: audio to take, or to half-close it.

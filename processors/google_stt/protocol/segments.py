@@ -141,10 +141,9 @@ class Segments:
         self._streams.open(segment, now)
 
     def _drop(self, segment: Segment) -> None:
-        """Forget a segment and abort its stream, if it has one."""
+        """Forget a segment and abort its streams."""
         self.all = [other for other in self.all if other is not segment]
-        if segment.stream is not None:
-            self._streams.abort(segment.stream)
+        self._streams.abort_all(segment)
 
     def roll_over_if_old(self, now: float, *, quiet: bool) -> None:
         """Let another segment go on where the open one has a stream that is as old as it may grow.
@@ -154,9 +153,10 @@ class Segments:
             quiet: Whether nobody speaks now.
         """
         segment = self.open
-        stream = self._streams.get(segment.stream) if segment is not None else None
-        if segment is None or stream is None:
+        streams = self._streams.of(segment) if segment is not None else []
+        if segment is None or not streams:
             return  # A retry replaces the stream anyway.
+        _, stream = streams[-1]
         age = max(now - stream.opened_at, (self._history.end - stream.base) / self._rate)
         if age < self._params.max_stream_secs + (0.0 if quiet else self._params.rollover_grace_secs):
             return

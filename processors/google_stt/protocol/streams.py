@@ -1,8 +1,9 @@
 """Which audio goes to which recognition stream, and in which order the words come back: the ears without I/O.
 
 Audio is cut into *segments*, consecutive stretches of what the microphone gave. Each segment is recognized by one
-request stream; if that stream fails, by another one that replays the segment from the last final result on. Words are
-delivered in the order of the segments, whatever the order in which streams answer.
+request stream; if that stream fails, by another one that replays the segment from the last final result on. On a
+connection in doubt several race for a segment, and only the first that answers is listened to. Words are delivered in
+the order of the segments, whatever the order in which streams answer.
 
 The machine is fed audio, voice activity, responses and clock readings, and queues events for a shell that owns the
 sockets. All positions are counted in samples since the first audio; all times are seconds of one monotonic clock.
@@ -24,6 +25,7 @@ from halfcascade.processors.google_stt.protocol.events import (
 from halfcascade.processors.google_stt.protocol.health import EarsHealth
 from halfcascade.processors.google_stt.protocol.losses import LostAudio
 from halfcascade.processors.google_stt.protocol.open_streams import OpenStreams, Stream
+from halfcascade.processors.google_stt.protocol.rivals import Rivals
 from halfcascade.processors.google_stt.protocol.segments import Segments
 from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
 from halfcascade.processors.language import join_text
@@ -56,6 +58,7 @@ class SpeechStreams:
         self._segments = Segments(sample_rate, self._params, self._history, self._streams, self._words)
         self._lost = LostAudio(sample_rate)
         self._health = EarsHealth(self._params)
+        self._rivals = Rivals(self._params, self._segments, self._streams, self._health)
         self._speaking = False
         self._paused = False
         self._onset = False
@@ -63,7 +66,7 @@ class SpeechStreams:
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is due next, or None."""
-        times = [segment.retry_at for segment in self._segments.all if segment.retry_at is not None]
+        times = [at for segment in self._segments.all if (at := self._rivals.next_at(segment)) is not None]
         times += [at for _, stream in self._streams if (at := self._expiry(stream)) is not None]
         if (tell_at := self._health.tell_at) is not None:
             times.append(tell_at)
@@ -182,6 +185,7 @@ class SpeechStreams:
         state = self._streams.get(stream)
         if state is None or not results:
             return
+        self._won(stream, state, now)
         self._progress()
         state.answered = True
         self._tell_loss()
@@ -216,10 +220,12 @@ class SpeechStreams:
             return
         segment = state.segment
         complete = not failed and state.flushed_at is not None
+        if complete:
+            self._won(stream, state, now)
         self._judge(None if failed else state.flushed_at, now, refused=refused)
         if complete or (segment.end is not None and segment.confirmed >= segment.end):
-            segment.finish()
-        elif segment.end is not None and self._is_stale(segment, now):
+            self._finish(segment)
+        elif self._is_stale(segment, now):
             self._give_up(segment)
         elif self._health.refuses:
             self._events.append(Believed())
@@ -239,6 +245,15 @@ class SpeechStreams:
         if self._health.suspect:
             self._events.append(RenewChannel())
 
+    def _won(self, number: int, stream: Stream, now: float) -> None:
+        """A stream got through: nothing its rivals say counts, and what others wait for is asked where it went."""
+        if stream.answered:
+            return
+        self._streams.abort_all(stream.segment, but=number)
+        for segment in self._segments.all:
+            if segment is not stream.segment and self._rivals.asked_before(segment, stream):
+                segment.retry_at = now
+
     def abandon(self, now: float) -> None:
         """Give up everything in flight: retrying is known to be of no use.
 
@@ -248,9 +263,7 @@ class SpeechStreams:
         for segment in self._segments.all:
             if segment.end is None:
                 self._segments.end(segment, now)
-            segment.finish()
-        for number, _ in self._streams:
-            self._streams.abort(number)
+            self._finish(segment)
         self._deliver()
 
     def tick(self, now: float) -> None:
@@ -260,13 +273,16 @@ class SpeechStreams:
             now: Clock.
         """
         for number, stream in self._streams:
-            expiry = self._expiry(stream)
+            # The segment of an older rival may just have been given up with all its streams.
+            expiry = self._expiry(stream) if self._streams.get(number) is stream else None
             if expiry is not None and now >= expiry:
                 self._expire(number, stream.segment, now)
         if self._health.tell(now):
             self._events.append(OutageBegan())
         for segment in self._segments.all:
-            if segment.retry_at is not None and now >= segment.retry_at:
+            if (at := self._rivals.next_at(segment)) is not None and now >= at:
+                if segment.retry_at is None:  # a rival tries another way than those beside it
+                    self._events.append(RenewChannel())
                 self._streams.open(segment, now)
         self._deliver()
 
@@ -278,8 +294,9 @@ class SpeechStreams:
         if self._is_stale(segment, now):
             self._give_up(segment)
         else:
-            segment.retry_at = now
             segment.renewed = True
+            if not self._streams.of(segment):
+                segment.retry_at = max(now, segment.retry_at or now)
 
     # What the shell sends
 
@@ -324,6 +341,10 @@ class SpeechStreams:
         """Nobody is going to recognize this any more: say how much was lost."""
         if self._lost.given_up(segment):
             self._tell_loss()
+        self._finish(segment)
+
+    def _finish(self, segment: Segment) -> None:
+        self._streams.abort_all(segment)
         segment.finish()
 
     def _tell_loss(self) -> None:
@@ -342,7 +363,7 @@ class SpeechStreams:
         self._lost.forgotten(start - lost, start)
 
     def _is_stale(self, segment: Segment, now: float) -> bool:
-        return now - segment.ended_at > self._params.give_up_secs
+        return segment.end is not None and now - segment.ended_at > self._params.give_up_secs
 
     def _expiry(self, stream: Stream) -> float | None:
         """When a stream counts as dropped: it does not flush, or says nothing to speech; None if it may go on."""

@@ -38,7 +38,6 @@ class Segment:
         interim: Uncertain words after those.
         interim_language: Their language code.
         interim_end: Where they end.
-        stream: Number of the stream at work on it.
         retry_at: Clock reading at which the next stream is due.
         renewed: Whether a stream that said nothing to it was replaced.
         delivered: Whether the words of later segments may follow.
@@ -58,7 +57,6 @@ class Segment:
     interim: str = ""
     interim_language: str = ""
     interim_end: int = 0
-    stream: int | None = None
     retry_at: float | None = None
     renewed: bool = False
     delivered: bool = False

@@ -43,8 +43,11 @@ class Server:
     drop: float = 0.0
     early_end: float = 0.0
     endpoint: float = 0.0
+    stalls: float = 0.0
+    """How likely all that a stream says comes seconds late, or never."""
     streams: dict[int, Recognizer] = field(default_factory=dict)
     reported: dict[int, int] = field(default_factory=dict)
+    stalled: dict[int, float] = field(default_factory=dict)
     queue: list = field(default_factory=list)
     serial: itertools.count = field(default_factory=itertools.count)
     opened: int = 0
@@ -52,10 +55,12 @@ class Server:
     def open(self, stream: int) -> None:
         self.streams[stream] = Recognizer(self.vocabulary)
         self.reported[stream] = 0
+        if self.rng.random() < self.stalls:
+            self.stalled[stream] = self.rng.choice([0.4, 0.9, 1.5, 4.0, 1e6])
         self.opened += 1
 
     def later(self, now: float, stream: int, what: str, payload=None) -> None:
-        at = now + self.rng.uniform(*self.latency)
+        at = now + self.rng.uniform(*self.latency) + self.stalled.get(stream, 0.0)
         # One stream's answers keep their order, as gRPC's do.
         at = max([at, *(item[0] for item in self.queue if item[2] == stream)])
         heapq.heappush(self.queue, (at, next(self.serial), stream, what, payload))
@@ -203,6 +208,16 @@ def test_no_word_is_lost_or_doubled_when_streams_fail(turns, seed, drop, early_e
     samples, said = build(turns)
     ears = Ears(StreamParams(continuous=continuous), seed, {"drop": drop, "early_end": early_end, "endpoint": 0.1})
     ears.run(samples, tail=20.0)
+    assert ears.heard == said
+
+
+@settings(BOUNDED, max_examples=30)
+@given(TURNS, st.integers(0, 10_000), st.sampled_from([0.2, 0.5, 0.8]), st.sampled_from([0.0, 0.01]), st.booleans())
+def test_no_word_is_lost_or_doubled_whichever_rival_answers_first(turns, seed, stalls, drop, continuous):
+    samples, said = build(turns)
+    params = StreamParams(continuous=continuous, give_up_secs=60.0, silent_secs=2.0)
+    ears = Ears(params, seed, {"stalls": stalls, "drop": drop, "endpoint": 0.1})
+    ears.run(samples, tail=30.0)
     assert ears.heard == said
 
 
@@ -492,25 +507,77 @@ def test_a_recognizer_that_is_only_slow_for_once_loses_nothing():
     machine = SpeechStreams(RATE)
     Line(away=0.0, mute=False).run(machine, 24.0)
     spoken(machine, 100.0)
-    stream, opened = None, []
+    opened: dict[int, float] = {}
+    events: list[object] = []
     for tick in range(600):
         now = 101.2 + tick * 0.01
         machine.tick(now)
-        while (event := machine.next_event()) is not None:
+        for stream, at in opened.items():
+            machine.take(stream, 1_000_000)
+            if machine.exhausted(stream, now) and now >= at + 1.57:
+                machine.received(stream, [Result("slow", True)], now)
+                machine.ended(stream, False, now)
+        for event in iter(machine.next_event, None):
+            events.append(event)
             if isinstance(event, OpenStream):
-                stream = event.stream
+                opened[event.stream] = now
+    assert [event.text for event in events if isinstance(event, FinalText)] == ["slow"]
+    assert not [event for event in events if isinstance(event, WordsLost | OutageBegan)]
+    assert len(opened) <= 1 + StreamParams().rivals
+
+
+def test_streams_race_while_none_answers_and_not_too_many():
+    machine = SpeechStreams(RATE)
+    Line(away=0.0, mute=False).run(machine, 24.0)
+    for turn in range(4):
+        spoken(machine, 100.0 + 2.0 * turn)
+    opened, alive, renewals = [], set(), 0
+    for tick in range(1_200):
+        now = 107.2 + tick * 0.01
+        machine.tick(now)
+        for event in iter(machine.next_event, None):
+            if isinstance(event, OpenStream):
                 opened.append(now)
-            assert not isinstance(event, WordsLost | OutageBegan)
-            if isinstance(event, FinalText):
-                assert event.text == "slow" and len(opened) == 2
-                return
-        if stream is None:
-            continue
-        machine.take(stream, 1_000_000)
-        if machine.exhausted(stream, now) and now >= opened[-1] + 1.57:
-            machine.received(stream, [Result("slow", True)], now)
-            machine.ended(stream, False, now)
-    pytest.fail("the words never came")
+                alive.add(event.stream)
+            elif isinstance(event, AbortStream):
+                alive.remove(event.stream)
+            renewals += isinstance(event, RenewChannel)
+        assert len(alive) < StreamParams().rivals + 4  # every turn has a stream, and only the oldest has more
+        if (deadline := machine.deadline) is not None:
+            assert deadline > now
+    assert max(b - a for a, b in itertools.pairwise(opened[4:])) < 0.8 and renewals > 15
+
+    # The newest gets through: it alone goes on, and what else waits is asked at once.
+    won = max(alive)
+    machine.received(won, [Result("won", True)], now)
+    machine.tick(now)
+    events = list(iter(machine.next_event, None))
+    assert AbortStream(won) not in events and len([e for e in events if isinstance(e, OpenStream)]) >= 2
+    assert RenewChannel() not in events
+    for stream in alive - {won}:
+        machine.received(stream, [Result("late", True)], now)
+    assert not [event for event in iter(machine.next_event, None) if isinstance(event, FinalText)]
+
+
+def test_a_server_that_asks_to_be_left_alone_gets_no_rivals():
+    machine = SpeechStreams(RATE)
+    Line(away=0.0, mute=False).run(machine, 24.0)
+    spoken(machine, 100.0)
+    now, alive = 101.2, set()
+    while len(alive) < 2:
+        now += 0.01
+        machine.tick(now)
+        for event in iter(machine.next_event, None):
+            if isinstance(event, OpenStream):
+                alive.add(event.stream)
+            elif isinstance(event, AbortStream):
+                alive.discard(event.stream)
+    machine.ended(min(alive), True, now, wait_secs=7.0)
+    asked_at = now
+    while not [event for event in iter(machine.next_event, None) if isinstance(event, OpenStream)]:
+        now += 0.01
+        machine.tick(now)
+    assert now >= asked_at + 7.0
 
 
 def test_a_recognizer_that_never_comes_back_is_told_of_at_every_turn_with_what_was_lost():
@@ -551,14 +618,15 @@ def test_a_refusal_is_believed_at_once_only_if_nothing_has_ever_worked():
 
 def test_speech_that_nothing_answers_gets_one_more_stream_while_it_goes_on():
     machine = SpeechStreams(RATE)
-    machine.speech_started(0.2, 0.0)
+    begin = 1_000.0  # clocks do not begin with the talk
+    machine.speech_started(0.2, begin)
     opened = []
     for tenth in range(200):
-        now = tenth / 10
+        now = begin + tenth / 10
         machine.audio(silence(0.1).tobytes(), now)
         machine.tick(now)
         opened += [(now, event.stream) for event in iter(machine.next_event, None) if isinstance(event, OpenStream)]
-    assert [stream for _, stream in opened] == [0, 1] and opened[1][0] == pytest.approx(5.0, abs=0.2)
+    assert [stream for _, stream in opened] == [0, 1] and opened[1][0] - begin == pytest.approx(5.0, abs=0.2)
 
 
 def test_a_sound_too_short_to_be_sure_of_is_recognized_and_costs_nothing_else():
