@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 from loguru import logger
 from pydantic import ValidationError
-from typer.core import TyperGroup
 
 from halfcascade import __version__
 from halfcascade.bot.commands import alone, records, serve
+from halfcascade.bot.commands.usage import Commands, Program
 from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
 from halfcascade.bot.lines import tr_error, use_language
 from halfcascade.bot.listings import list_settings, print_models, print_settings, print_voices, shown
@@ -29,7 +29,7 @@ _GROUP_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-c
 _DEMO_AUDIO = Path(__file__).parent / "assets" / "demo_user.wav"
 
 
-class _TalkByDefault(TyperGroup):
+class _TalkByDefault(Program):
     """Without a command, ``talk`` is meant, with or without options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -50,7 +50,7 @@ def _with_values(args: list[str]) -> list[str]:
     return result
 
 
-app = typer.Typer(
+app = Commands(
     cls=_TalkByDefault,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
@@ -58,26 +58,33 @@ app = typer.Typer(
 )
 
 
-def _option(help_text: str, setting: str = "") -> Any:
+def _option(help_text: str, setting: str = "", metavar: str | None = None) -> Any:
     """An option that leaves a setting as it is unless it is given; the help shows the setting's own default."""
     default = shown(Settings.model_fields[setting].get_default(call_default_factory=True)) if setting else ""
-    return typer.Option(help=help_text, show_default=default or False)
+    return typer.Option(help=help_text, show_default=default or False, metavar=metavar)
 
 
 _Backend = Annotated[Backend | None, _option("Which servers; auto looks for credentials.", "backend")]
 _Session = Annotated[
-    Path | None, _option("Folder for recording, events, transcript and metrics; earlier ones are kept.")
+    Path | None, _option("Folder for recording, events, transcript and metrics; earlier ones are kept.", metavar="DIR")
 ]
-_Language = Annotated[str | None, _option("Locale, such as en-US or ko-KR.", "language")]
-_Voice = Annotated[str | None, _option("Chirp 3 HD voice; `voices` lists them.", "voice")]
-_Model = Annotated[str | None, _option("Gemini Live model; `models` lists them.", "model")]
-_InputDevice = Annotated[str | None, _option("Microphone, by name or part of it; the system's default otherwise.")]
-_OutputDevice = Annotated[str | None, _option("Loudspeaker, by name or part of it; the system's default otherwise.")]
-_UserAudio = Annotated[Path | None, _option("A WAV file that plays the user's part.")]
+_Language = Annotated[str | None, _option("Locale, such as en-US or ko-KR.", "language", "LOCALE")]
+_Voice = Annotated[str | None, _option("Chirp 3 HD voice; `voices` lists them.", "voice", "NAME")]
+_Model = Annotated[str | None, _option("Gemini Live model; `models` lists them.", "model", "NAME")]
+_InputDevice = Annotated[
+    str | None, _option("Microphone, by name or part of it; the system's default otherwise.", metavar="NAME")
+]
+_OutputDevice = Annotated[
+    str | None, _option("Loudspeaker, by name or part of it; the system's default otherwise.", metavar="NAME")
+]
+_UserAudio = Annotated[Path | None, _option("A WAV file that plays the user's part.", metavar="FILE")]
 _Processors = Annotated[
     list[str] | None,
     typer.Option(
-        "--processor", help="A processor of your own, package.module:factory; repeatable.", show_default=False
+        "--processor",
+        help="A processor of your own, package.module:factory; repeatable.",
+        show_default=False,
+        metavar="MODULE:FACTORY",
     ),
 ]
 _EchoCancel = Annotated[
@@ -86,13 +93,19 @@ _EchoCancel = Annotated[
         "--echo-cancel/--no-echo-cancel", help="Cancel the bot's voice in the microphone.", show_default="echo-cancel"
     ),
 ]
-_Budget = Annotated[float | None, _option("US dollars the talk may cost; it ends politely when they are spent.")]
-_Prices = Annotated[Path | None, _option("A table of prices of your own (TOML), before the one that comes with it.")]
+_Budget = Annotated[
+    float | None, _option("US dollars the talk may cost; it ends politely when they are spent.", metavar="USD")
+]
+_Prices = Annotated[
+    Path | None, _option("A table of prices of your own (TOML), before the one that comes with it.", metavar="FILE")
+]
 _Continue = Annotated[
     str | None,
-    typer.Option("--continue", help="Go on with an earlier talk: its session folder; without one, the newest."),
+    typer.Option(
+        "--continue", help="Go on with an earlier talk: its session folder; without one, the newest.", metavar="DIR"
+    ),
 ]
-_Notes = Annotated[Path | None, _option("A Markdown file of what the bot shall remember across talks.")]
+_Notes = Annotated[Path | None, _option("A Markdown file of what the bot shall remember across talks.", metavar="FILE")]
 _Plain = Annotated[bool | None, typer.Option("--plain", help="Tell the talk in lines, not on the whole screen.")]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines too.")]
 

@@ -16,8 +16,12 @@ from halfcascade.processors.errors import ConfigurationError
 
 PREFIX = "HALFCASCADE_"
 SETTINGS_FILE = Path(".env")
-OTHER_NAMES = ("HALFCASCADE_LLM",)
-"""Names with the prefix that are no settings of the bot: the emulator reads them by itself."""
+OTHER_NAMES = {
+    "HALFCASCADE_TURN_LLM_PATH": "A GGUF file that judges whether words end a sentence, instead of the small model "
+    "that is installed.",
+}
+"""Names with the prefix that ears and turns read by themselves, and what they mean."""
+_RENAMED = {"HALFCASCADE_LLM": ("HALFCASCADE_LLM_PATH", "HALFCASCADE_TURN_LLM_PATH")}
 
 # Whose empty values are left-overs of a template: Google's libraries take some of them for a name.
 _OURS_AND_GOOGLES = (PREFIX, "GOOGLE_", "GEMINI_", "SPEECH_EMULATOR_", "TEXTTOSPEECH_EMULATOR_")
@@ -60,6 +64,12 @@ def load_environment(path: Path = SETTINGS_FILE, environ: MutableMapping[str, st
         if name not in variables and value.strip():
             variables[name] = value
             found.from_file.add(name)
+    for old, new in _RENAMED.items():
+        if old in variables:
+            value = variables.pop(old)
+            found.warnings.append(f"{old} is called {' and '.join(new)} now: write those.")
+            for name in new:
+                variables.setdefault(name, value)
     found.warnings += _unknown(variables)
     return found
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from halfcascade.bot.particles import choose_particles
+
 _VALUE = re.compile(r"\{(\w+)[^}]*\}")
 _QUOTE = re.compile(r" \(.*\)$", re.DOTALL)
 # A template of fewer letters fits too much.
@@ -18,6 +20,15 @@ _SHORTEST = 6
 _DEPTH = 3
 
 CATALOGUES = Path(__file__).parent / "assets" / "locale"
+
+
+class _Template(str):
+    """A translated line; particles behind its values are chosen when those are put in."""
+
+    __slots__ = ()
+
+    def format(self, *args: object, **values: object) -> str:
+        return choose_particles(super().format(*args, **values))
 
 
 class Catalogue(gettext.NullTranslations):
@@ -37,7 +48,7 @@ class Catalogue(gettext.NullTranslations):
         Args:
             message: In English.
         """
-        return self.lines.get(message, message)
+        return _Template(self.lines.get(message, message))
 
     def told(self, line: str) -> str:
         """Translate a line by the templates that it may be made of (see ``tr_error``).
@@ -45,7 +56,8 @@ class Catalogue(gettext.NullTranslations):
         Args:
             line: In English.
         """
-        return self._told(line, _DEPTH) or line
+        told = self._told(line, _DEPTH)
+        return choose_particles(told) if told else line
 
     def _told(self, line: str, depth: int) -> str:
         """The translation, or nothing."""
@@ -126,6 +138,7 @@ def read_catalogue(path: Path) -> dict[str, str]:
     return entries
 
 
+_catalogue = functools.cache(Catalogue)
 _chosen: gettext.NullTranslations = gettext.NullTranslations()
 
 
@@ -138,7 +151,7 @@ def use_language(language: str | None = None) -> None:
     global _chosen  # noqa: PLW0603 one process speaks one language to its terminal
     code = (language or _locale()).replace("_", "-").split("-")[0].lower()
     path = CATALOGUES / f"{code}.po"
-    catalogue = Catalogue(path) if code and path.is_file() else None
+    catalogue = _catalogue(path) if code and path.is_file() else None
     # Question marks in a person's own language say less than English does.
     _chosen = catalogue if catalogue and _can_write(catalogue) else gettext.NullTranslations()
 

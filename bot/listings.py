@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from halfcascade.bot.environment import PREFIX, Environment
+from halfcascade.bot.environment import OTHER_NAMES, PREFIX, Environment
 from halfcascade.bot.lines import tr
 from halfcascade.bot.session.redaction import HIDDEN, Redactor
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
+
+if TYPE_CHECKING:
+    from halfcascade.transports.devices import Device
 
 GOOGLE_NAMES = {
     "GOOGLE_API_KEY": "Key of the Gemini Developer API.",
@@ -70,7 +73,7 @@ def list_settings(settings: Settings, chosen: Mapping[str, Any], found: Environm
         found: What the settings file gave.
 
     Yields:
-        The bot's settings, then the names of Google's that are set.
+        The bot's settings, then the names that others read.
     """
     redactor = Redactor.from_environment()
     meanings = describe_settings()
@@ -83,7 +86,7 @@ def list_settings(settings: Settings, chosen: Mapping[str, Any], found: Environm
         source = "option" if name in chosen else _source(given, found)
         default = shown(info.get_default(call_default_factory=True))
         yield Row(name, value, source, default, variable, meanings.get(name, ""))
-    for name, meaning in GOOGLE_NAMES.items():
+    for name, meaning in {**OTHER_NAMES, **GOOGLE_NAMES}.items():
         value = os.environ.get(name, "")
         value = HIDDEN if value and name in _SECRETS else redactor.text(value)
         yield Row(name, value, _source(name, found) if value else _UNSET, "", name, meaning)
@@ -111,15 +114,15 @@ def print_settings(rows: Iterable[Row], terminal: Terminal, *, explain: bool) ->
     rows = list(rows)
     width = max(len(row.variable) for row in rows)
     for row in rows:
-        source = row.source
+        source = tr(row.source)
         if row.source != "default" and row.default:
-            source += f", default {_short(row.default)}"
+            source += f", {tr('default: {value}').format(value=_short(row.default))}"
         terminal.say(
             f"{row.variable:<{width}}  {_short(row.value) or '-'}  ({source})",
             "green" if row.source != "default" else "",
         )
         if explain:
-            terminal.say(f"    {row.meaning}", "dim")
+            terminal.say(f"    {tr(row.meaning)}", "dim")
 
 
 def settings_page() -> str:
@@ -131,6 +134,7 @@ def settings_page() -> str:
         told = f"`{_short(default)}`" if default else "–"
         meaning = meanings[name].replace("|", "\\|")
         lines.append(f"| `{name}` | `{PREFIX}{name.upper()}` | {told} | {meaning} |")
+    lines += [f"| – | `{name}` | – | {meaning} |" for name, meaning in OTHER_NAMES.items()]
     return "\n".join(lines)
 
 
@@ -142,6 +146,31 @@ def _source(given: str | None, found: Environment) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+def print_devices(devices: Iterable["Device"], terminal: Terminal) -> None:
+    """Print the audio devices, the default of each direction marked with a star.
+
+    Args:
+        devices: Of both directions.
+        terminal: Where to print.
+    """
+    from halfcascade.transports.devices import Direction
+
+    found = list(devices)
+    titles = {
+        Direction.INPUT: tr("Microphones ({option} NAME, or part of it):"),
+        Direction.OUTPUT: tr("Loudspeakers ({option} NAME, or part of it):"),
+    }
+    for direction, title in titles.items():
+        terminal.say(title.format(option=direction.option))
+        chosen = [device for device in found if device.direction is direction]
+        for device in chosen:
+            channels = tr("1 channel") if device.channels == 1 else tr("{count} channels").format(count=device.channels)
+            mark = "*" if device.default else " "
+            terminal.say(f"  {mark} {device.name}  ({device.host_api}, {device.sample_rate} Hz, {channels})")
+        if not chosen:
+            terminal.say(f"    {tr('none')}")
 
 
 def print_voices(language: str, terminal: Terminal) -> None:

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         plain: Tell the talk in lines, even on a terminal that could show it on its whole screen.
         prices: A table of prices of your own, whose rows go before those of ``assets/prices.toml``.
         budget: US dollars that a talk may cost; it warns at 80 % and ends, saying so, when they are spent.
-        llm_path: A GGUF file for the emulator's local mind, or None for the small one it ships with.
+        llm_path: A GGUF file that the emulator's local mind thinks with, or None for the small one it ships with.
     """
 
     model_config = SettingsConfigDict(

@@ -118,20 +118,6 @@ def _hint(candidates: Sequence[Device], folded: str) -> str:
     return f"did you mean “{words[close[0]].name}”?" if close else f"choose from {_quoted(candidates)}."
 
 
-def describe(devices: Sequence[Device]) -> str:
-    """Write a list of devices for a person, the default of each direction marked with a star."""
-    lines = []
-    for direction in Direction:
-        lines.append(f"{direction.noun.capitalize()}s ({direction.option} NAME, or part of it):")
-        chosen = [device for device in devices if device.direction is direction]
-        lines += [
-            f"  {'*' if device.default else ' '} {device.name}  ({device.host_api}, {device.sample_rate} Hz, "
-            f"{device.channels} channel{'s' if device.channels != 1 else ''})"
-            for device in chosen
-        ] or ["    none"]
-    return "\n".join(lines)
-
-
 def _words(name: str) -> list[str]:
     folded = name.casefold()
     return [*folded.split(), folded]

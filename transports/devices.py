@@ -13,7 +13,7 @@ from typing import Any
 
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import missing_extra
-from halfcascade.transports.device_names import Device, Direction, StreamFormat, choose, describe
+from halfcascade.transports.device_names import Device, Direction, StreamFormat, choose
 from halfcascade.transports.library_noise import quiet
 from halfcascade.transports.sound_server import PROBE_TIMEOUT_SECS, routed, server_devices
 
@@ -28,7 +28,6 @@ __all__ = [
     "PortAudio",
     "StreamFormat",
     "choose",
-    "describe",
     "list_devices",
     "open_failure",
     "probe",

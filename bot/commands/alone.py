@@ -19,7 +19,7 @@ from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import require
 
 _Backend = Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")]
-_Language = Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")]
+_Language = Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.", metavar="LOCALE")]
 
 
 def register(app: typer.Typer, settings_of: SettingsOf) -> None:
@@ -32,14 +32,15 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def say(  # noqa: PLR0917 a command's options
-        text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
+        text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.", metavar="TEXT")],
         out: Annotated[
-            Path | None, typer.Option("--out", "-o", help="A file (.wav, .flac, .ogg) instead of the loudspeaker.")
+            Path | None,
+            typer.Option("--out", "-o", help="A file (.wav, .flac, .ogg) instead of the loudspeaker.", metavar="FILE"),
         ] = None,
         batch: Annotated[bool, typer.Option("--batch", help="Ask for the whole audio in one answer.")] = False,
         backend: _Backend = None,
         language: _Language = None,
-        voice: Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")] = None,
+        voice: Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.", metavar="NAME")] = None,
     ) -> None:
         """Speak a text: the voice alone."""
         terminal = notes()
@@ -49,7 +50,9 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def hear(
-        audio: Annotated[str, typer.Argument(help="A sound file; - takes a WAV or 16 kHz PCM from standard input.")],
+        audio: Annotated[
+            str, typer.Argument(help="A sound file; - takes a WAV or 16 kHz PCM from standard input.", metavar="FILE")
+        ],
         backend: _Backend = None,
         language: _Language = None,
         finals: Annotated[bool, typer.Option("--finals", help="Leave out the words that may still change.")] = False,
@@ -61,10 +64,12 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def ask(
-        text: Annotated[str | None, typer.Argument(help="The question; without it, a typed conversation.")] = None,
+        text: Annotated[
+            str | None, typer.Argument(help="The question; without it, a typed conversation.", metavar="TEXT")
+        ] = None,
         backend: _Backend = None,
         language: _Language = None,
-        model: Annotated[str | None, typer.Option(help="Gemini Live model.")] = None,
+        model: Annotated[str | None, typer.Option(help="Gemini Live model.", metavar="NAME")] = None,
     ) -> None:
         """Ask the Live session in writing: the brain alone."""
         terminal = notes()

@@ -38,8 +38,10 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def report(
-        folder: Annotated[Path, typer.Argument(help="The session folder.")],
-        prices: Annotated[Path | None, typer.Option(help="A table of prices of your own (TOML).")] = None,
+        folder: Annotated[Path, typer.Argument(help="The session folder.", metavar="DIR")],
+        prices: Annotated[
+            Path | None, typer.Option(help="A table of prices of your own (TOML).", metavar="FILE")
+        ] = None,
     ) -> None:
         """Make the page that shows and plays a talk, anew or for an old folder."""
         terminal = Terminal()
@@ -56,12 +58,18 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def diff(  # noqa: PLR0917 a command's options
-        before: Annotated[Path, typer.Argument(help="The session folder of what it was like.")],
-        after: Annotated[Path, typer.Argument(help="The session folder of what it is like.")],
-        latency_ms: Annotated[float, typer.Option(min=0, help="Milliseconds a stage may take longer.")] = 150.0,
-        words: Annotated[float, typer.Option(min=0, help="Part of a turn's words that may differ.")] = 0.1,
-        said: Annotated[float, typer.Option(min=0, help="Part of a reply's words that may differ.")] = 0.5,
-        money: Annotated[float, typer.Option(min=0, help="Part by which a talk may cost more.")] = 0.2,
+        before: Annotated[Path, typer.Argument(help="The session folder of what it was like.", metavar="BEFORE")],
+        after: Annotated[Path, typer.Argument(help="The session folder of what it is like.", metavar="AFTER")],
+        latency_ms: Annotated[
+            float, typer.Option(min=0, help="Milliseconds a stage may take longer.", metavar="MS")
+        ] = 150.0,
+        words: Annotated[
+            float, typer.Option(min=0, help="Part of a turn's words that may differ.", metavar="PART")
+        ] = 0.1,
+        said: Annotated[
+            float, typer.Option(min=0, help="Part of a reply's words that may differ.", metavar="PART")
+        ] = 0.5,
+        money: Annotated[float, typer.Option(min=0, help="Part by which a talk may cost more.", metavar="PART")] = 0.2,
     ) -> None:
         """Tell, turn by turn, what became better or worse; ends with 1 if something became worse."""
         terminal = Terminal()
@@ -74,7 +82,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def replay(
-        folder: Annotated[Path, typer.Argument(help="The session folder of the talk.")],
+        folder: Annotated[Path, typer.Argument(help="The session folder of the talk.", metavar="DIR")],
         services: Annotated[
             Source | None,
             typer.Option(
@@ -86,7 +94,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         backend: Annotated[
             Backend | None, typer.Option(help="Which live services; auto looks for credentials.")
         ] = None,
-        session: Annotated[Path | None, typer.Option(help="Folder of the new talk.")] = None,
+        session: Annotated[Path | None, typer.Option(help="Folder of the new talk.", metavar="DIR")] = None,
     ) -> None:
         """Play the user's part of a saved talk into today's code, and tell what differs."""
         terminal = Terminal()
@@ -107,9 +115,13 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def sessions(
-        words: Annotated[list[str] | None, typer.Argument(help="Words that were said; beginnings do.")] = None,
-        root: Annotated[Path, typer.Option(help="The folder that holds the session folders.")] = Path("sessions"),
-        limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 30,
+        words: Annotated[
+            list[str] | None, typer.Argument(help="Words that were said; beginnings do.", metavar="WORDS")
+        ] = None,
+        root: Annotated[Path, typer.Option(help="The folder that holds the session folders.", metavar="DIR")] = Path(
+            "sessions"
+        ),
+        limit: Annotated[int, typer.Option(min=1, help="How many at most.", metavar="N")] = 30,
     ) -> None:
         """List the talks, or those in which something was said; the newest first."""
         terminal = Terminal()

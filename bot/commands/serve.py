@@ -24,22 +24,28 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
     @app.command()
     def serve(  # noqa: PLR0917 a command's options
-        host: Annotated[str | None, typer.Option(help="Address to bind to; beyond loopback a token is needed.")] = None,
-        port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+        host: Annotated[
+            str | None, typer.Option(help="Address to bind to; beyond loopback a token is needed.", metavar="HOST")
+        ] = None,
+        port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", metavar="PORT")] = None,
         backend: Annotated[Backend | None, typer.Option(help="Which servers; auto looks for credentials.")] = None,
-        language: Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.")] = None,
-        voice: Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.")] = None,
-        model: Annotated[str | None, typer.Option(help="Gemini Live model.")] = None,
-        most_talks: Annotated[int | None, typer.Option(help="How many talks there may be at once.")] = None,
+        language: Annotated[str | None, typer.Option(help="Locale, such as en-US or ko-KR.", metavar="LOCALE")] = None,
+        voice: Annotated[str | None, typer.Option(help="Chirp 3 HD voice, such as Charon.", metavar="NAME")] = None,
+        model: Annotated[str | None, typer.Option(help="Gemini Live model.", metavar="NAME")] = None,
+        most_talks: Annotated[
+            int | None, typer.Option(help="How many talks there may be at once.", metavar="N")
+        ] = None,
         keep_sessions: Annotated[
-            Path | None, typer.Option(help="Keep the session folders of visitors here; without it nothing is kept.")
+            Path | None,
+            typer.Option(help="Keep the session folders of visitors here; without it nothing is kept.", metavar="DIR"),
         ] = None,
         public_host: Annotated[
-            str | None, typer.Option(help="Name by which the world reaches this server behind a proxy.")
+            str | None, typer.Option(help="Name by which the world reaches this server behind a proxy.", metavar="NAME")
         ] = None,
         evals: Annotated[bool, typer.Option("--evals", help="Let Pipecat's eval harness in.")] = False,
         cluster: Annotated[
-            str | None, typer.Option(help="Ray cluster that holds the talks: its address, auto, or local.")
+            str | None,
+            typer.Option(help="Ray cluster that holds the talks: its address, auto, or local.", metavar="ADDRESS"),
         ] = None,
         verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every log line.")] = False,
     ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from halfcascade.bot.backend import Choice, choose_backend
 from halfcascade.bot.doctor.findings import Daemons, Finding, Status, within
 from halfcascade.bot.lines import tr, tr_error
+from halfcascade.bot.listings import print_devices
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
@@ -233,7 +234,7 @@ def list_devices(terminal: Terminal | None = None) -> int:
     try:
         from halfcascade.transports import devices
 
-        out.say(devices.describe(devices.list_devices()))
+        print_devices(devices.list_devices(), out)
     except ConfigurationError as error:
         out.fail(str(error))
         return 1

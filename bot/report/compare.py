@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.cells import cell_len
+
+from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
 from halfcascade.bot.report.saved import SavedTalk, load_talk
 from halfcascade.bot.session.metrics import Turn
@@ -84,13 +87,15 @@ class Comparison:
 
     def lines(self) -> Iterator[str]:
         """Tell it to a person, a line each."""
-        marks = {True: "worse ", False: "better", None: "other "}
+        marks = {True: tr("worse"), False: tr("better"), None: tr("other")}
+        width = max(map(cell_len, marks.values()))
         for finding in self.findings:
-            where = f"turn {finding.where}" if finding.where else "talk"
-            yield f"{marks[finding.worse]}  {where:<8}  {finding.line}"
+            where = tr("turn {number}").format(number=finding.where) if finding.where else tr("talk")
+            yield f"{_padded(marks[finding.worse], width)}  {_padded(where, 8)}  {finding.line}"
         worse, better = len(self.worse), sum(1 for finding in self.findings if finding.worse is False)
         other = len(self.findings) - worse - better
-        yield f"{self.pairs} turns in both; {worse} worse, {better} better, {other} other."
+        counts = {"pairs": self.pairs, "worse": worse, "better": better, "other": other}
+        yield tr("{pairs} turns in both; {worse} worse, {better} better, {other} other.").format(**counts)
 
 
 def compare_talks(before: Path | SavedTalk, after: Path | SavedTalk, limits: Limits | None = None) -> Comparison:
@@ -123,9 +128,11 @@ def compare_talks(before: Path | SavedTalk, after: Path | SavedTalk, limits: Lim
             was, now = old_replies.get(old.number, []), new_replies.get(new.number, [])
             result.findings += _answers(old, new, was, now, limits)
         elif old:
-            result.findings.append(Finding(old.number, "lost", True, f"turn lost: {_short(old.text)}"))
+            result.findings.append(
+                Finding(old.number, "lost", True, tr("turn lost: {words}").format(words=_short(old.text)))
+            )
         elif new:
-            line = f"turn that was none before: {_short(new.text)}"
+            line = tr("turn that was none before: {words}").format(words=_short(new.text))
             result.findings.append(Finding(0, "extra", True, line))
     return result
 
@@ -151,24 +158,28 @@ def _whole(before: SavedTalk, after: SavedTalk, both: Sequence[tuple[Turn, Turn]
     if latencies:
         was, now = (statistics.median(side) for side in zip(*latencies, strict=True))
         if abs(now - was) > limits.latency_ms:
-            yield Finding(0, "latency", now > was, f"median latency {was:.0f} → {now:.0f} ms")
+            line = tr("median latency {was} → {now} ms").format(was=f"{was:.0f}", now=f"{now:.0f}")
+            yield Finding(0, "latency", now > was, line)
     was_usd, now_usd = _usd(before), _usd(after)
     if was_usd is not None and now_usd is not None:
         chance = max(limits.money * was_usd, _NOTHING_USD)
         if abs(now_usd - was_usd) > chance:
-            yield Finding(0, "money", now_usd > was_usd, f"cost {dollars(was_usd)} → {dollars(now_usd)}")
+            line = tr("cost {was} → {now}").format(was=dollars(was_usd), now=dollars(now_usd))
+            yield Finding(0, "money", now_usd > was_usd, line)
     was_errors, now_errors = before.metrics.errors, after.metrics.errors
     if was_errors != now_errors:
-        yield Finding(0, "errors", now_errors > was_errors, f"errors {was_errors} → {now_errors}")
+        line = tr("errors {was} → {now}").format(was=was_errors, now=now_errors)
+        yield Finding(0, "errors", now_errors > was_errors, line)
     was_cut, now_cut = (len(talk.metrics.interruptions) for talk in (before, after))
     if was_cut != now_cut:
-        yield Finding(0, "interruptions", None, f"interruptions {was_cut} → {now_cut}")
+        yield Finding(0, "interruptions", None, tr("interruptions {was} → {now}").format(was=was_cut, now=now_cut))
 
 
 def _words(old: Turn, new: Turn, limits: Limits) -> Iterator[Finding]:
     rate = _difference(old.text, new.text)
     if rate > limits.words:
-        line = f"understood differently ({rate:.0%}): {_short(old.text)} → {_short(new.text)}"
+        told = tr("understood differently ({rate}): {was} → {now}")
+        line = told.format(rate=f"{rate:.0%}", was=_short(old.text), now=_short(new.text))
         # Fewer words are words lost; whether other words are righter nobody can say.
         fewer = len(_tokens(new.text)) < len(_tokens(old.text))
         yield Finding(old.number, "words", True if fewer else None, line)
@@ -179,24 +190,26 @@ def _latency(old: Turn, new: Turn, limits: Limits) -> Iterator[Finding]:
     for name in was.keys() & now.keys():
         if abs(now[name] - was[name]) > limits.latency_ms:
             slower = now[name] > was[name]
-            yield Finding(old.number, name, slower, f"{name} {was[name]} → {now[name]} ms")
+            yield Finding(old.number, name, slower, f"{tr(name)} {was[name]} → {now[name]} ms")
 
 
 def _answers(old: Turn, new: Turn, was: list[BotSaid], now: list[BotSaid], limits: Limits) -> Iterator[Finding]:
     said_before, said_now = (" ".join(reply.text for reply in side).strip() for side in (was, now))
     if bool(said_before) != bool(said_now):
         worse = bool(said_before)
-        line = f"no answer any more: {_short(said_before)}" if worse else f"answered now: {_short(said_now)}"
-        yield Finding(old.number, "answer", worse, line)
+        told = tr("no answer any more: {words}") if worse else tr("answered now: {words}")
+        yield Finding(old.number, "answer", worse, told.format(words=_short(said_before or said_now)))
     elif (rate := _difference(said_before, said_now)) > limits.said:
-        yield Finding(old.number, "said", None, f"another answer ({rate:.0%}): {_short(said_now)}")
+        line = tr("another answer ({rate}): {words}").format(rate=f"{rate:.0%}", words=_short(said_now))
+        yield Finding(old.number, "said", None, line)
     if old.interrupted != new.interrupted:
-        line = "interrupted, was not before" if new.interrupted else "not interrupted any more"
+        line = tr("interrupted, was not before") if new.interrupted else tr("not interrupted any more")
         yield Finding(old.number, "interrupted", True, line)
     elif said_before and said_now and not new.interrupted:
         before, after = _share_heard(was), _share_heard(now)
         if abs(before - after) > 0.2:
-            yield Finding(old.number, "heard", before > after, f"of the answer {after:.0%} was heard")
+            line = tr("of the answer {share} was heard").format(share=f"{after:.0%}")
+            yield Finding(old.number, "heard", before > after, line)
     yield from _tools(old, new)
 
 
@@ -207,9 +220,9 @@ def _share_heard(replies: list[BotSaid]) -> float:
 
 def _tools(old: Turn, new: Turn) -> Iterator[Finding]:
     if missing := [tool for tool in old.tools if tool not in new.tools]:
-        yield Finding(old.number, "tools", True, f"not called any more: {', '.join(missing)}")
+        yield Finding(old.number, "tools", True, tr("not called any more: {tools}").format(tools=", ".join(missing)))
     if added := [tool for tool in new.tools if tool not in old.tools]:
-        yield Finding(old.number, "tools", None, f"called now: {', '.join(added)}")
+        yield Finding(old.number, "tools", None, tr("called now: {tools}").format(tools=", ".join(added)))
 
 
 def _pair(before: Sequence[Turn], after: Sequence[Turn]) -> list[tuple[Turn | None, Turn | None]]:
@@ -291,6 +304,10 @@ def _difference(old: str, new: str) -> float:
     matcher = difflib.SequenceMatcher(None, was, now, autojunk=False)
     changed = sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in matcher.get_opcodes() if kind != "equal")
     return changed / len(was)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * max(0, width - cell_len(text))
 
 
 def _short(text: str) -> str:

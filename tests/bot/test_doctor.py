@@ -8,9 +8,11 @@ from rich.console import Console
 from halfcascade.bot.backend import choose_backend
 from halfcascade.bot.doctor import Finding, Status, examine, expect, list_devices, machine, run_doctor
 from halfcascade.bot.doctor.audio import AudioReading, chirp_and_hush, find_delay
+from halfcascade.bot.listings import print_devices
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.emulator.faults import Fault
+from halfcascade.transports.devices import Device, Direction
 from halfcascade.transports.local.resample import StreamResampler
 from tests.bot.support import ROOT
 from tests.transports.conftest import sound_card, sound_server  # noqa: F401 - fixtures
@@ -199,3 +201,21 @@ def test_devices_are_printed(sound_card):  # noqa: F811
     out = io.StringIO()
     assert list_devices(Terminal(Console(file=out, width=300))) == 0
     assert "* VirtualMicrophone  (PulseAudio, 48000 Hz, 1 channel)" in out.getvalue()
+
+
+def test_the_list_of_devices_shows_host_rate_channels_and_default():
+    devices = [
+        Device("MacBook Pro Microphone", "Core Audio", Direction.INPUT, 2, 48_000, default=True, index=3),
+        Device("Jabra Link 380", "Core Audio", Direction.INPUT, 1, 48_000, default=False, index=4),
+    ]
+
+    def printed(devices: list[Device]) -> str:
+        out = io.StringIO()
+        print_devices(devices, Terminal(Console(file=out, width=300)))
+        return out.getvalue()
+
+    text = printed(devices)
+    assert "  * MacBook Pro Microphone  (Core Audio, 48000 Hz, 2 channels)\n" in text
+    assert "    Jabra Link 380  (Core Audio, 48000 Hz, 1 channel)\n" in text
+    assert "Microphones (--input-device" in text
+    assert printed([]).count("none") == 2

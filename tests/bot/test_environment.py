@@ -112,6 +112,14 @@ def test_no_file_makes_a_traceback(tmp_path_factory, raw):
     assert not any("\0" in text for pair in environ.items() for text in pair)
 
 
+def test_the_old_name_of_the_models_is_taken_and_told_once(tmp_path):
+    (tmp_path / ".env").write_text("HALFCASCADE_LLM=big.gguf\nHALFCASCADE_LLM_PATH=mind.gguf\n")
+    environ: dict[str, str] = {}
+    found = load_environment(tmp_path / ".env", environ)
+    assert environ == {"HALFCASCADE_LLM_PATH": "mind.gguf", "HALFCASCADE_TURN_LLM_PATH": "big.gguf"}
+    assert len(found.warnings) == 1 and "HALFCASCADE_LLM is called HALFCASCADE_LLM_PATH and " in found.warnings[0]
+
+
 def test_every_setting_is_explained_and_on_its_page():
     assert set(describe_settings()) >= set(Settings.model_fields)
     page = (ROOT / "docs" / "settings.md").read_text("utf-8")
@@ -127,8 +135,8 @@ def test_settings_tell_value_source_and_default_and_hide_secrets(clean, monkeypa
     result = CliRunner().invoke(app, ["settings"])
     lines = {line.split()[0]: line for line in result.output.splitlines()}
     assert lines.keys() >= {*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *GOOGLE_NAMES}
-    assert lines["HALFCASCADE_VOICE"].endswith("Kore  (.env, default Charon)")
-    assert lines["HALFCASCADE_MODEL"].endswith("from-shell  (environment, default gemini-3.8-live)")
+    assert lines["HALFCASCADE_VOICE"].endswith("Kore  (.env, default: Charon)")
+    assert lines["HALFCASCADE_MODEL"].endswith("from-shell  (environment, default: gemini-3.8-live)")
     assert lines["HALFCASCADE_LANGUAGE"].endswith("en-US  (default)")
     assert lines["GOOGLE_API_KEY"].endswith("[hidden]  (.env)")
     assert "private" not in result.output

@@ -2,13 +2,19 @@ import ast
 import io
 import itertools
 import re
+from typing import Any
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from halfcascade.bot.cli import app
+from halfcascade.bot.environment import OTHER_NAMES
 from halfcascade.bot.lines import CATALOGUES, read_catalogue, tr, tr_error, use_language
+from halfcascade.bot.listings import GOOGLE_NAMES, describe_settings
+from halfcascade.bot.particles import choose_particles
 from halfcascade.bot.report.page import lines_of_the_page
 from halfcascade.bot.screen.view import _STAGES
 from halfcascade.bot.serve.settings import ServeSettings
@@ -41,8 +47,19 @@ def template(node: ast.AST) -> str | None:
 
 
 PYDANTIC = "Input should be "
+TYPER = ("No such ", "{0} is not one of ", "Invalid value for ", "Missing argument ", "Got unexpected ", "Option {0} ")
 ERRORS = {"ConfigurationError", "MissingExtraError", "SynthesisError", "MindError", "WeightsError", "fail", "warn"}
 SAYINGS = {"say", "working"}
+
+
+def lines_of_the_help() -> set[str]:
+    root: Any = typer.main.get_command(app)
+    found = {"Show this message and exit."}
+    for command in (root, *root.commands.values()):
+        found |= {" ".join(paragraph.split()) for paragraph in command.help.split("\n\n")}
+        found |= {param.help for param in command.params}
+        found |= {given for param in command.params if " " in (given := str(param.show_default))}
+    return found
 
 
 def has_words(text: str) -> bool:
@@ -73,8 +90,9 @@ def test_every_line_is_translated_with_its_values(path):
     texts, errors, said = texts_of_the_code()
     assert said == set(), "what is said goes through tr() or tr_error()"
     wanted |= errors | {text for pair in _TABLE.values() for text in pair if text != "{sign_in}"}
+    wanted |= lines_of_the_help() | {*describe_settings().values(), *GOOGLE_NAMES.values(), *OTHER_NAMES.values()}
     assert wanted - told.keys() == set()
-    ours = {line for line in told if not line.startswith(PYDANTIC)}
+    ours = {line for line in told if not line.startswith((PYDANTIC, *TYPER))}
     assert ours - wanted - texts - {""} == set()
     for line in told.keys() - {""}:
         assert told[line], line
@@ -158,3 +176,29 @@ def test_the_locale_of_the_environment_counts_where_it_is_not_installed(monkeypa
     monkeypatch.setenv("LC_ALL", "en_GB.UTF-8")
     use_language(None)
     assert tr("Loading") == "Loading"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("에뮬레이터과(와)", "에뮬레이터와"),
+        ("이유을(를)", "이유를"),
+        ("인증이(가)", "인증이"),
+        ("'서울'(으)로", "'서울'로"),
+        ("부산(으)로", "부산으로"),
+        ("2026은(는)", "2026은"),
+        ("1.14(으)로", "1.14로"),
+        ("Google을(를)", "Google을(를)"),
+        ("을(를)", "을(를)"),
+    ],
+)
+def test_particles_are_those_of_the_word_before(line, told):
+    assert choose_particles(line) == told
+
+
+def test_particles_are_chosen_in_every_way_that_lines_are_filled():
+    use_language("ko-KR")
+    told = tr("Talking to {backend}, because {reason}.").format(backend="에뮬레이터", reason="")
+    assert told.startswith("에뮬레이터와 ")
+    assert tr_error("Missing argument 'DIR'.").startswith("인수 'DIR'이(가) ")
+    assert tr_error("Missing argument '폴더'.").startswith("인수 '폴더'가 ")

@@ -14,7 +14,6 @@ from halfcascade.transports.devices import (
     Direction,
     PortAudio,
     choose,
-    describe,
     list_devices,
     open_failure,
     probe,
@@ -85,13 +84,6 @@ def test_no_device_at_all_names_the_ways_out():
         choose(MICROPHONES[:1], Direction.OUTPUT, None)
 
 
-def test_the_list_shows_host_rate_channels_and_default():
-    text = describe(MICROPHONES)
-    assert "* MacBook Pro Microphone  (Core Audio, 48000 Hz, 2 channels)" in text
-    assert "Microphones (--input-device" in text
-    assert describe([]).count("none") == 2
-
-
 def test_a_busy_device_and_a_forbidden_one_are_told_apart(monkeypatch):
     busy = open_failure(MICROPHONES[0], OSError("Device unavailable", pyaudio.paDeviceUnavailable))
     assert "busy" in str(busy)
@@ -153,12 +145,12 @@ def test_a_device_plugged_in_later_is_seen_and_one_pulled_out_is_not(sound_card)
 
 def test_without_a_sound_server_listing_works_and_is_quiet():
     done = subprocess.run(
-        [sys.executable, "-c", "from halfcascade.transports.devices import *; print(describe(list_devices()))"],
+        [sys.executable, "-c", "from halfcascade.transports.devices import *; print(len(list_devices()))"],
         env={**os.environ, "PULSE_SERVER": "unix:/nowhere", "LOGURU_LEVEL": "WARNING"},
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0
-    assert "Microphones" in done.stdout
+    assert done.stdout.strip().isdecimal()
     assert done.stderr == ""
 
 

@@ -81,7 +81,7 @@ def create_local_mind(llm_path: str | os.PathLike[str] | None = None, *, progres
     """Make the local mind; its ``start`` loads the engines.
 
     Parameters:
-        llm_path: A GGUF file to think with. Default: that of ``HALFCASCADE_LLM``, else SmolLM2-135M-Instruct.
+        llm_path: A GGUF file to think with. Default: that of ``HALFCASCADE_LLM_PATH``, else SmolLM2-135M-Instruct.
         progress: Told when an engine is loaded.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from halfcascade.emulator.minds.local.weights import cached_weights
 
-LLM_VARIABLE = "HALFCASCADE_LLM"
+LLM_VARIABLE = "HALFCASCADE_LLM_PATH"
 """Environment variable that names a GGUF file to think with in place of the small one."""
 
 _PACKAGES = {
@@ -71,7 +71,7 @@ def espeak_ng() -> str | None:
 
 
 def model_file(llm_path: str | os.PathLike[str] | None = None) -> Path:
-    """Return the GGUF file to think with: the one named, that of ``HALFCASCADE_LLM``, or SmolLM2-135M-Instruct.
+    """Return the GGUF file to think with: the one named, that of ``HALFCASCADE_LLM_PATH``, or SmolLM2-135M-Instruct.
 
     Raises:
         FileNotFoundError: There is none; one line that says what to do.

@@ -132,4 +132,4 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "halfcascade"
 
 
-_OWN_MODEL = "name a GGUF file of your own with HALFCASCADE_LLM."
+_OWN_MODEL = "name a GGUF file of your own with HALFCASCADE_LLM_PATH."

@@ -61,7 +61,7 @@ async def test_what_goes_wrong_is_one_line_and_leaves_nothing(cache, monkeypatch
     install(monkeypatch, program)
     with pytest.raises(WeightsError, match=said) as caught:
         await fetch_weights(lambda line: None)
-    assert "HALFCASCADE_LLM" in str(caught.value) and "\n" not in str(caught.value)
+    assert packages.LLM_VARIABLE in str(caught.value) and "\n" not in str(caught.value)
     assert packages.lacks_weights()
     assert list(cache.iterdir()) == []
 

@@ -413,14 +413,14 @@ async def test_a_model_file_that_is_none_ends_no_conversation(tmp_path, monkeypa
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"this is no model")
     for path in (broken, tmp_path / "missing.gguf"):
-        monkeypatch.setenv("HALFCASCADE_LLM", str(path))
+        monkeypatch.setenv("HALFCASCADE_TURN_LLM_PATH", str(path))
         _, said, _ = await turns([*say("Is it cold outside?"), WAIT], 0.95, text_end=english_text_end(["en-US"]))
         assert said == ["Is it cold outside?"]
 
 
 def test_without_a_model_or_for_a_language_it_does_not_speak_there_is_none(monkeypatch):
     assert english_text_end(["ko-KR"]) is None
-    monkeypatch.delenv("HALFCASCADE_LLM", raising=False)
+    monkeypatch.delenv("HALFCASCADE_TURN_LLM_PATH", raising=False)
     monkeypatch.setattr(text_end_module, "_WEIGHTS", "no_such_package")
     assert english_text_end(["en-US"]) is None
 
