@@ -234,11 +234,10 @@ def _shared(playout: Playout, rate: int = AUDIO_OUT_RATE) -> dict[str, Any]:
 
 
 def _webrtc(arguments: SmallWebRTCRunnerArguments, playout: Playout) -> Door:
-    from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+    from halfcascade.bot.serve.webrtc import PromptWebRTCTransport
 
-    params = TransportParams(**_shared(playout))
     connection = arguments.webrtc_connection
-    transport = SmallWebRTCTransport(connection, params)
+    transport = PromptWebRTCTransport(connection, TransportParams(**_shared(playout)), AUDIO_OUT_RATE)
     rtvi = VisitorRTVI(transport.output())
     return Door("webrtc", transport, rtvi, delay_secs=0.15, is_there=connection.is_connected)
 

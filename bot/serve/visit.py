@@ -36,8 +36,9 @@ _ARRIVE_SECS = 30.0
 _LOST_SECS = 20.0
 _LOOK_SECS = 1.0
 _LONGEST_DELAY_SECS = 1.0
-# Pipecat writes this much at a time; it lies at the server while the client counts what lies at its side.
-_SERVER_DELAY_SECS = 0.04
+# What lies at the server while the client counts what lies at its side: a browser's track has 40 ms in store, and
+# sends packets of 20 ms.
+_SERVER_DELAY_SECS = 0.06
 
 
 class _Listening(Listener):
