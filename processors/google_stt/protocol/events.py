@@ -15,8 +15,9 @@ class StreamParams:
         rollover_grace_secs: How much older it may grow until it is replaced in mid-speech.
         overlap_secs: How far back the stream that replaces another in mid-speech may begin; the quietest moment in
             that time is taken.
-        reopen_secs: A pause up to this long may lie inside a word ("stop" has 0.08 s of silence in it). If speech goes
-            on so soon, the half-closed stream is given up and its audio sent again with what follows.
+        reopen_secs: A pause up to this long may lie inside a word ("stop" has 0.08 s of silence in it, and a faint word
+            is longer). If speech goes on so soon, the half-closed stream is given up and its audio sent again with what
+            follows.
         longest_reopened_secs: Audio up to this long is sent again; after more, the next stream overlaps a little.
         flush_timeout_secs: How long a half-closed stream may take to end before it counts as dropped. The slowest
             figure known is 1.57 s (facts/stt#latency). A server that has been quick is not given as long at first.
@@ -34,7 +35,7 @@ class StreamParams:
     max_stream_secs: float = 240.0
     rollover_grace_secs: float = 45.0
     overlap_secs: float = 1.5
-    reopen_secs: float = 0.2
+    reopen_secs: float = 0.5
     longest_reopened_secs: float = 8.0
     flush_timeout_secs: float = 2.5
     quick_flush_secs: float = 1.0

@@ -107,11 +107,17 @@ class Segments:
         segment.ended_at = now
         self.open = None
 
-    def reopen(self, now: float) -> bool:
+    @property
+    def unsent_secs(self) -> float:
+        """How much audio there is since the last endpoint."""
+        return (self._history.end - self._last_endpoint) / self._rate
+
+    def reopen(self, now: float, said_on_secs: float | None = None) -> bool:
         """Revoke an endpoint that may lie inside a word, and all that was heard up to it.
 
         Args:
             now: Clock.
+            said_on_secs: How long after the endpoint speech has gone on, or None if it goes on now.
 
         Returns:
             Whether the speech that goes on has a segment now.
@@ -120,7 +126,7 @@ class Segments:
         unused = self.open if self.open is not None and not self.open.has_speech else None
         if segment is None or segment.end is None or self.open is not unused:
             return False
-        if self._history.end - segment.end > self._params.reopen_secs * self._rate:
+        if (self.unsent_secs if said_on_secs is None else said_on_secs) > self._params.reopen_secs:
             return False
         if unused is not None:
             self._drop(unused)

@@ -30,6 +30,10 @@ from halfcascade.processors.google_stt.protocol.segments import Segments
 from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
 from halfcascade.processors.language import join_text
 
+# So much later than the pause voice activity detection may place an end of speech that nothing follows: in recordings
+# it is 0.04 s at most for 90 of 100 ends.
+_FAINT_SECS = 0.06
+
 
 class SpeechStreams:
     """The streams of one pair of ears.
@@ -157,7 +161,8 @@ class SpeechStreams:
             return
         self._paused = False
         if not self._segments.reopen(now):
-            self._segments.ensure(noticed_after_secs, now)
+            # Since the pause nobody has said that speech had stopped: all of it may be words.
+            self._segments.ensure(max(noticed_after_secs, self._segments.unsent_secs), now)
         self._deliver()
 
     def speech_stopped(self, silence_secs: float, now: float) -> None:
@@ -167,10 +172,21 @@ class SpeechStreams:
             silence_secs: How long it has been silent.
             now: Clock.
         """
-        self._speaking, self._paused, self._segments.tentative = False, False, None
+        self._speaking, self._paused = False, False
         self._health.awaits_words(now)
+        self._send_faint_words(silence_secs, now)
+        self._segments.tentative = None
         self._segments.endpoint(silence_secs, now)
         self._deliver()
+
+    def _send_faint_words(self, silence_secs: float, now: float) -> None:
+        """After a pause that was found by the level, words may have followed that are too faint for it."""
+        unsent_secs = self._segments.unsent_secs
+        said_on_secs = unsent_secs - silence_secs
+        if self._segments.tentative is None or said_on_secs <= _FAINT_SECS:
+            return
+        if not self._segments.reopen(now, said_on_secs):
+            self._segments.ensure(unsent_secs, now)
 
     # What the server says
 

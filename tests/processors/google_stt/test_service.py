@@ -168,7 +168,7 @@ async def test_a_pause_flushes_and_the_turn_goes_on_in_the_next_stream_without_g
         stopped(),
         SleepFrame(0.2),
     ]
-    down, _ = await run(ears(client), frames)
+    down, _ = await run(ears(client, streams=StreamParams(reopen_secs=0.2)), frames)
     finals = [(f.text, f.finalized) for f in down if isinstance(f, TranscriptionFrame)]
     assert finals == [("word1", False), ("word2 word3", True)]
     sent = [np.frombuffer(bytes(stream.audio), "<i2") for stream in client.heard]

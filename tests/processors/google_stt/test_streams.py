@@ -112,6 +112,8 @@ class Ears:
     faults: dict = field(default_factory=dict)
     tentative: bool = True
     false_pauses: float = 0.0
+    faint: int = 0
+    """So many-th words are too faint for who looks for pauses by the level."""
     events: list = field(default_factory=list)
     now: float = 100.0
 
@@ -120,19 +122,24 @@ class Ears:
         self.machine = SpeechStreams(RATE, self.params)
         self.server = Server(self.machine, vocabulary, random.Random(self.seed), **self.faults)
         samples = np.concatenate([samples, np.zeros(round(tail * RATE), "<i2")])
-        loud = quiet = 0.0
+        loud = quiet = low = 0.0
         paused, paused_at = False, 0.0
         for i in range(0, len(samples) - BLOCK + 1, BLOCK):
             block = samples[i : i + BLOCK]
             self.now += BLOCK_SECS
             self.machine.audio(block.tobytes(), self.now)
+            faint = bool(self.faint) and not np.any(block % self.faint)
+            low = low + BLOCK_SECS if faint or not np.any(block) else 0.0
             if np.any(block):
                 loud, quiet = loud + BLOCK_SECS, 0.0
                 if not self.machine.speaking and loud >= 0.15:
                     self.machine.speech_started(loud, self.now)
-                elif paused and self.now - paused_at > 0.05:
+                elif paused and self.now - paused_at > 0.05 and not faint:
                     self.machine.speech_resumed(BLOCK_SECS, self.now)
                     paused = False
+                elif self.faint and self.machine.speaking and not paused and low >= 0.08:
+                    self.machine.speech_paused(low, self.now)
+                    paused, paused_at = True, 0.0
                 elif self.machine.speaking and not paused and self.server.rng.random() < self.false_pauses:
                     self.machine.speech_paused(BLOCK_SECS, self.now)
                     paused, paused_at = True, self.now
@@ -145,8 +152,8 @@ class Ears:
                 if self.machine.speaking and quiet >= 0.25:
                     self.machine.speech_stopped(quiet, self.now)
                     paused = False
-                elif self.tentative and self.machine.speaking and quiet >= 0.08 and not paused:
-                    self.machine.speech_paused(quiet, self.now)
+                elif self.tentative and self.machine.speaking and low >= 0.08 and not paused:
+                    self.machine.speech_paused(low, self.now)
                     paused, paused_at = True, 0.0
             self.server.step(self.now)
             if (deadline := self.machine.deadline) is not None and deadline <= self.now:
@@ -228,6 +235,26 @@ def test_a_pause_noticed_inside_a_word_does_not_hurt_it(turns, seed, false_pause
     faults = {"latency": (0.06, 0.3), "drop": drop, "endpoint": 0.1}
     ears = Ears(StreamParams(continuous=continuous), seed, faults, false_pauses=false_pauses)
     ears.run(samples, tail=20.0)
+    assert ears.heard == said
+
+
+FAINT_LENGTHS = st.lists(st.integers(1_300, 9_000), min_size=1, max_size=8)
+
+
+@settings(BOUNDED, max_examples=30)
+@given(
+    st.lists(st.tuples(FAINT_LENGTHS, st.sampled_from([0.3, 0.6, 1.4])), min_size=1, max_size=5),
+    st.integers(0, 10_000),
+    st.sampled_from([2, 3, 5]),
+    st.sampled_from([0, 800, 1_600, 2_400]),
+    st.booleans(),
+)
+def test_words_that_are_too_faint_for_the_level_are_sent_too(turns, seed, faint, gap, continuous):
+    # A word that ends with the very block in which its pause is noticed has been sent.
+    turns = [([3_200, *(max(length, 2_900 - gap) for length in lengths)], pause) for lengths, pause in turns]
+    samples, said = build(turns, gap)
+    ears = Ears(StreamParams(continuous=continuous), seed, {"endpoint": 0.1}, faint=faint)
+    ears.run(samples)
     assert ears.heard == said
 
 
