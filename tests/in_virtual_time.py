@@ -1,5 +1,6 @@
 """Tests whose verdict depends on no machine's speed."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec
@@ -21,3 +22,10 @@ def in_virtual_time(test: Callable[_Args, Coroutine[Any, Any, None]]) -> Callabl
         virtual_time.run(test(*args, **kwargs))
 
     return run
+
+
+def stall(secs: float) -> None:
+    """Let time pass in which nothing on the loop runs."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, virtual_time.VirtualTimeLoop)
+    loop.jump(secs)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from loguru import logger
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     EndFrame,
     Frame,
@@ -25,6 +26,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from halfcascade.processors.frames import DuckFrame
+from halfcascade.transports.speaking import Interruptions, SpeakingNews
 from halfcascade.transports.tap import AudioTap
 from halfcascade.transports.wav_card import Samples, SoundCard
 from halfcascade.transports.wav_file import check_wav, read_wav, to_samples
@@ -213,6 +215,8 @@ class WavOutputTransport(BaseOutputTransport):
         super().__init__(params, **kwargs)
         self._device = device
         self._alone = alone
+        self._interruptions = Interruptions()
+        self._news = SpeakingNews(super().push_frame, device.wait_until_silent)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Learn the sample rate.
@@ -254,6 +258,7 @@ class WavOutputTransport(BaseOutputTransport):
         if speaker and isinstance(frame, DuckFrame):
             speaker.set_gain(frame.gain, frame.ramp_secs)
         if speaker and isinstance(frame, InterruptionFrame):
+            self._interruptions.note()
             speaker.flush()
         await super().process_frame(frame, direction)
         if speaker and isinstance(frame, InterruptionFrame):
@@ -261,7 +266,7 @@ class WavOutputTransport(BaseOutputTransport):
             speaker.flush()
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
-        """Hold the news that the bot stopped speaking until the card has played its last sample.
+        """Say that the bot started speaking with its first block, that it stopped when its last sample was played.
 
         Args:
             frame: Any frame.
@@ -269,8 +274,10 @@ class WavOutputTransport(BaseOutputTransport):
         """
         if isinstance(frame, BotStoppedSpeakingFrame) and self._device.card:
             self._device.card.loudspeaker.end_speech()
-            await self._device.wait_until_silent()
-        await super().push_frame(frame, direction)
+        if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
+            await self._news.tell(frame, direction)
+        else:
+            await super().push_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Queue speech, and wait while more than the card's buffer is ahead.
@@ -279,8 +286,12 @@ class WavOutputTransport(BaseOutputTransport):
             frame: Speech at the output sample rate.
 
         Returns:
-            Whether it was taken.
+            Whether it was taken; False if an interruption overtook it.
         """
+        if not self._interruptions.overtook(frame):
+            await self._news.plays()
+        if self._interruptions.overtook(frame):
+            return False
         samples = np.frombuffer(frame.audio, dtype=np.int16)
         return await self._device.play(samples, interruptible=frame.interruptible)
 

@@ -25,6 +25,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 
 from halfcascade.processors.frames import DuckFrame
 from halfcascade.transports.local.session import LocalDuplexParams, LocalSession
+from halfcascade.transports.speaking import Interruptions
 
 _TICK_SECS = 0.01
 _STUCK_SECS = 3.0
@@ -69,7 +70,7 @@ class LocalDuplexOutput(BaseOutputTransport):
         self._release_task: asyncio.Task | None = None
         self._wake = asyncio.Event()
         self._interrupting = False
-        self._interruptions = 0
+        self._interruptions = Interruptions()
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override] # as Pipecat itself does
         """Learn the sample rate."""
@@ -92,7 +93,7 @@ class LocalDuplexOutput(BaseOutputTransport):
 
     async def cancel(self, frame: CancelFrame) -> None:
         """Fall silent."""
-        self._interruptions += 1
+        self._interruptions.note()
         self._session.ring.flush()
         await super().cancel(frame)
         await self._end_release()
@@ -112,7 +113,7 @@ class LocalDuplexOutput(BaseOutputTransport):
             return
         # Until Pipecat has emptied its queue, the media sender may bring more of what is being interrupted.
         self._interrupting = True
-        self._interruptions += 1
+        self._interruptions.note()
         try:
             self._session.ring.flush()
             await self._release_interrupted()
@@ -129,13 +130,12 @@ class LocalDuplexOutput(BaseOutputTransport):
         Returns:
             Whether it was taken; False if an interruption overtook it.
         """
-        ring, interruptions = self._session.ring, self._interruptions
-        samples = len(frame.audio) // 2
+        ring, samples = self._session.ring, len(frame.audio) // 2
         while ring.queued and (free := ring.free) is not None and free < samples:
-            await asyncio.sleep(max(_TICK_SECS, (samples - free) / self.sample_rate))
-            if frame.interruptible and interruptions != self._interruptions:
+            if self._interruptions.overtook(frame):
                 return False
-        if frame.interruptible and self._interrupting:
+            await asyncio.sleep(max(_TICK_SECS, (samples - free) / self.sample_rate))
+        if self._interruptions.overtook(frame) or (frame.interruptible and self._interrupting):
             return False
         ring.write(frame.audio, interruptible=frame.interruptible)
         return True
@@ -159,6 +159,8 @@ class LocalDuplexOutput(BaseOutputTransport):
         elif task is sender._audio_task:
             # The bot is heard to start with the next audio, not at the end of what came before.
             position = ring.written + isinstance(frame, BotStartedSpeakingFrame)
+            if isinstance(frame, BotStoppedSpeakingFrame) and self._take_back_start(direction):
+                return True
             if not self._held and self._session.heard_position() >= position:
                 return False
             self._held.append(_HeldFrame(frame, direction, position=position))
@@ -166,6 +168,15 @@ class LocalDuplexOutput(BaseOutputTransport):
             return False
         self._wake.set()
         return True
+
+    def _take_back_start(self, direction: FrameDirection) -> bool:
+        """Drop the news that the bot starts if nothing of what it starts with was ever written."""
+        for entry in self._held:
+            unwritten = entry.position > self._session.ring.written and entry.direction is direction
+            if unwritten and isinstance(entry.frame, BotStartedSpeakingFrame):
+                self._held.remove(entry)
+                return True
+        return False
 
     async def _release_held(self) -> None:
         while True:

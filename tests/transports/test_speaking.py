@@ -1,0 +1,138 @@
+import asyncio
+
+import numpy as np
+import pytest
+from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame, InterruptionFrame, TTSAudioRawFrame
+from pipecat.processors.frame_processor import FrameDirection
+
+from halfcascade.transports.speaking import Interruptions, SpeakingNews
+from tests.in_virtual_time import in_virtual_time
+from tests.transports.test_wav import OUT_RATE, Rig
+
+DOWN, UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
+START, STOP = BotStartedSpeakingFrame, BotStoppedSpeakingFrame
+
+
+class Told:
+    """What was passed on, with a loudspeaker whose silence has to be waited for."""
+
+    def __init__(self):
+        self.told = []
+        self.silent = asyncio.Event()
+        self.silent.set()
+        self.news = SpeakingNews(self._push, self.silent.wait)
+
+    async def _push(self, frame, direction):
+        self.told.append((type(frame), direction))
+        await asyncio.sleep(0)
+
+    async def tell(self, kind):
+        for direction in (DOWN, UP):
+            await self.news.tell(kind(), direction)
+
+
+def block(*, interruptible=True):
+    frame = TTSAudioRawFrame(b"\0\0", OUT_RATE, 1)
+    frame.interruptible = interruptible
+    return frame
+
+
+def test_an_interruption_overtakes_what_was_made_before_it():
+    interruptions = Interruptions()
+    before, kept = block(), block(interruptible=False)
+    assert not interruptions.overtook(before)
+    interruptions.note()
+    after = block()
+    assert interruptions.overtook(before)
+    assert not interruptions.overtook(kept)
+    assert not interruptions.overtook(after)
+
+
+@in_virtual_time
+async def test_a_start_is_told_with_the_first_block_that_is_played():
+    told = Told()
+    await told.tell(START)
+    assert told.told == []
+    await told.news.plays()
+    await told.news.plays()
+    assert told.told == [(START, DOWN), (START, UP)]
+
+
+@in_virtual_time
+async def test_a_start_with_nothing_played_is_never_told_and_neither_is_its_end():
+    told = Told()
+    await told.tell(START)
+    await told.tell(STOP)
+    await told.news.plays()
+    assert told.told == []
+
+
+@in_virtual_time
+async def test_a_start_whose_block_was_dropped_is_told_with_the_next_one():
+    told = Told()
+    await told.tell(START)
+    # The sender takes the bot for speaking, so it tells no other start before the next reply.
+    await told.news.plays()
+    await told.tell(STOP)
+    assert told.told == [(START, DOWN), (START, UP), (STOP, DOWN), (STOP, UP)]
+
+
+@in_virtual_time
+async def test_what_starts_while_an_end_waits_for_silence_is_told_after_it():
+    told = Told()
+    await told.tell(START)
+    await told.news.plays()
+    told.silent.clear()
+    ending = asyncio.create_task(told.tell(STOP))
+    await asyncio.sleep(0)
+    await told.tell(START)
+    starting = asyncio.create_task(told.news.plays())
+    await asyncio.sleep(1.0)
+    assert told.told == [(START, DOWN), (START, UP)]
+    told.silent.set()
+    await asyncio.gather(ending, starting)
+    assert told.told == [(kind, way) for kind in (START, STOP, START) for way in (DOWN, UP)]
+
+
+@pytest.mark.parametrize("broken_off", [DOWN, UP])
+@in_virtual_time
+async def test_an_end_that_is_broken_off_keeps_no_start_from_being_told(broken_off):
+    told = Told()
+    if broken_off is UP:
+        await told.news.tell(STOP(), DOWN)
+    told.silent.clear()
+    ending = asyncio.create_task(told.news.tell(STOP(), broken_off))
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+    await told.tell(START)
+    async with asyncio.timeout(5):
+        await told.news.plays()
+    assert (START, UP) in told.told
+
+
+async def interrupt(rounds):
+    """Interrupt speech so many rounds of the event loop after a millisecond before the card takes its next block."""
+    speech = (np.sin(np.arange(OUT_RATE) / 7) * 8000).astype(np.int16)
+    async with Rig() as rig:
+        await rig.middle.say(speech)
+        await rig.middle.started.wait()
+        await asyncio.sleep(0.2 - 1e-6)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await rig.middle.push_frame(InterruptionFrame())
+        # Pipecat gives a reply up that has no end after three seconds.
+        await asyncio.sleep(3.5)
+        return [type(frame) for _, frame in rig.middle.news]
+
+
+@pytest.mark.parametrize("rounds", range(14))
+def test_speech_that_is_interrupted_starts_and_stops_once_whatever_the_sender_has_in_its_hand(rounds):
+    news = []
+
+    @in_virtual_time
+    async def talk():
+        news.extend(await interrupt(rounds))
+
+    talk()
+    assert news == [START, STOP]
