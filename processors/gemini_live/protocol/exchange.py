@@ -37,6 +37,8 @@ from halfcascade.processors.gemini_live.protocol.watchdog import Step, Watchdog
 
 # A connection that has said nothing for this part of the time an answer may take is not asked anything else.
 _SUSPICION = 0.5
+# Seconds in which a quick model begins to answer.
+_FIRST_TEXT_SECS = 0.5
 
 
 class Exchange:
@@ -358,7 +360,12 @@ class Exchange:
             return None
         if self._bot_speaks or self.calls.of_turn(turn.number) or self.turns.delivered(turn.number):
             return None
-        return self._turn_at + self._options.filler_secs
+        at = self._turn_at + self._options.filler_secs
+        waiting = self.turns.waiting
+        if waiting is None:
+            return at
+        # An answer that got its chance only now would have to wait until a word of ours is over.
+        return max(at, min(at + self._options.filler_grace_secs, waiting.sent_at + _FIRST_TEXT_SECS))
 
     # Suspicion outlives a turn: what was asked on a connection and brought no sign of life counts until one comes.
 

@@ -12,6 +12,7 @@ class SessionOptions:
             about 10 minutes (facts/live#lifetime).
         answer_timeout_secs: How long a turn may go without a sign of an answer; None takes the model's row.
         filler_secs: How long the user may wait for the first sign of an answer without a word from us.
+        filler_grace_secs: How much longer they may wait if their turn could be sent only at the end of that time.
         stall_secs: Silence in mid-answer after which its text is taken to be over.
         open_secs: How long connecting and setup may take at the first try; 0.1 to 1.1 s are usual
             (facts/live#latency).
@@ -34,6 +35,7 @@ class SessionOptions:
     renew_after_secs: float = 9 * 60.0
     answer_timeout_secs: float | None = None
     filler_secs: float = 3.0
+    filler_grace_secs: float = 0.4
     stall_secs: float = 10.0
     open_secs: float = 2.5
     mute_secs: float = 1.5

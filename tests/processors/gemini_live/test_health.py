@@ -225,6 +225,26 @@ def test_the_user_who_waits_hears_something_once_a_turn():
     assert len(session.of(Waiting)) == 1
 
 
+@pytest.mark.parametrize("back_after", [1.5, 2.2, 2.4, 2.6])
+def test_an_answer_that_is_asked_for_at_last_is_not_held_up_by_a_word_about_the_wait(back_after):
+    session = Session()
+    session.opens = False
+    session.feed(session.machine.lost, 1, 1006, "gone")
+    session.say("Hello?")
+    asked_at = session.now
+    while session.now < asked_at + back_after - 0.001:
+        session.wait(0.01)
+    session.opens = True
+    session.feed(session.machine.refused, session.machine.serial, Refusal(Remedy.RETRY, "no network"))
+    while not session.sent() or not session.sent()[-1].endswith("Hello?"):
+        session.wait(0.01)
+    sent_after = session.now - asked_at
+    assert sent_after < 3.0
+    while not session.of(Waiting):
+        session.wait(0.01)
+    assert session.now - asked_at == pytest.approx(max(3.0, min(3.4, sent_after + 0.5)), abs=0.03)
+
+
 def test_the_user_who_waits_for_a_connection_is_told_and_told_when_it_is_back():
     session = Session()
     session.opens = False
