@@ -8,6 +8,7 @@ from typing import Any
 
 from halfcascade.bot.money import Bill, Tariff
 from halfcascade.bot.session.events import Event, EventType
+from halfcascade.bot.session.packed import Packed
 
 # The stages of a turn in the order in which they are passed. Each is reported in milliseconds since the last sound of
 # the user's speech, so that "heard" is the latency a person notices: an opener or, without one, the answer.
@@ -17,8 +18,10 @@ STAGES = (
 )  # fmt: skip
 
 
+# Further back no turn changes any more.
+_ALIVE = 16
 # Never changed: what most turns share.
-_NOTHING: Counter[str] = Counter()
+_NOTHING: Mapping[str, float] = {}
 
 
 @dataclass(slots=True)
@@ -38,12 +41,35 @@ class Turn:
 
     number: int
     text: str = ""
-    at: dict[str, float] = field(default_factory=dict)
+    at: Mapping[str, float] = field(default_factory=dict)
     interrupted: bool = False
     opener: bool = False
-    tools: list[str] = field(default_factory=list)
-    usage: Counter[str] = field(default_factory=Counter)
-    used_before: Counter[str] = field(default_factory=lambda: _NOTHING)
+    tools: Sequence[str] = ()
+    usage: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    used_before: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+
+    def passed(self, stage: str, t: float) -> None:
+        """Take note of a stage.
+
+        Args:
+            stage: Which.
+            t: When it was passed, in seconds.
+        """
+        self.at = {**self.at, stage: t}
+
+    def used(self, amounts: Mapping[str, float]) -> None:
+        """Take note of what was used for it.
+
+        Args:
+            amounts: Added to what was used before.
+        """
+        usage = Counter[str](self.usage)
+        usage.update(amounts)
+        self.usage = usage
+
+    def settle(self) -> None:
+        """Nothing is expected to change any more: take less memory."""
+        self.at, self.usage, self.used_before = Packed(self.at), Packed(self.usage), _NOTHING
 
     @property
     def latency_ms(self) -> int | None:
@@ -68,7 +94,7 @@ class Turn:
             "at": {stage: self.at[stage] for stage in STAGES if stage in self.at},
             "interrupted": self.interrupted,
             "opener": self.opener,
-            "tools": self.tools,
+            "tools": list(self.tools),
             "usage": _rounded(self.usage),
             "money": tariff.bill(self.usage).as_dict(),
         }
@@ -214,9 +240,11 @@ class Metrics:
             return
         turn = Turn(len(self.turns) + 1, fields["text"], {**self._pending, "turn_sent": t})
         if self._revoked:
-            turn.usage, turn.used_before = self._revoked.usage, Counter(self._revoked.usage)
+            turn.usage = turn.used_before = self._revoked.usage
             self._revoked = None
         self.turns.append(turn)
+        if len(self.turns) > _ALIVE:
+            self.turns[-1 - _ALIVE].settle()
         self._pending = {}
 
     def _on_turn_reopened(self, t: float, fields: dict[str, Any]) -> None:
@@ -231,7 +259,7 @@ class Metrics:
         # The question may have been withdrawn before it was sent.
         if self.turns and "turn_ended" not in self.turns[-1].at and "heard" not in self.turns[-1].at:
             self._revoked = self.turns.pop()
-            self._withdrawn.update(self._revoked.usage - self._revoked.used_before)
+            self._withdrawn.update(Counter(self._revoked.usage) - Counter(self._revoked.used_before))
 
     def _on_reply_text(self, t: float, fields: dict[str, Any]) -> None:
         if fields["text"].strip():
@@ -264,7 +292,7 @@ class Metrics:
             turn.opener = True
         else:
             # Without an opener the first sound is the answer's; word times are estimates.
-            turn.at["answer_heard"] = t if turn.opener else turn.at.get("heard", t)
+            turn.passed("answer_heard", t if turn.opener else turn.at.get("heard", t))
 
     def _on_sound_ended(self, t: float, fields: dict[str, Any]) -> None:
         self._audible = self._only_listening = False
@@ -279,7 +307,7 @@ class Metrics:
 
     def _on_tool_call(self, t: float, fields: dict[str, Any]) -> None:
         if self.turns:
-            self.turns[-1].tools.append(fields["name"])
+            self.turns[-1].tools = (*self.turns[-1].tools, fields["name"])
 
     def _on_usage(self, t: float, fields: dict[str, Any]) -> None:
         used: dict[str, float] = {
@@ -290,7 +318,7 @@ class Metrics:
         }
         self._usage.update(used)
         if self.turns:
-            self.turns[-1].usage.update(used)
+            self.turns[-1].used(used)
 
     def _on_error(self, t: float, fields: dict[str, Any]) -> None:
         self.errors += 1
@@ -299,13 +327,13 @@ class Metrics:
         # A turn may be sent while it is still being spoken (speculation); until it is answered, later is truer.
         turn = self.turns[-1] if self.turns else None
         if turn and "turn_ended" not in turn.at and "first_audio" not in turn.at and not self._pending:
-            turn.at[stage] = t
+            turn.passed(stage, t)
         else:
             self._pending[stage] = t
 
     def _mark_reply(self, stage: str, t: float) -> None:
-        if self.turns:
-            self.turns[-1].at.setdefault(stage, t)
+        if self.turns and stage not in self.turns[-1].at:
+            self.turns[-1].passed(stage, t)
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
@@ -329,7 +357,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _rounded(usage: Counter[str]) -> dict[str, float]:
+def _rounded(usage: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in sorted(usage.items())}
 
 

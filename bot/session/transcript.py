@@ -1,6 +1,6 @@
 """Who said what: a reducer of events, without I/O."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -76,7 +76,13 @@ class BotSaid:
     ended: bool = False
     spoken: bool = False
     interrupted: bool = False
-    unspoken: list[str] = field(default_factory=list)
+    unspoken: Sequence[str] = ()
+
+    def settle(self) -> None:
+        """Nothing of it changes any more: keep texts that are the same once."""
+        self.heard, self.reached = (
+            self.text if same.strip() == self.text.strip() else same for same in (self.heard, self.reached)
+        )
 
     @property
     def closed(self) -> bool:
@@ -258,6 +264,7 @@ class Transcript:
     def _on_reply_started(self, t: float, fields: Mapping[str, Any]) -> None:
         self._end_text()
         self.entries.append(BotSaid(t, opener=fields.get("opener", False)))
+        self._settle()
 
     def _on_reply_text(self, t: float, fields: Mapping[str, Any]) -> None:
         reply = next((r for r in self._replies() if not r.ended and not r.interrupted), None)
@@ -283,7 +290,7 @@ class Transcript:
     def _on_unspoken(self, t: float, fields: Mapping[str, Any]) -> None:
         reply = next((r for r in self._replies() if not r.closed and find_part(fields["text"], r.text)), None)
         if reply:
-            reply.unspoken.append(fields["text"])
+            reply.unspoken = (*reply.unspoken, fields["text"])
 
     def _on_shown(self, t: float, fields: Mapping[str, Any]) -> None:
         reply = next((r for r in self._replies() if not r.closed and r.text.strip()), None)
@@ -313,6 +320,12 @@ class Transcript:
 
     def _replies(self) -> Iterator[BotSaid]:
         return (entry for entry in self._alive if isinstance(entry, BotSaid))
+
+    def _settle(self) -> None:
+        # Whatever was added since the last reply, too: a turn may be said in several entries.
+        for entry in self.entries[-2 * ALIVE : -ALIVE]:
+            if isinstance(entry, BotSaid):
+                entry.settle()
 
     def _end_text(self) -> None:
         for reply in self._replies():

@@ -11,8 +11,8 @@ from halfcascade.bot.session.transcript import Transcript
 from halfcascade.processors.gemini_live.protocol.history import History
 
 WORDS = 8
-# Of a turn of eight words and an answer of twenty-four; 300 an hour are about a megabyte.
-MOST_BYTES = {"metrics": 1350, "transcript": 1050, "history": 1350}
+# Of a turn of eight words and an answer of twenty-four; 300 an hour are about three quarters of a megabyte.
+MOST_BYTES = {"metrics": 800, "transcript": 720, "history": 1200}
 
 
 def events(number: int) -> Iterator[Event]:
