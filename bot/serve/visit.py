@@ -9,6 +9,7 @@ from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame, InterruptionFrame
 
 from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.serve.arrivals import Arrivals, Block
 from halfcascade.bot.serve.captions import Captions
 from halfcascade.bot.serve.doors import Door, open_door
 from halfcascade.bot.serve.limits import Absence
@@ -19,7 +20,6 @@ from halfcascade.bot.watching import Listener
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import PlayoutDelayFrame
 from halfcascade.processors.playout import Playout
-from halfcascade.transports.local.ring import BlockClock
 
 if TYPE_CHECKING:
     from pipecat.processors.frameworks.rtvi import RTVIProcessor
@@ -47,13 +47,22 @@ class _Listening(Listener):
     def __init__(self, hub: EventHub):
         super().__init__(observe_every_push=False)
         self._hub = hub
-        self._clock: BlockClock | None = None
+        self._rate = 0
+        self._arrivals: Arrivals | None = None
 
     def heard(self, frame: InputAudioRawFrame) -> None:
-        self._clock = self._clock or BlockClock(frame.sample_rate)
-        samples = len(frame.audio) // 2
-        at = self._clock.stamp(time.monotonic() - samples / frame.sample_rate, samples)
-        self._hub.captured(frame.audio, frame.sample_rate, at)
+        if self._arrivals is None:
+            self._rate, self._arrivals = frame.sample_rate, Arrivals(frame.sample_rate)
+        self._show(self._arrivals.take(frame.audio, time.monotonic()))
+
+    def finish(self) -> None:
+        """Show what is held; nothing more comes."""
+        if self._arrivals is not None:
+            self._show(self._arrivals.finish())
+
+    def _show(self, blocks: list[Block]) -> None:
+        for audio, at in blocks:
+            self._hub.captured(audio, self._rate, at)
 
 
 class Visit:
@@ -121,6 +130,7 @@ class Visit:
     ) -> None:
         from halfcascade.bot.talk import Talk
 
+        listening = _Listening(hub)
         talk = self._talk = Talk(
             settings,
             door.transport,
@@ -132,7 +142,7 @@ class Visit:
             rtvi=door.rtvi,
             idle_secs=self._house.serve.idle_secs,
             traced=self._house.traced,
-            observers=[_Listening(hub)],
+            observers=[listening],
         )
         arrived = asyncio.Event()
         _follow_client(door, arrived, self._outcome)
@@ -144,6 +154,7 @@ class Visit:
         try:
             await talk.run()
         finally:
+            listening.finish()
             limits.cancel()
             await asyncio.gather(limits, return_exceptions=True)
 

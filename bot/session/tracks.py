@@ -11,8 +11,9 @@ GAP_SECS = 0.03
 # Jitter averages out, drift between a device's clock and the monotonic clock does not: corrected from here on.
 DRIFT_SECS = 0.005
 _SMOOTHING = 0.05
-# How far one channel may lead the other before the other is taken to be silent.
-LAG_SECS = 1.0
+# How far one channel may lead the other before the other is taken to be silent: a network may hold up a client's sound
+# for seconds, and then it has a place still.
+LAG_SECS = 3.0
 
 
 class Track:

@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pipecat.frames.frames import InputAudioRawFrame
 
 from halfcascade.bot.pipeline import AUDIO_IN_RATE
 from halfcascade.bot.serve import visit
+from halfcascade.bot.serve.arrivals import Arrivals
 from halfcascade.bot.serve.resampling import PromptResampler
 from halfcascade.bot.session.tracks import GAP_SECS, Track
 
@@ -60,3 +63,61 @@ def test_what_a_caller_says_whose_clock_is_off_neither_piles_up_nor_runs_dry(mon
     assert ear.overlap < GAP_SECS and ear.gap < GAP_SECS
     # The recording is as long as the talk, by our clock.
     assert ear.track.produced / AUDIO_IN_RATE == pytest.approx(minutes * 60 * (1 + drift), abs=0.03)
+
+
+@dataclass(frozen=True)
+class Stall:
+    """For a while nothing comes.
+
+    Parameters:
+        after: How many packets before it.
+        secs: How long it lasts.
+        kept: Whether what was said meanwhile comes behind it, at once, rather than never: nothing was said, or sent.
+    """
+
+    after: int
+    secs: float
+    kept: bool
+
+
+STALLS = st.lists(st.builds(Stall, st.integers(50, 100), st.floats(0.3, 2.5), st.booleans()), min_size=1, max_size=4)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(STALLS, st.sampled_from([0.02, 0.04, 0.06]), st.sampled_from([0.0, 0.001, 0.004]), st.integers(0, 1_000))
+def test_sound_that_was_held_up_is_recorded_where_it_was_said(stalls, block_secs, reading_secs, seed):
+    dice = np.random.default_rng(seed)
+    arrivals, track = Arrivals(RATE), Track(RATE)
+    samples = round(block_secs * RATE)
+    now = said_at = 0.0
+    said: list[tuple[int, float]] = []
+    placed: list[tuple[int, float]] = []
+
+    def arrive(at: float) -> None:
+        said.append((len(said) + 1, said_at))
+        block = np.full(samples, len(said), "<i2").tobytes()
+        for audio, when in arrivals.take(block, at):
+            placed.append((int(np.frombuffer(audio, "<i2")[0]), when))
+            track.feed(np.frombuffer(audio, "<i2"), RATE, when)
+
+    for stall in [*stalls, Stall(50, 0.3, True)]:
+        for _ in range(stall.after):
+            now = max(now, said_at + block_secs + dice.exponential(0.003))
+            arrive(now)
+            said_at += block_secs
+        over = said_at + stall.secs
+        if not stall.kept:
+            said_at = over
+        while said_at + block_secs <= over:
+            now = max(now + reading_secs, over)
+            arrive(now)
+            said_at += block_secs
+    placed += [(int(np.frombuffer(audio, "<i2")[0]), when) for audio, when in arrivals.finish()]
+    assert [number for number, _ in placed] == [number for number, _ in said]
+    # A block that comes first after a gap was said up to its length earlier than it came, as far as one can know.
+    late = [when - at for (_, when), (_, at) in zip(placed, said, strict=True)]
+    assert max(map(abs, late)) < block_secs + 0.05
+    # All of it has its place in the recording.
+    recorded = np.concatenate([track.take(track.available)])
+    lost = sum(samples - np.count_nonzero(recorded == number) for number, _ in said[: len(placed) - 200])
+    assert lost <= 0.1 * RATE * len(stalls)
