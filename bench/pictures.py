@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import soundfile
 from PIL import Image
 from playwright.async_api import ViewportSize, async_playwright, expect
 
@@ -22,6 +23,7 @@ from halfcascade.bot.report.page import write_report
 from halfcascade.bot.report.saved import load_talk
 from halfcascade.bot.screen.app import TalkApp
 from halfcascade.bot.screen.view import Levels, View
+from halfcascade.bot.session.events import EventType
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.names import EVENTS
 from halfcascade.bot.session.redaction import Redactor
@@ -32,21 +34,24 @@ from tests.bot.serve.support import serving
 from tests.bot.support import recordings_for
 
 _DOCS = Path(__file__).parent.parent / "docs"
+# How much of the last reply has been heard when the terminal is pictured, and what its meters show of it.
+_SPOKEN_SECS, _BLOCK_SECS = 1.0, 0.1
 _COLUMNS, _ROWS = 90, 28
 _PAGE: ViewportSize = {"width": 760, "height": 480}
 _REPORT: ViewportSize = {"width": 1180, "height": 860}
 _SOON = 30_000
-_COLOURS = 64
+_COLOURS = 256
 _SCENARIO = {
     "recordings": recordings_for("weather", "question", "actually"),
     "replies": [
         {"match": "weather", "text": "It will be sunny all day, with a light breeze from the sea."},
+        # First, since what was cut off, the moon, is told along with the question behind it.
+        {"match": "another question", "text": "Of course, please go ahead and ask me anything you like."},
         {
             "match": "moon",
             "text": "The moon is about three hundred eighty-four thousand kilometres away. If there were a road, you "
             "would walk for nine years, and you would have to take your own air with you.",
         },
-        {"match": "another question", "text": "Of course, please go ahead and ask me anything you like."},
     ],
 }
 
@@ -55,15 +60,27 @@ def _hold_demo(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "bot", "demo", "--session", str(folder)], check=True)
 
 
+def _hear(levels: Levels, recording: Path, moment: float) -> None:
+    """Let the meters show how loud it was."""
+    rate = soundfile.info(recording).samplerate
+    block, _ = soundfile.read(recording, start=round(moment * rate), frames=round(_BLOCK_SECS * rate), dtype="int16")
+    levels.captured(block[:, 0].tobytes(), rate, moment)
+    levels.played(block[:, 1].tobytes(), rate, moment)
+
+
 async def _picture_terminal(folder: Path, picture: Path) -> None:
     talk = load_talk(folder)
     hub, levels = EventHub(Redactor()), Levels()
     models = Models("chirp_3", str(talk.title["model"]), str(talk.title["voice"]))
     hub.metrics.tariff = load_tariff(models)
     view = View(hub, levels, title="  ".join((str(talk.title["language"]), models.llm, models.voice)))
+    moment = max(event.t for event in talk.events if event.type == EventType.SPEAKING_STARTED) + _SPOKEN_SECS
     for event in talk.events:
+        if event.t > moment:
+            break
         for reducer in (hub.transcript, hub.metrics, view):
             reducer.apply(event)
+    await asyncio.to_thread(_hear, levels, folder / "conversation.wav", moment)
     app = TalkApp(view, Acts(), dict)
     async with app.run_test(size=(_COLUMNS, _ROWS)) as pilot:
         await pilot.pause(1.0)
