@@ -1,8 +1,11 @@
 """The code blocks of the documents, pasted into a project of one's own that has nothing but the installed package."""
 
+import functools
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,22 +35,30 @@ def run(*command: object, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python that has the wheel with its extra ``bot``, and what docs/extending.md asks for."""
+def python_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes a Python that has the wheel with an extra, and what docs/extending.md asks for."""
     if not UV.exists():
         pytest.skip("needs uv, which `make .venv/.uv` installs")
     folder = tmp_path_factory.mktemp("environment")
     run(UV, "build", "--wheel", "--out-dir", folder, ROOT, folder=folder)
     (wheel,) = folder.glob("*.whl")
-    run(UV, "venv", "--python", sys.executable, folder / "venv", folder=folder)
-    python = folder / "venv" / "bin" / "python"
-    run(UV, "pip", "install", "--python", python, f"{wheel}[bot]", "pytest", "pytest-asyncio", folder=folder)
-    return python
+
+    @functools.cache
+    def make(extra: str) -> Path:
+        run(UV, "venv", "--python", sys.executable, folder / extra, folder=folder)
+        python = folder / extra / "bin" / "python"
+        run(UV, "pip", "install", "--python", python, f"{wheel}[{extra}]", "pytest", "pytest-asyncio", folder=folder)
+        return python
+
+    return make
 
 
 @pytest.mark.parametrize("document", WITH_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_is_pasted_works(document: Path, python: Path, tmp_path: Path) -> None:
+def test_what_is_pasted_works(document: Path, python_with: Callable[[str], Path], tmp_path: Path) -> None:
+    python = python_with("serve" if "halfcascade[serve]" in document.read_text("utf-8") else "bot")
     blocks = [block for block in fenced(document) if block.file]
+    # A saved talk, where docs/talks.md has the reader keep one.
+    shutil.copytree(ROOT / "tests" / "data" / "talks" / "errands", tmp_path / "talks" / "cafe")
     for block in blocks:
         (tmp_path / block.file).write_text(block.text)
     for block in blocks:
