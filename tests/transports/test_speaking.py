@@ -5,8 +5,11 @@ import pytest
 from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame, InterruptionFrame, TTSAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection
 
+from halfcascade.transports.loudspeaker import FADE_SECS
 from halfcascade.transports.speaking import Interruptions, SpeakingNews
+from halfcascade.transports.wav import WavTransportParams
 from tests.in_virtual_time import in_virtual_time
+from tests.transports.hand import Hand
 from tests.transports.test_wav import OUT_RATE, Rig
 
 DOWN, UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
@@ -111,28 +114,38 @@ async def test_an_end_that_is_broken_off_keeps_no_start_from_being_told(broken_o
     assert (START, UP) in told.told
 
 
-async def interrupt(rounds):
-    """Interrupt speech so many rounds of the event loop after a millisecond before the card takes its next block."""
-    speech = (np.sin(np.arange(OUT_RATE) / 7) * 8000).astype(np.int16)
-    async with Rig() as rig:
-        await rig.middle.say(speech)
+@in_virtual_time
+async def test_speech_that_is_interrupted_with_a_block_in_the_senders_hand_starts_and_stops_once():
+    hand = Hand()
+    async with Rig(params=WavTransportParams(audio_out_filter=hand)) as rig:
+        await rig.middle.say(np.full(OUT_RATE, 8000, np.int16))
         await rig.middle.started.wait()
-        await asyncio.sleep(0.2 - 1e-6)
-        for _ in range(rounds):
-            await asyncio.sleep(0)
+        hand.hold()
+        await hand.holds.wait()
         await rig.middle.push_frame(InterruptionFrame())
+        await rig.middle.stopped.wait()
+        hand.let_go()
         # Pipecat gives a reply up that has no end after three seconds.
         await asyncio.sleep(3.5)
-        return [type(frame) for _, frame in rig.middle.news]
+        assert [type(frame) for _, frame in rig.middle.news] == [START, STOP]
+        assert np.count_nonzero(rig.tap.sound("played")) <= FADE_SECS * OUT_RATE, "its block is not played"
+        await rig.middle.say(np.full(OUT_RATE // 10, 8000, np.int16))
+        await asyncio.sleep(0.5)
+        assert [type(frame) for _, frame in rig.middle.news] == [START, STOP] * 2
 
 
-@pytest.mark.parametrize("rounds", range(14))
-def test_speech_that_is_interrupted_starts_and_stops_once_whatever_the_sender_has_in_its_hand(rounds):
-    news = []
-
-    @in_virtual_time
-    async def talk():
-        news.extend(await interrupt(rounds))
-
-    talk()
-    assert news == [START, STOP]
+@in_virtual_time
+async def test_a_reply_right_after_an_interruption_with_a_block_in_the_senders_hand_is_told_and_heard():
+    hand = Hand()
+    async with Rig(params=WavTransportParams(audio_out_filter=hand)) as rig:
+        await rig.middle.say(np.full(OUT_RATE, 8000, np.int16))
+        await rig.middle.started.wait()
+        hand.hold()
+        await hand.holds.wait()
+        await rig.middle.push_frame(InterruptionFrame())
+        await rig.middle.stopped.wait()
+        hand.let_go()
+        await rig.middle.say(np.full(OUT_RATE // 10, 4000, np.int16))
+        await asyncio.sleep(0.5)
+        assert [type(frame) for _, frame in rig.middle.news] == [START, STOP] * 2
+        assert np.count_nonzero(rig.tap.sound("played") == 4000) == OUT_RATE // 10

@@ -1,0 +1,44 @@
+"""A moment of Pipecat's media sender that is otherwise a matter of chance."""
+
+import asyncio
+
+from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
+from pipecat.frames.frames import FilterControlFrame
+
+
+class Hand(BaseAudioFilter):
+    """An ``audio_out_filter`` that stops the sender with a block in its hand: out of the queue, not yet written.
+
+    Parameters:
+        holds: Set while it does.
+    """
+
+    def __init__(self) -> None:
+        self.holds = asyncio.Event()
+        self._go = asyncio.Event()
+        self._go.set()
+
+    def hold(self) -> None:
+        """Hold the next block."""
+        self._go.clear()
+
+    def let_go(self) -> None:
+        """Let it go."""
+        self._go.set()
+
+    async def start(self, sample_rate: int) -> None:
+        """Begin with nothing."""
+
+    async def stop(self) -> None:
+        """End with nothing."""
+
+    async def process_frame(self, frame: FilterControlFrame) -> None:
+        """Take no orders from frames."""
+
+    async def filter(self, audio: bytes) -> bytes:
+        """Give a block back as it is, when it may go."""
+        if not self._go.is_set():
+            self.holds.set()
+            await self._go.wait()
+            self.holds.clear()
+        return audio
