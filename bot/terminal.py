@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from halfcascade.bot.hanging import LABEL_COLUMNS, hanging
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import dollars
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from halfcascade.transports.tap import AudioTap
 
 _USER, _BOT = ("you", "bold cyan"), ("bot", "bold green")
-_WIDTH = 5
-_OTHER = " " * _WIDTH
+_OTHER = " " * LABEL_COLUMNS
 _TAIL = 240
 _LONGEST = 100_000
 _STAGE_NAMES = {
@@ -170,7 +170,7 @@ class Terminal:
             changing = list(self._changing())
             if (shown := [line.plain for line in changing]) != self._shown:
                 self._shown = shown
-                self._live.update(Group(*changing), refresh=True)
+                self._live.update(Group(*map(self._laid_out, changing)), refresh=True)
 
     def _print_settled(self, *, over: bool = False) -> None:
         if not self._session:
@@ -223,7 +223,13 @@ class Terminal:
 
     def _print(self, index: int, line: Text, said: str = "") -> None:
         self._printed[index] = said
-        self.console.print(line, soft_wrap=self._soft_wrap)
+        self._print_row(line)
+
+    def _print_row(self, line: Text) -> None:
+        self.console.print(self._laid_out(line), soft_wrap=self._soft_wrap)
+
+    def _laid_out(self, line: Text) -> Text:
+        return hanging(line, self.console.width) if self.console.is_terminal else line
 
     def _print_latency(self, turns: list[Turn]) -> None:
         turn = next((turn for turn in reversed(turns) if turn.number not in self._timed and turn.latency_ms), None)
@@ -235,7 +241,8 @@ class Terminal:
             )
             usd = self._session.metrics.bill().usd if self._session else 0.0
             cost = f"; {tr('{cost} so far').format(cost=dollars(usd))}" if usd else ""
-            self.say(f"{_OTHER}{tr('{stages} s after your last word').format(stages=told)}{cost}", "dim")
+            line = f"{_OTHER}{tr('{stages} s after your last word').format(stages=told)}{cost}"
+            self._print_row(Text(line, "dim"))
 
     def _changing(self) -> Iterator[Text]:
         if not self._session:
@@ -285,7 +292,7 @@ class _Steady:
 
 def _speaker(who: str, style: str) -> tuple[str, str]:
     # Hangul takes two columns a letter.
-    return (set_cell_size(tr(who), _WIDTH), style)
+    return (set_cell_size(tr(who), LABEL_COLUMNS), style)
 
 
 def _aside(entry: UserSaid) -> tuple[str, str]:

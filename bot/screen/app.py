@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from halfcascade.bot.controls import Choice, Controls
+from halfcascade.bot.hanging import hanging
 from halfcascade.bot.lines import tr
 from halfcascade.bot.screen.view import View, line_of, state_of
 
@@ -128,7 +129,7 @@ class TalkApp(App[None]):
     AUTO_FOCUS = None
     CSS = """
     Screen { layers: base; }
-    #words { height: 1fr; scrollbar-size-vertical: 1; }
+    #words { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     #words Static { width: 100%; }
     #title, #meters, #stages, #state, #keys, #interim { height: 1; text-wrap: nowrap; }
     #title, #keys { color: $foreground; text-style: dim; }
@@ -142,6 +143,7 @@ class TalkApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "end", show=False, priority=True),
         Binding("ctrl+q", "end", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
     ]
 
     def __init__(self, view: View, controls: Controls, stats: Callable[[], Mapping[str, Any]] = dict):
@@ -297,14 +299,15 @@ class TalkApp(App[None]):
         lines = dict(self._view.lines(_MOUNTED))
         at_end = area.max_scroll_y - area.scroll_y < 3
         new, moved = [], False
+        width = self.size.width - 1
         for index in self._lines.keys() - lines.keys():
             self._lines.pop(index).shown.remove()
         for index, entry in lines.items():
-            state = (id(entry), *state_of(entry))
+            state = (id(entry), width, *state_of(entry))
             line = self._lines.get(index)
             if line and line.state == state:
                 continue
-            text = line_of(entry)
+            text = hanging(said, width) if (said := line_of(entry)) else None
             if line:
                 moved |= line.update(state, text)
             elif text is not None:

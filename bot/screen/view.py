@@ -8,6 +8,7 @@ import numpy as np
 from rich.cells import cell_len
 from rich.text import Text
 
+from halfcascade.bot.hanging import LABEL_COLUMNS
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
@@ -287,7 +288,7 @@ def _arguments(arguments: object) -> str:
 
 
 def _label(name: str) -> str:
-    return name + " " * max(1, 5 - cell_len(name))
+    return name + " " * max(1, LABEL_COLUMNS - cell_len(name))
 
 
 def _meter(name: str, db: float, mark: str, width: int, style: str) -> Text:

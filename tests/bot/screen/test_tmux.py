@@ -36,15 +36,15 @@ class Terminal:
             ["tmux", "-S", self.socket, *arguments], capture_output=True, text=True, check=False
         ).stdout
 
-    def start(self, home, env, size=(80, 24)):
+    def start(self, home, env, size=(80, 24), *, jobs=False):
         variables = {**environment(home, **env), "TERM": "xterm-256color", "PYTHONPATH": env_path()}
         del variables["COLUMNS"]
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items() if name.isidentifier())
-        program = (
-            f"{sys.executable} -m bot talk --backend google --user-audio user.wav --session s; echo code $?; sleep 60"
-        )
+        talk = f"{sys.executable} -m bot talk --backend google --user-audio user.wav --session s; echo code $?"
+        # Under a shell with jobs, as a person has it.
+        program = f"{talk}; while sleep 1; do fg; done" if jobs else f"{talk}; sleep 60"
         command = ["new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-s", "talk", "-c", str(home)]
-        self.tmux(*command, f"env -i {settings} sh -c {shlex.quote(program)}")
+        self.tmux(*command, f"env -i {settings} bash {'-m' if jobs else ''} -c {shlex.quote(program)}")
 
     @property
     def screen(self):
@@ -111,6 +111,20 @@ async def test_a_talk_is_seen_typed_into_interrupted_and_ended(terminal, tmp_pat
     assert kinds[-1] == "session_ended"
     assert "**User**" in (tmp_path / "s" / "transcript.md").read_text("utf-8")
     assert (tmp_path / "s" / "report.html").exists()
+
+
+async def test_a_talk_that_is_stopped_goes_on(terminal, tmp_path):
+    user_audio(tmp_path / "user.wav", (0.5, "weather"), tail=120.0)
+    async with GoogleEmulator(scenario=SCENARIO, profile="reference") as google:
+        terminal.start(tmp_path, google.env, jobs=True)
+        await terminal.until("It will be sunny.")
+        terminal.press("C-z")
+        # The shell has the terminal, and gives it back with `fg`.
+        await terminal.until("code ")
+        await terminal.until("ears")
+        terminal.press("q")
+        await terminal.until("Session folder")
+    assert events(tmp_path)[-1]["type"] == "session_ended"
 
 
 async def test_a_terminal_that_disappears_ends_the_talk_in_order(terminal, tmp_path):
