@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from itertools import pairwise
 
 from pipecat.utils.string import match_endofsentence
@@ -69,15 +70,9 @@ def sentence_ends(text: str, locale: str, *, closed: bool) -> Iterator[Boundary]
     Yields:
         Ends, in order. One that is not certain is the last: what comes next decides.
     """
-    known = language(locale)
     start = begin = len(text) - len(text.lstrip())
-    marks = re.compile(rf"[{re.escape(known.marks)}]+(?=\s)") if known.marks else None
     while start < len(text):
-        found = [match for pattern in (SURE_END, _BREAK, marks) if pattern and (match := pattern.search(text, start))]
-        ends = [match.end() for match in found if match.end() > begin]
-        if spaced := _spaced_end(text, start, locale):
-            ends.append(spaced)
-        sure = min(ends, default=len(text) + 1)
+        sure = _sure_end(text, start, begin, locale)
         possible = POSSIBLE_END.search(text, start)
         if possible and possible.end() < sure:
             verdict = _is_end(text, begin, possible.end(), locale, closed=closed)
@@ -187,6 +182,22 @@ def units(text: str, locale: str) -> float:
     return sum(word.units for word in spoken_words(text, locale))
 
 
+def _sure_end(text: str, start: int, begin: int, locale: str) -> int:
+    """Where the first sentence ends beyond doubt, behind a beginning of it; behind the text if nowhere."""
+    found = [
+        match.end() for marks in _sure_marks(locale) if (match := marks.search(text, start)) and match.end() > begin
+    ]
+    if spaced := _spaced_end(text, start, locale):
+        found.append(spaced)
+    return min(found, default=len(text) + 1)
+
+
+@cache
+def _sure_marks(locale: str) -> tuple[re.Pattern[str], ...]:
+    own = language(locale).marks
+    return (SURE_END, _BREAK, *([re.compile(rf"[{re.escape(own)}]+(?=\s)")] if own else []))
+
+
 def _is_end(text: str, begin: int, end: int, locale: str, *, closed: bool) -> bool | None:
     """Whether a sentence ends at a mark that is not sure; None if that depends on what comes next."""
     after = text[end:]
@@ -230,26 +241,37 @@ def _spaced_end(text: str, start: int, locale: str) -> int:
 
 def _joints(text: str, locale: str) -> Iterator[tuple[int, Strength]]:
     """Where a connective lets a clause end, or a small word a phrase, and another word begin."""
-    known = language(locale)
-    spans = word_spans(text)
     unspaced = has_unspaced(text)
-    for (start, end), (following, last) in pairwise(spans):
-        said, next_word = text[start:end], text[following:last]
+    for (start, end), (following, last) in pairwise(word_spans(text)):
+        said = text[start:end]
         # A word is complete when something follows it; only then it is known which one it is.
-        complete = last < len(text)
-        if complete and normalize(next_word) in known.before:
-            yield following, Strength.JOINT
-        elif complete and normalize(next_word) in known.phrase_before and normalize(said) not in known.phrase_before:
-            yield following, Strength.PHRASE
-        elif unspaced and not _parts_phrases(text, following):
-            continue
-        elif known.after and said.endswith(known.after):
-            yield following, Strength.JOINT
-        elif known.phrase_after and said.endswith(known.phrase_after) and len(said) > 1:
-            yield following, Strength.PHRASE
-        elif unspaced and end < following and is_unspaced(said[-1:]) and is_unspaced(next_word[:1]):
-            # Scripts that write no spaces between words part phrases by them.
-            yield following, Strength.PHRASE
+        strength = _joint_before(said, text[following:last], locale) if last < len(text) else None
+        if strength is None and (not unspaced or _parts_phrases(text, following)):
+            spaced = unspaced and end < following
+            strength = _joint_after(said, locale) or (_phrase_by_space(said, text[following]) if spaced else None)
+        if strength is not None:
+            yield following, strength
+
+
+def _joint_before(said: str, following: str, locale: str) -> Strength | None:
+    """What a word that begins something lets end before it."""
+    known, word = language(locale), normalize(following)
+    if word in known.before:
+        return Strength.JOINT
+    return Strength.PHRASE if word in known.phrase_before and normalize(said) not in known.phrase_before else None
+
+
+def _joint_after(said: str, locale: str) -> Strength | None:
+    """What ends with a word that has the ending of a clause or of a phrase."""
+    known = language(locale)
+    if said.endswith(known.after):
+        return Strength.JOINT
+    return Strength.PHRASE if len(said) > 1 and said.endswith(known.phrase_after) else None
+
+
+def _phrase_by_space(said: str, following: str) -> Strength | None:
+    """What a space ends behind a word: scripts that write none between words part phrases by them."""
+    return Strength.PHRASE if is_unspaced(said[-1:]) and is_unspaced(following) else None
 
 
 def _leans(word: str, locale: str) -> bool:

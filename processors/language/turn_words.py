@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from itertools import product
+from itertools import product, takewhile
 from typing import Protocol
 
 from halfcascade.processors.language.languages import known, language
@@ -215,16 +215,19 @@ class LanguageTurnWords:
 
     def _is_reading_out(self, words: list[str], *, is_clock: bool) -> bool:
         """Whether the last words are digits or letters, or the beginning of what "my address is" announced."""
-        read = 0
-        for word in reversed(words):
-            is_letter = len(word) == 1 and word.isascii() and word.isalpha() and word not in _SHORT_WORDS
-            spelled = len(word) > 1 and all(letter in self.digits for letter in word)
-            if not (word.isdigit() or word in self.digits or is_letter or spelled):
-                break
-            long = len(word) >= _LONG_NUMBER and not is_clock
-            read += _SHORTEST_READ_OUT if spelled or (word.isdigit() and long) else 1
-        if read >= _SHORTEST_READ_OUT:
-            return True
+        read = takewhile(bool, (self._read_out_share(word, is_clock=is_clock) for word in reversed(words)))
+        return sum(read) >= _SHORTEST_READ_OUT or self._is_announced(words)
+
+    def _read_out_share(self, word: str, *, is_clock: bool) -> int:
+        """How many digits or letters a word stands for, at most as many as make it certain that somebody reads out."""
+        spelled = len(word) > 1 and all(letter in self.digits for letter in word)
+        if spelled or (word.isdigit() and len(word) >= _LONG_NUMBER and not is_clock):
+            return _SHORTEST_READ_OUT
+        is_letter = len(word) == 1 and word.isascii() and word.isalpha() and word not in _SHORT_WORDS
+        return int(word.isdigit() or word in self.digits or is_letter)
+
+    def _is_announced(self, words: list[str]) -> bool:
+        """Whether few words follow those that announce something to be read out."""
         recent = " ".join(words[-_ANNOUNCED_WORDS - 3 :])
         return any(
             f" {announced} " in f" {recent} " and len(recent.rpartition(announced)[2].split()) <= _ANNOUNCED_WORDS

@@ -343,24 +343,22 @@ class History:
 
     def _match_heard(self, turn: Turn) -> None:
         """Find for each thing the model said the context's message of what was heard of it."""
-        known = self._known() | {id(message) for message in turn.messages}
-        heard = [
-            message
-            for message in turn.context
-            if id(message) not in known and role_of(message) == "assistant" and text_of(message)
-        ]
         unmatched = [entry for entry in self._entries if entry.role == "model" and entry.turn and not entry.messages]
-        for message in heard:
+        for message in self._newly_heard(turn):
             words = letters(text_of(message))
             owner = next((entry for entry in unmatched if _tells_of(letters(entry.text), words)), None)
             if owner is not None:
                 owner.messages.append(message)
-                if letters(owner.text) == words:
-                    owner.text = text_of(message)  # the same words are kept once
         for entry in unmatched:
             if entry.cut and not entry.unfinished and entry.messages:
                 # All of it may have been heard before the user spoke.
                 entry.cut = letters("".join(map(text_of, entry.messages))) != letters(entry.text)
+
+    def _newly_heard(self, turn: Turn) -> list[Any]:
+        """The context's messages of what was heard that belong to nothing the model is known to have said."""
+        known = self._known() | {id(message) for message in turn.messages}
+        heard = [message for message in turn.context if role_of(message) == "assistant" and text_of(message)]
+        return [message for message in heard if id(message) not in known]
 
 
 def _tells_of(said: str, heard: str) -> bool:
