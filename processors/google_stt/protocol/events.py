@@ -22,6 +22,7 @@ class StreamParams:
         flush_timeout_secs: How long a half-closed stream may take to end before it counts as dropped. The slowest
             figure known is 1.57 s (facts/stt#latency). A server that has been quick is not given as long at first.
         quick_flush_secs: The shortest such time.
+        doubt_secs: The shortest time after which another stream is tried beside a half-closed one that was silent.
         silent_secs: Speech that may go out on a stream without any answer before another stream is tried.
         tell_secs: How long after the end of speech its words may fail to come before that is an outage.
         rival_secs: How long a stream on a doubtful connection is waited for before another one is tried beside it.
@@ -39,6 +40,7 @@ class StreamParams:
     longest_reopened_secs: float = 8.0
     flush_timeout_secs: float = 2.5
     quick_flush_secs: float = 1.0
+    doubt_secs: float = 0.6
     silent_secs: float = 5.0
     tell_secs: float = 3.0
     rival_secs: float = 0.5

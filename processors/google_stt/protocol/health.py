@@ -11,6 +11,8 @@ _LONGEST_BACKOFF_SECS = 0.5
 _FLUSHES_KNOWN = 2
 _FLUSHES_KEPT = 8
 _FLUSH_FACTOR = 3.0
+# How much longer is doubtful where not a word came before either.
+_DOUBT_FACTOR = 2.0
 # Times the shortest such time this is more than the slowest figure known (facts/stt#latency).
 _AGAIN_FACTOR = 1.75
 # One failure is Google's way to end a stream; from the second in a row on, the connection itself is suspect.
@@ -84,6 +86,13 @@ class EarsHealth(ServiceHealth):
             return self._params.flush_timeout_secs
         usual = max(self._params.quick_flush_secs, _FLUSH_FACTOR * max(self._flushes))
         return min(self._params.flush_timeout_secs, usual * (_AGAIN_FACTOR if again else 1.0))
+
+    @property
+    def doubt_secs(self) -> float:
+        """How long a half-closed stream that has said nothing at all may take before it is in doubt."""
+        if len(self._flushes) < _FLUSHES_KNOWN:
+            return self._params.flush_timeout_secs
+        return min(self.flush_secs(again=False), max(self._params.doubt_secs, _DOUBT_FACTOR * max(self._flushes)))
 
     def mute(self) -> None:
         """A stream took audio and gave nothing, as does then every stream of its connection."""

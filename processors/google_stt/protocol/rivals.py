@@ -41,12 +41,15 @@ class Rivals:
         """
         if segment.retry_at is not None:
             return segment.retry_at
-        racing = self._racing(segment)
+        racing = self._unanswered(segment)
         if not 0 < len(racing) < self._params.rivals:
             return None
-        if segment is not next(older for older in self._segments.all if self._racing(older)):
+        if segment is not next(older for older in self._segments.all if self._unanswered(older)):
             return None
-        return max(racing[-1].opened_at, segment.ended_at) + self._params.rival_secs
+        newest = racing[-1]
+        if self._in_doubt(segment) or len(racing) > 1:
+            return max(newest.opened_at, segment.ended_at) + self._params.rival_secs
+        return None if newest.flushed_at is None else newest.flushed_at + self._health.doubt_secs
 
     def asked_before(self, segment: Segment, stream: Stream) -> bool:
         """Whether all streams of a segment in doubt were opened before one that got through.
@@ -55,12 +58,16 @@ class Rivals:
             segment: The segment.
             stream: The stream that got through.
         """
-        racing = self._racing(segment)
-        return bool(racing) and racing[-1].opened_at < stream.opened_at
+        racing = self._unanswered(segment)
+        return bool(racing) and self._in_doubt(segment) and racing[-1].opened_at < stream.opened_at
 
-    def _racing(self, segment: Segment) -> list[Stream]:
-        """The streams of a segment that has ended, if it is in doubt whether any of them will ever answer."""
-        if segment.end is None or not (segment.renewed or self._health.suspect):
+    def _in_doubt(self, segment: Segment) -> bool:
+        """Whether streams of a segment are known to have hung, or those of others."""
+        return segment.renewed or self._health.suspect
+
+    def _unanswered(self, segment: Segment) -> list[Stream]:
+        """The streams of a segment that has ended, if none of them has said anything."""
+        if segment.end is None:
             return []
         streams = [stream for _, stream in self._streams.of(segment)]
         return [] if any(stream.answered for stream in streams) else streams

@@ -586,6 +586,46 @@ def test_streams_race_while_none_answers_and_not_too_many():
     assert not [event for event in iter(machine.next_event, None) if isinstance(event, FinalText)]
 
 
+@pytest.mark.parametrize("flush", [0.1, 0.29, 0.4, 0.7])
+@pytest.mark.parametrize("heard", [False, True], ids=["silent", "heard"])
+def test_a_stream_that_said_nothing_is_doubted_before_it_is_given_up(flush, heard):
+    machine = SpeechStreams(RATE)
+    for turn in range(3):
+        spoken(machine, 10.0 * turn)
+        while machine.take(turn, 15_000):
+            pass
+        assert machine.exhausted(turn, 10.0 * turn + 1.2)
+        machine.received(turn, [Result("word", True)], 10.0 * turn + 1.2 + flush)
+        machine.ended(turn, False, 10.0 * turn + 1.2 + flush)
+    spoken(machine, 30.0)
+    while machine.take(3, 15_000):
+        pass
+    if heard:
+        machine.received(3, [Result("wor", False)], 31.0)
+    assert machine.exhausted(3, 31.2)
+    list(iter(machine.next_event, None))
+    now = 31.2
+    events: list[object] = []
+    while not [event for event in events if isinstance(event, OpenStream)]:
+        now += 0.01
+        machine.tick(now)
+        events += list(iter(machine.next_event, None))
+    given_up = min(2.5, max(1.0, 3.0 * flush))
+    doubted = min(given_up, max(0.6, 2.0 * flush))
+    assert now - 31.2 == pytest.approx(given_up if heard else doubted, abs=0.03)
+    assert (AbortStream(3) in events) == heard
+    # Whichever answers, it is heard once.
+    first, second = (3, 4) if not heard else (4, 3)
+    while machine.take(4, 15_000):
+        pass
+    machine.exhausted(4, now)
+    machine.received(first, [Result("word", True)], now + 0.1)
+    machine.received(second, [Result("word", True)], now + 0.1)
+    machine.ended(first, False, now + 0.1)
+    machine.ended(second, False, now + 0.1)
+    assert [e.text for e in iter(machine.next_event, None) if isinstance(e, FinalText)] == ["word"]
+
+
 def test_a_server_that_asks_to_be_left_alone_gets_no_rivals():
     machine = SpeechStreams(RATE)
     Line(away=0.0, mute=False).run(machine, 24.0)
