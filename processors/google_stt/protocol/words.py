@@ -26,7 +26,9 @@ class Segment:
 
     Parameters:
         start: First sample.
-        overlaps: Whether the previous segment holds its beginning too.
+        overlaps: Whether its first words are still to be compared with the last ones of the segment before, which holds
+            its beginning too.
+        compared_tentatively: Whether words were compared that are void if the segment is reopened.
         end: After the last sample, or None while it grows.
         ended_at: Clock reading at which it ended.
         speech_end: Where speech ended in it, if that is why it ended.
@@ -46,6 +48,7 @@ class Segment:
 
     start: int
     overlaps: bool = False
+    compared_tentatively: bool = False
     end: int | None = None
     ended_at: float = 0.0
     speech_end: int | None = None
@@ -79,6 +82,8 @@ class Segment:
         self.finals = deque(words for words in self.finals if not words.provisional)
         self.confirmed = self.confirmed_at_endpoint
         self.end = self.speech_end = None
+        self.overlaps = self.overlaps or self.compared_tentatively
+        self.compared_tentatively = False
         self.provisional = self.delivered = self.done = False
 
 
@@ -187,15 +192,23 @@ class WordQueue:
 
     def _hold(self, words: Words) -> None:
         text = words.text
-        if words.segment.overlaps and self._held:
-            head = self._held.pop()
-            kept, text = merge_overlap(join_text(self._said, head.text), text)
-            kept = kept[len(self._said) :].strip() if kept.startswith(self._said) else ""
-            if kept:
-                self._held.append(Words(kept, head.language, head.segment, head.provisional))
+        if words.segment.overlaps:
+            text = self._without_overlap(text)
+            words.segment.compared_tentatively = words.provisional
         words.segment.overlaps = False
         if text:
             self._held.append(Words(text, words.language, words.segment, words.provisional))
+
+    def _without_overlap(self, text: str) -> str:
+        """Take off what the words before say already; of those, the newest may still be corrected."""
+        if not self._held:
+            return merge_overlap(self._said, text)[1]
+        head = self._held.pop()
+        kept, text = merge_overlap(join_text(self._said, head.text), text)
+        kept = kept[len(self._said) :].strip() if kept.startswith(self._said) else ""
+        if kept:
+            self._held.append(Words(kept, head.language, head.segment, head.provisional))
+        return text
 
     def _show_interim(self, segments: Sequence[Segment], *, may_be_complete: bool) -> None:
         text, language = "", ""

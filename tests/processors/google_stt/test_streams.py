@@ -259,11 +259,17 @@ def test_words_that_are_too_faint_for_the_level_are_sent_too(turns, seed, faint,
 
 
 @settings(BOUNDED, max_examples=60)
-@given(st.lists(st.integers(3_200, 9_000), min_size=8, max_size=40), st.integers(0, 10_000), st.sampled_from([0, 480]))
-def test_no_word_is_lost_or_doubled_when_a_stream_is_replaced_in_mid_speech(lengths, seed, gap):
+@given(
+    st.lists(st.integers(3_200, 9_000), min_size=8, max_size=40),
+    st.integers(0, 10_000),
+    st.sampled_from([0, 480]),
+    st.sampled_from([0.0, 0.03]),
+    st.sampled_from([0, 4]),
+)
+def test_no_word_is_lost_or_doubled_when_a_stream_is_replaced_in_mid_speech(lengths, seed, gap, false_pauses, faint):
     samples, said = build([(lengths, 1.0)], gap)
     params = StreamParams(max_stream_secs=2.0, rollover_grace_secs=1.0)
-    ears = Ears(params, seed, {"endpoint": 0.1})
+    ears = Ears(params, seed, {"endpoint": 0.1}, false_pauses=false_pauses, faint=faint)
     ears.run(samples)
     assert ears.heard == said
     assert ears.server.opened > 1 or len(samples) < 4 * RATE
