@@ -31,6 +31,8 @@ _ROOM_RATE = 16_000
 _BLOCK_SECS = 0.01
 # The room may be kept from running for so long without its echo being late; that much is part of its delay.
 _ROOM_SLACK_SECS = 0.1
+# What the room's process says when it is ready, and each time that it was kept from running for longer than that.
+_READY, _LAPSE = "ready\n", "late\n"
 _PRIORITY = 5
 _ASOUND_CONF = """\
 </usr/share/alsa/alsa.conf>
@@ -244,6 +246,7 @@ class VirtualAudio:
         }
         self._process: subprocess.Popen | None = None
         self._room: subprocess.Popen | None = None
+        self.room_lapses = 0
         self._modules: dict[str, list[str]] = {}
 
     def start(self) -> None:
@@ -414,10 +417,11 @@ class VirtualAudio:
             raise RuntimeError("the simulated room did not start")
 
     def close_room(self) -> None:
-        """End the echo path."""
+        """End the echo path; `room_lapses` then says how often it was too late to be an echo of what was played."""
         if self._room:
             self._room.kill()
-            self._room.wait()
+            told, _ = self._room.communicate()
+            self.room_lapses = told.count(_LAPSE.encode())
             self._room = None
 
     def _ready(self) -> bool:
@@ -438,6 +442,11 @@ def run_room(server: str, room: Room) -> None:
     """Carry the loudspeaker's sound to the microphone for ever; survives unplugging and server restarts."""
     path, samples = EchoPath(room, _ROOM_RATE), int(_ROOM_RATE * _BLOCK_SECS)
     announced = False
+
+    def tell(line: str) -> None:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
     while True:
         streams: list[PulseStream] = []
         try:
@@ -450,12 +459,15 @@ def run_room(server: str, room: Room) -> None:
                 )
             )
             streams[1].write(np.zeros(int(_ROOM_RATE * _ROOM_SLACK_SECS), np.int16))
+            written = time.monotonic()
             while True:
                 streams[1].write(path.process(streams[0].read(samples)))
+                before, written = written, time.monotonic()
                 if not announced:
                     announced = True
-                    sys.stdout.write("ready\n")
-                    sys.stdout.flush()
+                    tell(_READY)
+                elif written - before > _ROOM_SLACK_SECS:
+                    tell(_LAPSE)
         except OSError:
             time.sleep(0.1)
         finally:

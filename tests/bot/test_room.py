@@ -44,7 +44,7 @@ async def talk(sound_server, tmp_path_factory):  # noqa: F811
     home = tmp_path_factory.mktemp("room")
     async with RoomTalk(sound_server, home, RoomMind(REPLIES, STORY), Room()) as talk:
         missed = await converse(talk)
-    late = lateness(talk.run.metrics["transport"])
+    late = lateness(talk.run.metrics["transport"], sound_server.room_lapses)
     if late and not FORCED:
         pytest.skip(f"acoustics in real time: the machine was late ({late})")
     assert missed is None, (missed, talk.events[-5:])
@@ -70,10 +70,11 @@ async def converse(talk):
     return None
 
 
-def lateness(transport):
-    """What the transport's counters say of a machine that did not keep up, or nothing."""
+def lateness(transport, lapses):
+    """What the counters of transport and room say of a machine that did not keep up, or nothing."""
     # One underrun, and the gap that comes with it, belongs to the first sound of a PulseAudio sink.
     limits = {
+        "lapses of the room": (lapses, 0),
         "underruns": (transport["underruns"], 2),
         "reference gaps": (transport["echo"]["reference_gaps"], 3),
         "seconds without reference": (round(transport["echo"]["reference_missing_secs"], 2), 0.3),
