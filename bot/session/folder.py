@@ -44,6 +44,7 @@ class Session(EventHub):
         self._title: dict[str, Any] = {}
         self._transport_stats: Callable[[], Mapping[str, Any]] = dict
         self._saver: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self._dirty = True
         self._lagging: set[str] = set()
         self._incomplete: set[str] = set()
@@ -122,8 +123,9 @@ class Session(EventHub):
         """
         if self._closed:
             return
+        self._closing.set()
         if self._saver:
-            self._saver.cancel()
+            # Documents that a thread is writing would get into the way of the last ones, or even come after them.
             await asyncio.gather(self._saver, return_exceptions=True)
         self.emit(EventType.SESSION_ENDED, reason=reason)
         self._closed = True
@@ -165,9 +167,10 @@ class Session(EventHub):
             )
 
     async def _save_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(_SAVE_SECS)
-            if self._dirty:
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _SAVE_SECS)
+            if self._dirty and not self._closing.is_set():
                 self._dirty = False
                 try:
                     await asyncio.to_thread(self._write_documents, *self._documents())

@@ -2,6 +2,7 @@ import asyncio
 import concurrent.futures
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,29 @@ def test_the_folder_is_its_owners_alone(tmp_path):
     assert (tmp_path / "new" / "s").stat().st_mode & 0o777 == 0o700
     session._recorder.close()
     session._log.close()
+
+
+async def test_the_end_waits_for_documents_that_are_being_written(tmp_path, monkeypatch):
+    writing, go_on, write = threading.Event(), threading.Event(), Path.write_text
+
+    def slowly(path, text, **how):
+        written = write(path, text, **how)
+        if threading.current_thread() is not threading.main_thread():
+            writing.set()
+            assert go_on.wait(60)
+        return written
+
+    monkeypatch.setattr(Path, "write_text", slowly)
+    session = Session(tmp_path / "s", Redactor())
+    session.start({})
+    session.emit("turn_sent", text="Early.", turn=1, attempt=1)
+    await asyncio.to_thread(writing.wait, 60)
+    session.emit("turn_sent", text="Late.", turn=2, attempt=1)
+    closing = asyncio.create_task(session.close("finished"))
+    # Time for an end that does not wait.
+    await asyncio.sleep(0.2)
+    go_on.set()
+    await closing
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert session.incomplete == []
+    assert "Late." in (session.folder / "transcript.md").read_text()
