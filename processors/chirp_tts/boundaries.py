@@ -184,17 +184,16 @@ def units(text: str, locale: str) -> float:
 
 def _sure_end(text: str, start: int, begin: int, locale: str) -> int:
     """Where the first sentence ends beyond doubt, behind a beginning of it; behind the text if nowhere."""
-    found = [
-        match.end() for marks in _sure_marks(locale) if (match := marks.search(text, start)) and match.end() > begin
-    ]
+    patterns = _sure_marks(language(locale).marks)
+    found = [match.end() for one in patterns if (match := one.search(text, start)) and match.end() > begin]
     if spaced := _spaced_end(text, start, locale):
         found.append(spaced)
     return min(found, default=len(text) + 1)
 
 
 @cache
-def _sure_marks(locale: str) -> tuple[re.Pattern[str], ...]:
-    own = language(locale).marks
+def _sure_marks(own: str) -> tuple[re.Pattern[str], ...]:
+    """Patterns of what ends a sentence beyond doubt; a language adds marks of its own."""
     return (SURE_END, _BREAK, *([re.compile(rf"[{re.escape(own)}]+(?=\s)")] if own else []))
 
 
