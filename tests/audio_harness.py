@@ -80,11 +80,11 @@ class Talk:
         mouth: What passes right behind the loudspeaker.
     """
 
-    def __init__(self, transport: BaseTransport, *processors: FrameProcessor):
+    def __init__(self, transport: BaseTransport, *processors: FrameProcessor, **rates: int):
         self.ears, self.mouth = Witness(name="ears"), Witness(name="mouth")
         pipeline = Pipeline([transport.input(), *processors, self.ears, transport.output(), self.mouth])
         self.worker = PipelineWorker(
-            pipeline, params=PipelineParams(enable_metrics=True), enable_rtvi=False, idle_timeout_secs=None
+            pipeline, params=PipelineParams(enable_metrics=True, **rates), enable_rtvi=False, idle_timeout_secs=None
         )
         self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         self._running: asyncio.Task | None = None

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
@@ -22,6 +22,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from halfcascade.processors.frames import DuckFrame
 from halfcascade.processors.playout import Playout, PlayoutFilter
+from tests.in_virtual_time import in_virtual_time
 
 RATE = 8_000
 
@@ -94,7 +95,7 @@ class _Line(BaseOutputTransport):
         return True
 
 
-@pytest.fixture
+@asynccontextmanager
 async def line():
     """A running pipeline of one output, and what to queue frames with."""
     playout = Playout()
@@ -130,39 +131,42 @@ async def _until(line: _Line, blocks: int) -> None:
         await asyncio.wait_for(line.wrote.wait(), 10)
 
 
-async def test_ducking_reaches_audio_that_is_queued_already(line):
-    worker, transport = line
-    await worker.queue_frame(_tone(3.0))
-    await _until(transport, 5)
-    await worker.queue_frame(DuckFrame(gain=0.1, ramp_secs=0.02))
-    ducked = len(transport.played)
-    await _until(transport, ducked + 5)
-    peaks = [np.abs(np.frombuffer(audio, "<i2").astype(int)).max() for _, audio in transport.played]
-    assert max(peaks[: ducked - 1]) > 11_000
-    assert max(peaks[ducked + 2 :]) < 1_300
+@in_virtual_time
+async def test_ducking_reaches_audio_that_is_queued_already():
+    async with line() as (worker, transport):
+        await worker.queue_frame(_tone(3.0))
+        await _until(transport, 5)
+        await worker.queue_frame(DuckFrame(gain=0.1, ramp_secs=0.02))
+        ducked = len(transport.played)
+        await _until(transport, ducked + 5)
+        peaks = [np.abs(np.frombuffer(audio, "<i2").astype(int)).max() for _, audio in transport.played]
+        assert max(peaks[: ducked - 1]) > 11_000
+        assert max(peaks[ducked + 2 :]) < 1_300
 
 
-async def test_interrupted_speech_fades_and_leaves_nothing_for_the_next(line):
-    worker, transport = line
-    await worker.queue_frame(_tone(3.0))
-    await _until(transport, 5)
-    await worker.queue_frame(InterruptionFrame())
-    await asyncio.sleep(0.4)
-    sound = np.frombuffer(b"".join(audio for _, audio in transport.played), "<i2").astype(int)
-    assert len(sound) < 1.0 * RATE
-    assert not sound[-200:].any()
-    assert np.abs(np.diff(sound)).max() < 2_200  # the tone's own steepest step is 1885
-    said = len(transport.played)
-    await worker.queue_frames([_tone(0.2), TTSStoppedFrame()])
-    await _until(transport, said + 5)
-    assert np.frombuffer(transport.played[said][1], "<i2")[1] > 1_000
+@in_virtual_time
+async def test_interrupted_speech_fades_and_leaves_nothing_for_the_next():
+    async with line() as (worker, transport):
+        await worker.queue_frame(_tone(3.0))
+        await _until(transport, 5)
+        await worker.queue_frame(InterruptionFrame())
+        await asyncio.sleep(0.4)
+        sound = np.frombuffer(b"".join(audio for _, audio in transport.played), "<i2").astype(int)
+        assert len(sound) < 1.0 * RATE
+        assert not sound[-200:].any()
+        assert np.abs(np.diff(sound)).max() < 2_200  # the tone's own steepest step is 1885
+        said = len(transport.played)
+        await worker.queue_frames([_tone(0.2), TTSStoppedFrame()])
+        await _until(transport, said + 5)
+        assert np.frombuffer(transport.played[said][1], "<i2")[1] > 1_000
 
 
-async def test_an_interruption_while_nobody_speaks_plays_nothing(line):
-    worker, transport = line
-    await worker.queue_frames([_tone(0.2), TTSStoppedFrame()])
-    await asyncio.sleep(0.5)
-    said = len(transport.played)
-    await worker.queue_frame(InterruptionFrame())
-    await asyncio.sleep(0.2)
-    assert len(transport.played) == said
+@in_virtual_time
+async def test_an_interruption_while_nobody_speaks_plays_nothing():
+    async with line() as (worker, transport):
+        await worker.queue_frames([_tone(0.2), TTSStoppedFrame()])
+        await asyncio.sleep(0.5)
+        said = len(transport.played)
+        await worker.queue_frame(InterruptionFrame())
+        await asyncio.sleep(0.2)
+        assert len(transport.played) == said

@@ -253,4 +253,4 @@ async def test_a_client_made_the_documented_way_for_emulators(google_emulator):
     secure = speech_v2.SpeechAsyncClient(credentials=AnonymousCredentials(), client_options=options)
     with pytest.raises(ServiceUnavailable):
         request = speech_v2.RecognizeRequest(recognizer=recognizer(), config=recognition_config(), content=b"")
-        await secure.recognize(request, timeout=1.0, retry=None)
+        await secure.recognize(request, timeout=20.0, retry=None)
