@@ -12,7 +12,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 
 from bench.audio_scenes import USER_DBFS, at_level, bot_utterances, recording
-from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.resample import StreamResampler
 from tests.audio_harness import BOT_RATE, Talk, tone, until
 from tests.virtual_audio import Room, VirtualAudio
 

@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 
 from halfcascade.transports.local.device import DuplexDevice
-from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.resample import StreamResampler
 
 _RATE = 24_000
 _BUFFER_SECS = 0.1

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from halfcascade.processors.errors import ConfigurationError
-from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.resample import StreamResampler
 
 _RATE = 16_000
 _CHUNK_SECS = 0.02

@@ -9,7 +9,7 @@ import numpy as np
 
 from halfcascade.transports.local.aec import EchoCanceller
 from halfcascade.transports.local.device import DuplexDevice
-from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.resample import StreamResampler
 
 _IN_RATE, _OUT_RATE = 16_000, 24_000
 _QUIET_SECS = 1.0

@@ -1,6 +1,6 @@
 """When a client's sound was made, told from when it arrives over a network. No I/O."""
 
-from halfcascade.transports.local.ring import BlockClock
+from halfcascade.transports.clocks import BlockClock
 
 # Silence on the line for so long means that what follows was held up, or that the client has sent nothing.
 _GAP_SECS = 0.25

@@ -13,7 +13,7 @@ from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.emulator.faults import Fault
 from halfcascade.transports.devices import Device, Direction
-from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.resample import StreamResampler
 from tests.bot.support import ROOT
 from tests.transports.conftest import sound_card, sound_server  # noqa: F401 - fixtures
 from tests.virtual_audio import Room

@@ -15,9 +15,9 @@ from loguru import logger
 
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import missing_extra
+from halfcascade.transports.clocks import BlockClock
 from halfcascade.transports.devices import Device, Direction, PortAudio, open_failure, quiet, routed
-from halfcascade.transports.local.resample import StreamResampler
-from halfcascade.transports.local.ring import BlockClock
+from halfcascade.transports.resample import StreamResampler
 
 try:
     import pyaudio

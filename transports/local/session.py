@@ -12,13 +12,13 @@ from pipecat.transports.base_transport import TransportParams
 from pydantic import ConfigDict, Field
 
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.transports.clocks import HeardClock
 from halfcascade.transports.devices import Direction
 from halfcascade.transports.local.aec import EchoCanceller, EchoStats
 from halfcascade.transports.local.device import DuplexDevice
-from halfcascade.transports.local.resample import StreamResampler
-from halfcascade.transports.local.ring import HeardClock
 from halfcascade.transports.local.watchdog import DeviceKeeper
 from halfcascade.transports.loudspeaker import Loudspeaker
+from halfcascade.transports.resample import StreamResampler
 from halfcascade.transports.tap import AudioTap
 
 _DEFAULT_INPUT_RATE, _DEFAULT_OUTPUT_RATE = 16_000, 24_000

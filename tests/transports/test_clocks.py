@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfcascade.transports.local.ring import BlockClock, HeardClock
+from halfcascade.transports.clocks import BlockClock, HeardClock
 
 RATE = 24_000
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfcascade.transports.local.resample import StreamResampler
+from halfcascade.transports.resample import StreamResampler
 from tests.audio_harness import tone
 
 RATES = [(24_000, 48_000), (24_000, 44_100), (24_000, 16_000), (48_000, 16_000), (44_100, 16_000), (16_000, 8_000)]
