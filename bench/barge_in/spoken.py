@@ -93,7 +93,7 @@ def add_features(graph: onnx.GraphProto) -> None:
     for kept in (graph.node, graph.initializer, graph.output):
         for one in [one for one in kept if one.name.startswith(OUTPUT)]:
             kept.remove(one)
-    pooled = next(node.input[0] for node in graph.node if node.op_type == "Gemm")
+    pooled = [node.input[0] for node in graph.node if node.op_type == "Gemm"][-1]
     moments = [node.output[0] for node in graph.node if node.op_type == "LayerNormalization"][-1]
     for name, number in (("one", 1), ("minus_one", -1), ("zero", 0), ("last", np.iinfo(np.int64).max)):
         graph.initializer.append(numpy_helper.from_array(np.array([number], np.int64), f"{OUTPUT}.{name}"))

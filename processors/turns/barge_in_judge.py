@@ -34,10 +34,12 @@ class Look:
     Parameters:
         secs: How long after its first sound.
         threshold: Probability of an interruption from which the bot stops.
+        goes_on: Whether only sound that still goes on then is judged: what is over by then is not waited with.
     """
 
     secs: float
     threshold: float
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class BargeInParams:
         longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
     """
 
-    looks: tuple[Look, ...] = (Look(0.3, 0.8), Look(0.37, 0.45), Look(0.5, 0.5))
+    looks: tuple[Look, ...] = (Look(0.3, 0.5), Look(0.37, 0.5), Look(0.5, 0.5), Look(0.65, 0.4, goes_on=True))
     settle_secs: float = 0.12
     speech: float = 0.5
     spoken: float = 0.62
@@ -198,7 +200,7 @@ class BargeInJudge:
         now, secs = self._history.end, self._secs
         if not self._backchannel_words and self._sounds_real and self._sure:
             return Verdict.INTERRUPTION
-        if self._silent_since is not None and self._looks == len(self._params.looks):
+        if self._silent_since is not None and self._looks >= sum(not look.goes_on for look in self._params.looks):
             settled = now - self._silent_since >= round(self._params.settle_secs * self._rate)
             return Verdict.BACKCHANNEL if settled else Verdict.UNDECIDED
         if self._backchannel_words:
