@@ -3,25 +3,17 @@
 from typing import Any
 
 from fastapi import WebSocket
-from pipecat.frames.frames import InputAudioRawFrame
 from pipecat.transports.websocket.fastapi import (
     FastAPIWebsocketInputTransport,
     FastAPIWebsocketParams,
     FastAPIWebsocketTransport,
 )
 
+from halfcascade.bot.serve.hearing import PromptInput
 
-class PromptWebsocketInput(FastAPIWebsocketInputTransport):
-    """Pushes audio as it is received; Pipecat queues it for another task, with a timer for each block."""
 
-    async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
-        """Push a block.
-
-        Args:
-            frame: The block.
-        """
-        if not self._paused:
-            await self.push_frame(frame)
+class PromptWebsocketInput(PromptInput, FastAPIWebsocketInputTransport):
+    """Pushes audio as it is received."""
 
 
 class PromptWebsocketTransport(FastAPIWebsocketTransport):

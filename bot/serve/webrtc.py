@@ -28,6 +28,8 @@ from pipecat.transports.smallwebrtc.transport import (
     SmallWebRTCTransport,
 )
 
+from halfcascade.bot.serve.hearing import PromptInput
+
 # Whoever is missing when so many later packets are there is lost: networks seldom reorder over 60 ms.
 _PATIENCE = 3
 # Further apart than this, numbers are those of another stream.
@@ -233,8 +235,8 @@ class Holes:
         return fading.tobytes().ljust(2 * count, b"\0")
 
 
-class PromptWebRTCInput(SmallWebRTCInputTransport):
-    """Pushes audio as it is received; Pipecat queues it for another task, with a timer for each block."""
+class PromptWebRTCInput(PromptInput, SmallWebRTCInputTransport):
+    """Pushes audio as it is received, and fills in for what was lost."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         """Take the client.
@@ -252,11 +254,9 @@ class PromptWebRTCInput(SmallWebRTCInputTransport):
         Args:
             frame: The block.
         """
-        if self._paused:
-            return
         if lost := self._holes.before(frame.audio, frame.sample_rate, frame.pts):
-            await self.push_frame(InputAudioRawFrame(lost, frame.sample_rate, frame.num_channels))
-        await self.push_frame(frame)
+            frame = InputAudioRawFrame(lost + frame.audio, frame.sample_rate, frame.num_channels)
+        await super().push_audio_frame(frame)
 
 
 class PromptWebRTCOutput(SmallWebRTCOutputTransport):
