@@ -1,7 +1,10 @@
 """The command line: ``halfcascade``, or ``python -m halfcascade``."""
 
+import atexit
+import contextlib
 import os
 import sys
+from typing import NoReturn
 
 _INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 
@@ -21,9 +24,28 @@ def run(program: str = "halfcascade") -> None:
         from halfcascade.bot.cli import app
 
         app(prog_name=program)
+    except SystemExit as ending:
+        if isinstance(ending.code, str):
+            raise
+        _leave(ending.code or 0)
     except KeyboardInterrupt:
         sys.stderr.write("Ended before it began.\n")
-        raise SystemExit(_INTERRUPTED) from None
+        _leave(_INTERRUPTED)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without taking Python apart.
+
+    Networks may still be loading on threads that nobody waits for: native code that Python ends under them aborts the
+    process, and libraries that count their objects complain of those that are left.
+    """
+    with contextlib.suppress(Exception):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may be gone, and its disk full.
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run_emulator(program: str) -> None:

@@ -142,6 +142,13 @@ async def test_ctrl_c_while_it_loads_is_no_traceback(tmp_path, module):
     assert len(output.splitlines()) <= 2, output
 
 
+async def test_an_error_while_networks_load_is_one_line_and_no_crash(tmp_path):
+    process = await start_bot(tmp_path, "serve", "--backend", "google", "--port", "0")
+    output = (await process.communicate())[0].decode()
+    assert output.splitlines()[-1].startswith("error: No "), output
+    assert process.returncode == 1
+
+
 @pytest.mark.parametrize(
     ("line", "offered"),
     [("halfcascade ", "replay"), ("halfcascade se", "serve"), ("halfcascade talk --lang", "--language")],
