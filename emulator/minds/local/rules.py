@@ -4,7 +4,7 @@ Pure: a conversation and a clock reading in, a sentence or a function call out. 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -146,29 +146,37 @@ def notes_only(turn: Turn) -> Answer | None:
     return f"Hello{turn.name}! How can I help you?" if re.search(r"\bgreet|\bhello\b|introduce", told) else "Okay."
 
 
+# What is asked about the user, the fact that answers it, and what is said to be missing without it, if that is said.
+_QUESTIONS = (
+    (r"\b(?:what(?: is|'s)? my name|who am i|(?:know|remember|tell me|say) my name)\b", "name", "your name"),
+    (r"\bwhere (?:do i|i) live\b|\b(?:what|which) (?:city|town) (?:do )?i live\b", "city", "where you live"),
+    (r"\bwhere (?:am i|do i come) from\b|\bwhere i(?: am|'m| come) from\b", "origin", "where you come from"),
+    (r"\bwhat (?:do i|i) (?:like|love|enjoy)\b", "likes", "what you like"),
+    (r"\bwhat (?:do i do|is my job)\b", "job", ""),
+)
+_EVERYTHING = r"\bwhat do you (?:know|remember) about me\b"
+_MINE = re.compile(r"\bwhat(?: is|'s| are) my ([a-z][a-z ]*?)(?= and (?:what|where|who)\b|$)")
+
+
 def about_me(turn: Turn) -> Answer | None:
     """Questions about what the user has told."""
     known = turn.facts.known
-    found: list[str] = []
-    if turn.says(r"\b(?:what(?: is|'s)? my name|who am i|(?:know|remember|tell me|say) my name)\b"):
-        found.append(f"your name is {known['name']}" if "name" in known else "you have not told me your name")
-    if turn.says(r"\bwhere (?:do i|i) live\b|\b(?:what|which) (?:city|town) (?:do )?i live\b"):
-        found.append(f"you live in {known['city']}" if "city" in known else "you have not told me where you live")
-    if turn.says(r"\bwhere (?:am i|do i come) from\b|\bwhere i(?: am|'m| come) from\b"):
-        home = known.get("origin")
-        found.append(f"you come from {home}" if home else "you have not told me where you come from")
-    if turn.says(r"\bwhat (?:do i|i) (?:like|love|enjoy)\b"):
-        found.append(f"you like {known['likes']}" if "likes" in known else "you have not told me what you like")
-    if turn.says(r"\bwhat (?:do i do|is my job)\b") and "job" in known:
-        found.append(f"you work as a {known['job']}")
-    if turn.says(r"\bwhat do you (?:know|remember) about me\b"):
+    asked = [(key, missing) for pattern, key, missing in _QUESTIONS if turn.says(pattern)]
+    found = [_recall(known, key, missing) for key, missing in asked if missing or key in known]
+    if turn.says(_EVERYTHING):
         told = [_tell(key, value) for key, value in known.items()]
         found.append(", ".join(told) if told else "nothing yet, because you have not told me anything about yourself")
-    for match in re.finditer(r"\bwhat(?: is|'s| are) my ([a-z][a-z ]*?)(?= and (?:what|where|who)\b|$)", turn.words):
-        if match[1] not in ("name", "job"):
-            value = known.get(match[1])
-            found.append(f"your {match[1]} is {value}" if value else f"you have not told me your {match[1]}")
+    things = [match[1] for match in _MINE.finditer(turn.words) if match[1] not in ("name", "job")]
+    found += [f"your {thing} is {known[thing]}" if known.get(thing) else _missing(f"your {thing}") for thing in things]
     return _sentence(" and ".join(found)) if found else None
+
+
+def _recall(known: Mapping[str, str], key: str, missing: str) -> str:
+    return _tell(key, known[key]) if key in known else _missing(missing)
+
+
+def _missing(what: str) -> str:
+    return f"you have not told me {what}"
 
 
 def _tell(key: str, value: str) -> str:

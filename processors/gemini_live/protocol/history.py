@@ -191,20 +191,7 @@ class History:
             What to write.
         """
         self._match_heard(turn)
-        known = self._known() | {id(message) for message in turn.messages}
-        missed = [m for m in turn.context if id(m) not in known and is_told(m, turn.context)]
-        earlier: list[tuple[str, str]] = []
-        calls: list[str] = []
-        covered: list[Any] = []
-        names: dict[str, str] = {}
-        told_calls = {call_id for entry in self._entries for call_id in entry.calls}
-        for message in missed:
-            covered.append(message)
-            role, text = as_history(message, names, told_calls)
-            if text and role == "call":
-                calls.append(text)
-            elif text:
-                earlier.append((role, text))
+        earlier, calls, covered = self._missed(turn)
         corrected = {id(entry) for later in self._entries for entry in later.corrects}
         cut = [entry for entry in self._entries if entry.cut and id(entry) not in corrected]
         notes = [wording.heard_note(" ".join(map(text_of, entry.messages))) for entry in cut[-1:]] + calls
@@ -221,6 +208,17 @@ class History:
             )
         )
         return Composed(tuple(earlier), "\n".join(notes), turn.text)
+
+    def _missed(self, turn: Turn) -> tuple[list[tuple[str, str]], list[str], list[Any]]:
+        """What of a turn's context the session has not seen: words by role, results of calls, and their messages."""
+        known = self._known() | {id(message) for message in turn.messages}
+        told_calls = {call_id for entry in self._entries for call_id in entry.calls}
+        names: dict[str, str] = {}
+        covered = [m for m in turn.context if id(m) not in known and is_told(m, turn.context)]
+        worded = [as_history(message, names, told_calls) for message in covered]
+        earlier = [(role, text) for role, text in worded if text and role != "call"]
+        calls = [text for role, text in worded if text and role == "call"]
+        return earlier, calls, covered
 
     def said(self, turn: int, text: str) -> None:
         """The model said something that was passed on to be spoken.
