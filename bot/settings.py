@@ -142,6 +142,13 @@ class Settings(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator("language")
+    @classmethod
+    def _spell(cls, value: str) -> str:
+        """Take a locale as systems spell it too: ``ko_KR.UTF-8``, ``ko-kr``."""
+        first, *others = value.strip().split(".")[0].replace("_", "-").split("-")
+        return "-".join([first.lower(), *(part.upper() if len(part) == 2 else part for part in others)])
+
     @property
     def voice_name(self) -> str:
         """Full voice name: ``<locale>-Chirp3-HD-<name>`` (facts/tts#voices)."""

@@ -158,6 +158,7 @@ async def serving(settings: Settings, terminal: Terminal, service: str) -> Async
 
 async def _say(settings: Settings, text: str, out: Path | None, *, batch: bool, terminal: Terminal) -> None:
     from halfcascade.processors.alone import Speech, synthesize_stream
+    from halfcascade.processors.alone.synthesize import check_folder
 
     options: dict[str, Any] = {
         "voice": settings.voice_name,
@@ -166,6 +167,8 @@ async def _say(settings: Settings, text: str, out: Path | None, *, batch: bool, 
         "location": settings.tts_location,
         "batch": batch,
     }
+    if out:
+        check_folder(out)
     async with serving(settings, terminal, VOICE):
         speech = synthesize_stream(text, **options)
         if out:
@@ -184,8 +187,10 @@ async def _say(settings: Settings, text: str, out: Path | None, *, batch: bool, 
 async def _hear(settings: Settings, audio: str, *, finals: bool, terminal: Terminal) -> None:
     from halfcascade.bot.commands.stdin import read_stdin
     from halfcascade.processors.alone import transcribe
+    from halfcascade.processors.alone.transcribe import read_samples
 
-    source = read_stdin(sys.stdin.buffer) if audio == "-" else Path(audio)
+    # What is wrong with the file is told before any server is started.
+    source = read_stdin(sys.stdin.buffer) if audio == "-" else await asyncio.to_thread(read_samples, audio)
     async with serving(settings, terminal, EARS):
         async for heard in transcribe(
             source, languages=settings.listen_for, model=settings.stt_model, location=settings.stt_location

@@ -55,10 +55,24 @@ class Speech:
         Raises:
             ConfigurationError: If the file cannot be written.
         """
+        check_folder(path)
         try:
             soundfile.write(path, np.frombuffer(self.pcm, dtype="<i2"), self.sample_rate)
         except (OSError, TypeError, ValueError, soundfile.SoundFileError) as error:
             raise ConfigurationError(f"{path} cannot be written ({error}): name a .wav file that can.") from error
+
+
+def check_folder(path: Path | str) -> None:
+    """Make sure that there is a folder for a file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    if not Path(path).absolute().parent.is_dir():
+        raise ConfigurationError(f"There is no folder {Path(path).parent}: make it first, or name another file.")
 
 
 async def synthesize(

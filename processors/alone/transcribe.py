@@ -83,7 +83,7 @@ async def transcribe(
     Raises:
         ConfigurationError: If audio, settings or credentials make no sense, or the service refuses for good.
     """
-    chunks = _paced(_samples(audio)) if isinstance(audio, Path | str | np.ndarray) else audio
+    chunks = _paced(read_samples(audio)) if isinstance(audio, Path | str | np.ndarray) else audio
     events: asyncio.Queue[Heard | ConfigurationError | None] = asyncio.Queue()
     follower = _Follower(events)
     ears = GoogleStreamingSTTService(
@@ -175,7 +175,18 @@ def _report(task: asyncio.Task[None], events: asyncio.Queue[Heard | Configuratio
         )
 
 
-def _samples(audio: Path | str | np.ndarray) -> np.ndarray:
+def read_samples(audio: Path | str | np.ndarray) -> np.ndarray:
+    """Read a sound as the ears want it.
+
+    Args:
+        audio: A sound file, or samples of 16 kHz.
+
+    Returns:
+        int16 samples of 16 kHz, mono.
+
+    Raises:
+        ConfigurationError: If it is not there, or no sound.
+    """
     if isinstance(audio, np.ndarray):
         samples = audio
     else:

@@ -1,5 +1,6 @@
 """Which voices Chirp 3 HD has, and whether a voice and a locale fit together."""
 
+import difflib
 import re
 
 from halfcascade.processors.errors import ConfigurationError
@@ -56,6 +57,9 @@ def check_voice(voice: str | None, language: str | None, *, cloned: bool = False
             f"use a name such as {language}-Chirp3-HD-Charon."
         )
     if match["name"] not in VOICE_NAMES:
+        near = difflib.get_close_matches(match["name"].capitalize(), VOICE_NAMES, n=1)
+        if near:
+            raise ConfigurationError(f"Chirp 3 HD has no voice called '{match['name']}': did you mean {near[0]}?")
         raise ConfigurationError(
             f"Chirp 3 HD has no voice called '{match['name']}': choose one of {', '.join(sorted(VOICE_NAMES))}."
         )

@@ -69,7 +69,7 @@ async def test_a_refusal_is_one_line(google_emulator_factory):
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     from halfcascade.processors.alone import Speech
 
-    with pytest.raises(ConfigurationError, match="cannot be written"):
+    with pytest.raises(ConfigurationError, match=r"There is no folder .*: make it first"):
         Speech(b"\0\0").save(tmp_path / "no" / "such.wav")
 
 
