@@ -2,15 +2,17 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import weakref
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-try:
+if sys.platform == "win32":
+    fcntl: Any = None
+else:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _HELD = "held"
 
@@ -40,7 +42,7 @@ class HeldFolder:
 
 def _hold(folder: Path) -> int | None:
     """Lock a file in it for as long as this process lives; gives the file's descriptor."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return None
     # Under its name only once it is locked, or another process could find it unlocked.
     unlocked = folder / f"{_HELD}.new"
@@ -59,7 +61,7 @@ def _remove(folder: Path, descriptor: int | None) -> None:
 
 def _sweep(prefix: str) -> None:
     """Remove the folders of this user that nobody holds."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError):
