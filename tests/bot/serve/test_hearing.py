@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipecat.frames.frames import InputAudioRawFrame
 
@@ -18,6 +18,7 @@ def block(level, count=320, rate=RATE, channels=1):
     return InputAudioRawFrame(np.full(count, level, "<i2").tobytes(), rate, channels)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from([0, QUIET, LOUD]), st.integers(0, 2_000), st.booleans()), max_size=60))
 def test_nothing_is_lost_or_moved_or_held_for_long(given_blocks):
     gathering = Gathering()

@@ -9,7 +9,7 @@ import pytest
 from aiortc import RTCSessionDescription
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halfcascade.bot.serve.webrtc import Holes, InOrder, SteadyTrack, receive_promptly
@@ -24,6 +24,7 @@ def given_out(numbers):
     return [order.take(number % 65536, number) for number in numbers]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 65535), st.integers(1, 60), st.data())
 def test_packets_are_handed_on_in_order_once_and_soon(first, count, data):
     """Whatever a network loses, doubles, or moves by up to two places."""
