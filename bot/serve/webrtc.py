@@ -109,10 +109,13 @@ def receive_promptly(receiver: RTCRtpReceiver) -> None:
     if isinstance(getattr(receiver, _JITTER_BUFFER), _AtOnce):
         return
     setattr(receiver, _JITTER_BUFFER, _AtOnce())
-    handle, sources = receiver._handle_rtp_packet, dict[int, InOrder[RtpPacket]]()
+    handle, order, source = receiver._handle_rtp_packet, InOrder[RtpPacket](), None
 
     async def handle_in_order(packet: RtpPacket, arrival_time_ms: int) -> None:
-        for ready in sources.setdefault(packet.ssrc, InOrder()).take(packet.sequence_number, packet):
+        nonlocal order, source
+        if packet.ssrc != source:
+            order, source = InOrder(), packet.ssrc
+        for ready in order.take(packet.sequence_number, packet):
             await handle(ready, arrival_time_ms)
 
     receiver._handle_rtp_packet = handle_in_order  # type: ignore[method-assign]
@@ -148,8 +151,13 @@ class SteadyTrack(AudioStreamTrack):
         self._taken = 0
         self._writers: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @property
+    def lives(self) -> bool:
+        """Whether it was not stopped."""
+        return bool(self.readyState == "live")
+
     async def add(self, audio: bytes) -> None:
-        """Store sound, and wait until it is time for more.
+        """Store sound, and wait until it is time for more, or the track is stopped.
 
         Args:
             audio: 16-bit mono PCM of any length.
@@ -166,7 +174,7 @@ class SteadyTrack(AudioStreamTrack):
         Raises:
             MediaStreamError: If the track was stopped.
         """
-        if self.readyState != "live":
+        if not self.lives:
             raise MediaStreamError
         now = self._clock()
         if self._due is None or now - self._due > _LATE_SECS:
@@ -187,7 +195,7 @@ class SteadyTrack(AudioStreamTrack):
             _settle(self._writers.popleft()[1])
 
     def _make_room(self) -> None:
-        while self._writers and (self._writers[0][0] <= self._taken or self.readyState != "live"):
+        while self._writers and (self._writers[0][0] <= self._taken or not self.lives):
             _settle(self._writers.popleft()[1])
 
     def _frame(self, audio: bytes) -> AudioFrame:
@@ -273,10 +281,11 @@ class PromptWebRTCOutput(SmallWebRTCOutputTransport):
         Returns:
             Whether somebody is there to be sent to.
         """
-        if not (self.track and self._client.is_connected) or self._client.is_closing:
+        track = self.track
+        if not (track and track.lives and self._client.is_connected) or self._client.is_closing:
             return False
-        await self.track.add(frame.audio)
-        return True
+        await track.add(frame.audio)
+        return track.lives
 
 
 class PromptWebRTCTransport(SmallWebRTCTransport):

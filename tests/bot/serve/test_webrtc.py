@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from aiortc import RTCSessionDescription
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pipecat.frames.frames import OutputAudioRawFrame
+from pipecat.transports.base_transport import TransportParams
 
-from halfcascade.bot.serve.webrtc import Holes, InOrder, SteadyTrack, receive_promptly
+from halfcascade.bot.serve.webrtc import Holes, InOrder, PromptWebRTCOutput, SteadyTrack, receive_promptly
 from tests.bot.serve.test_browsers import pages
 
 RATE = 24_000
@@ -151,8 +155,10 @@ async def test_a_track_that_ends_lets_nobody_wait():
     track = SteadyTrack(RATE)
     waiting = asyncio.create_task(speak(track, np.ones(10 * BLOCK)))
     await asyncio.sleep(0)
+    assert track.lives
     track.stop()
     await asyncio.wait_for(waiting, 5)
+    assert not track.lives
 
 
 @pytest.mark.parametrize(("lost", "missing"), [(0, 0), (1, 320), (3, 960), (10, 3200), (11, 0), (500, 0)])
@@ -207,3 +213,39 @@ async def test_sound_comes_through_a_real_connection_at_once_and_whole():
         await asyncio.wait_for(arrived.wait(), 30)
     steps = np.diff(heard)
     assert steps.min() == 960 and set(steps) <= {960, 1920, 2880, 3840} and (steps > 960).any()
+
+
+@pytest.mark.parametrize(
+    ("connected", "closing", "lives", "sent"),
+    [
+        (True, False, True, True),
+        (False, False, True, False),
+        (True, True, True, False),
+        (True, False, False, False),
+    ],
+)
+async def test_what_nobody_is_sent_does_not_count_as_played(connected, closing, lives, sent):
+    output = PromptWebRTCOutput(SimpleNamespace(is_connected=connected, is_closing=closing), TransportParams())
+    frame = OutputAudioRawFrame(np.ones(BLOCK, "<i2").tobytes(), RATE, 1)
+    assert not await output.write_audio_frame(frame)
+    output.track = SteadyTrack(RATE)
+    if not lives:
+        output.track.stop()
+    assert await output.write_audio_frame(frame) is sent
+
+
+async def test_another_source_begins_anew():
+    handled = []
+    receiver = RTCRtpReceiver.__new__(RTCRtpReceiver)
+    receiver.__dict__["_RTCRtpReceiver__jitter_buffer"] = JitterBuffer(capacity=16, prefetch=4)
+
+    async def handle(packet, arrival_time_ms):
+        handled.append((packet.ssrc, packet.sequence_number))
+
+    receiver.__dict__["_handle_rtp_packet"] = handle
+    receive_promptly(receiver)
+    for ssrc, number in [(1, 7), (1, 9), (2, 9), (2, 10), (1, 9)]:
+        packet = RtpPacket(sequence_number=number)
+        packet.ssrc = ssrc
+        await receiver._handle_rtp_packet(packet, 0)
+    assert handled == [(1, 7), (2, 9), (2, 10), (1, 9)]
