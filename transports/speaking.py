@@ -2,9 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame, OutputAudioRawFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    SpeechOutputAudioRawFrame,
+    TTSAudioRawFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.utils.utils import obj_id
 
 SpeakingFrame = BotStartedSpeakingFrame | BotStoppedSpeakingFrame
@@ -87,3 +97,79 @@ class SpeakingNews:
             kept, self._kept = self._kept, []
             for start, direction in kept:
                 await self._push(start, direction)
+
+
+class ToldAsPlayed(BaseOutputTransport):
+    """Tells that the bot speaks only of what is played, and plays nothing that an interruption has overtaken.
+
+    For outputs of Pipecat that come behind it among the bases::
+
+        class Output(ToldAsPlayed, FastAPIWebsocketOutputTransport): ...
+
+    An output that writes blocks itself asks ``plays`` before it does. Interruptions are of the default destination, so
+    what goes to others is left as it is.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        """Make the output.
+
+        Args:
+            *args: For Pipecat's output.
+            **kwargs: For Pipecat's output.
+        """
+        super().__init__(*args, **kwargs)
+        self._interruptions = Interruptions()
+        self._news = SpeakingNews(super().push_frame, self.wait_until_silent)
+
+    async def wait_until_silent(self) -> None:
+        """Wait until all that was written has been heard or dropped, if that can be known here."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Learn of interruptions; the rest is the output's own.
+
+        Args:
+            frame: Any frame.
+            direction: Where it travels.
+        """
+        if isinstance(frame, InterruptionFrame):
+            self._interruptions.note()
+        await super().process_frame(frame, direction)
+
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """Push a frame; that the bot started speaking, with the first block that is played.
+
+        Args:
+            frame: Any frame.
+            direction: Where it travels.
+        """
+        if isinstance(frame, SpeakingFrame) and frame.transport_destination is None:
+            await self._news.tell(frame, direction)
+        else:
+            await super().push_frame(frame, direction)
+
+    async def plays(self, frame: OutputAudioRawFrame) -> bool:
+        """Say that the bot has started, if a block is the first of its speech that is played.
+
+        Args:
+            frame: A block that is to be written now.
+
+        Returns:
+            Whether it is to be written; False if an interruption overtook it.
+        """
+        if frame.transport_destination is not None:
+            return True
+        # Nothing is told of other sounds: a start that is kept waits for speech.
+        if isinstance(frame, TTSAudioRawFrame | SpeechOutputAudioRawFrame) and not self._interruptions.overtook(frame):
+            await self._news.plays()
+        return not self._interruptions.overtook(frame)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Write a block, unless an interruption overtook it.
+
+        Args:
+            frame: The block.
+
+        Returns:
+            Whether it was taken.
+        """
+        return await self.plays(frame) and await super().write_audio_frame(frame)

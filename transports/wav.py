@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from loguru import logger
 from pipecat.frames.frames import (
-    BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     EndFrame,
     Frame,
@@ -22,11 +21,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 from pipecat.transports.base_input import BaseInputTransport
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from halfcascade.processors.frames import DuckFrame
-from halfcascade.transports.speaking import Interruptions, SpeakingNews
+from halfcascade.transports.speaking import ToldAsPlayed
 from halfcascade.transports.tap import AudioTap
 from halfcascade.transports.wav_card import Samples, SoundCard
 from halfcascade.transports.wav_file import check_wav, read_wav, to_samples
@@ -208,15 +206,13 @@ class WavInputTransport(BaseInputTransport):
         await super().cleanup()
 
 
-class WavOutputTransport(BaseOutputTransport):
+class WavOutputTransport(ToldAsPlayed):
     """The loudspeaker: takes speech no faster than it would be heard."""
 
     def __init__(self, device: _Device, params: WavTransportParams, *, alone: Callable[[], bool], **kwargs: Any):
         super().__init__(params, **kwargs)
         self._device = device
         self._alone = alone
-        self._interruptions = Interruptions()
-        self._news = SpeakingNews(super().push_frame, device.wait_until_silent)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Learn the sample rate.
@@ -245,6 +241,10 @@ class WavOutputTransport(BaseOutputTransport):
             frame: The end frame.
         """
         await super().stop(frame)
+        await self.wait_until_silent()
+
+    async def wait_until_silent(self) -> None:
+        """Wait until all that was queued has been heard or dropped."""
         await self._device.wait_until_silent()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -258,7 +258,6 @@ class WavOutputTransport(BaseOutputTransport):
         if speaker and isinstance(frame, DuckFrame):
             speaker.set_gain(frame.gain, frame.ramp_secs)
         if speaker and isinstance(frame, InterruptionFrame):
-            self._interruptions.note()
             speaker.flush()
         await super().process_frame(frame, direction)
         if speaker and isinstance(frame, InterruptionFrame):
@@ -274,10 +273,7 @@ class WavOutputTransport(BaseOutputTransport):
         """
         if isinstance(frame, BotStoppedSpeakingFrame) and self._device.card:
             self._device.card.loudspeaker.end_speech()
-        if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
-            await self._news.tell(frame, direction)
-        else:
-            await super().push_frame(frame, direction)
+        await super().push_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Queue speech, and wait while more than the card's buffer is ahead.
@@ -288,9 +284,7 @@ class WavOutputTransport(BaseOutputTransport):
         Returns:
             Whether it was taken; False if an interruption overtook it.
         """
-        if not self._interruptions.overtook(frame):
-            await self._news.plays()
-        if self._interruptions.overtook(frame):
+        if not await self.plays(frame):
             return False
         samples = np.frombuffer(frame.audio, dtype=np.int16)
         return await self._device.play(samples, interruptible=frame.interruptible)

@@ -324,13 +324,14 @@ def _socket(
 
 
 def _eval(arguments: WebSocketRunnerArguments, playout: Playout) -> Door:
-    from pipecat.evals.fastapi_transport import EvalFastAPIWebsocketTransport
     from pipecat.evals.serializer import EvalConnectionFlags, EvalSerializer
     from pipecat.evals.transport import EvalTransportParams
 
+    from halfcascade.bot.serve.evals import HarnessTransport
+
     params = EvalTransportParams(serializer=EvalSerializer(), **_shared(playout))
     flags = EvalConnectionFlags.model_validate(arguments.call_data.body if arguments.call_data else {})
-    transport = EvalFastAPIWebsocketTransport(arguments.websocket, params, flags)
+    transport = HarnessTransport(arguments.websocket, params, flags)
     return Door("eval", transport, PromptRTVI(transport.output()), delay_secs=0.0)
 
 

@@ -29,6 +29,7 @@ from pipecat.transports.smallwebrtc.transport import (
 )
 
 from halfcascade.bot.serve.hearing import PromptInput
+from halfcascade.transports.speaking import ToldAsPlayed
 
 # Whoever is missing when so many later packets are there is lost: networks seldom reorder over 60 ms.
 _PATIENCE = 3
@@ -267,7 +268,7 @@ class PromptWebRTCInput(PromptInput, SmallWebRTCInputTransport):
         await super().push_audio_frame(frame)
 
 
-class PromptWebRTCOutput(SmallWebRTCOutputTransport):
+class PromptWebRTCOutput(ToldAsPlayed, SmallWebRTCOutputTransport):
     """Sends by a track that its transport gives it."""
 
     track: SteadyTrack | None = None
@@ -279,8 +280,10 @@ class PromptWebRTCOutput(SmallWebRTCOutputTransport):
             frame: The block.
 
         Returns:
-            Whether somebody is there to be sent to.
+            Whether somebody is there to be sent to, and no interruption overtook it.
         """
+        if not await self.plays(frame):
+            return False
         track = self.track
         if not (track and track.lives and self._client.is_connected) or self._client.is_closing:
             return False

@@ -9,11 +9,15 @@ from pipecat.frames.frames import FilterControlFrame
 class Hand(BaseAudioFilter):
     """An ``audio_out_filter`` that stops the sender with a block in its hand: out of the queue, not yet written.
 
+    Args:
+        then: What the block goes through afterwards, or None.
+
     Parameters:
         holds: Set while it does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, then: BaseAudioFilter | None = None) -> None:
+        self._then = then
         self.holds = asyncio.Event()
         self._go = asyncio.Event()
         self._go.set()
@@ -28,6 +32,8 @@ class Hand(BaseAudioFilter):
 
     async def start(self, sample_rate: int) -> None:
         """Begin with nothing."""
+        if self._then:
+            await self._then.start(sample_rate)
 
     async def stop(self) -> None:
         """End with nothing."""
@@ -41,4 +47,4 @@ class Hand(BaseAudioFilter):
             self.holds.set()
             await self._go.wait()
             self.holds.clear()
-        return audio
+        return await self._then.filter(audio) if self._then else audio

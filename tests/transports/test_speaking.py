@@ -2,15 +2,27 @@ import asyncio
 
 import numpy as np
 import pytest
-from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame, InterruptionFrame, TTSAudioRawFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    EndFrame,
+    InterruptionFrame,
+    TTSAudioRawFrame,
+    TTSStoppedFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+from pipecat.workers.runner import WorkerRunner
 
 from halfcascade.transports.loudspeaker import FADE_SECS
-from halfcascade.transports.speaking import Interruptions, SpeakingNews
+from halfcascade.transports.speaking import Interruptions, SpeakingNews, ToldAsPlayed
 from halfcascade.transports.wav import WavTransportParams
 from tests.in_virtual_time import in_virtual_time
 from tests.transports.hand import Hand
-from tests.transports.test_wav import OUT_RATE, Rig
+from tests.transports.test_wav import OUT_RATE, Middle, Rig
 
 DOWN, UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
 START, STOP = BotStartedSpeakingFrame, BotStoppedSpeakingFrame
@@ -149,3 +161,48 @@ async def test_a_reply_right_after_an_interruption_with_a_block_in_the_senders_h
         await asyncio.sleep(0.5)
         assert [type(frame) for _, frame in rig.middle.news] == [START, STOP] * 2
         assert np.count_nonzero(rig.tap.sound("played") == 4000) == OUT_RATE // 10
+
+
+class Rooms(BaseOutputTransport):
+    """Several loudspeakers, each of which takes a block in the time that it sounds."""
+
+    def __init__(self, *rooms):
+        super().__init__(TransportParams(audio_out_enabled=True, audio_out_destinations=list(rooms)))
+        self.played = []
+
+    async def start(self, frame):
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def write_audio_frame(self, frame):
+        self.played.append(frame.transport_destination)
+        await asyncio.sleep(frame.num_frames / frame.sample_rate)
+        return True
+
+
+class ToldRooms(ToldAsPlayed, Rooms):
+    """The same, told as played."""
+
+
+@in_virtual_time
+async def test_an_interruption_of_one_room_takes_nothing_from_another():
+    middle, rooms = Middle(), ToldRooms("kitchen")
+    worker = PipelineWorker(Pipeline([middle, rooms]), enable_rtvi=False)
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    running = asyncio.create_task(runner.run())
+    for kind in (lambda: TTSAudioRawFrame(bytes(OUT_RATE), OUT_RATE, 1), TTSStoppedFrame):
+        frame = kind()
+        frame.transport_destination = "kitchen"
+        await middle.push_frame(frame)
+    await middle.started.wait()
+    await asyncio.sleep(0.1)
+    await middle.push_frame(InterruptionFrame())
+    await asyncio.sleep(1.0)
+    await worker.queue_frame(EndFrame())
+    await asyncio.wait_for(running, 20)
+    assert [(type(frame), frame.transport_destination) for _, frame in middle.news] == [
+        (START, "kitchen"),
+        (STOP, "kitchen"),
+    ]
+    assert rooms.played.count("kitchen") == 13, "half a second in blocks of 40 ms"
