@@ -347,6 +347,8 @@ class History:
             owner = next((entry for entry in unmatched if _tells_of(letters(entry.text), words)), None)
             if owner is not None:
                 owner.messages.append(message)
+                if letters(owner.text) == words:
+                    owner.text = text_of(message)  # the same words are kept once
         for entry in unmatched:
             if entry.cut and not entry.unfinished and entry.messages:
                 # All of it may have been heard before the user spoke.

@@ -36,7 +36,7 @@ class StreamParams:
     max_stream_secs: float = 240.0
     rollover_grace_secs: float = 45.0
     overlap_secs: float = 1.5
-    reopen_secs: float = 0.5
+    reopen_secs: float = 1.0
     longest_reopened_secs: float = 8.0
     flush_timeout_secs: float = 2.5
     quick_flush_secs: float = 1.0

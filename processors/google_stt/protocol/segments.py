@@ -130,6 +130,7 @@ class Segments:
             return False
         if unused is not None:
             self._drop(unused)
+            self._words.withdraw(unused)
         again = self._history.end - segment.confirmed_at_endpoint
         if again > self._params.longest_reopened_secs * self._rate:
             self._begin_overlapping(segment.start, segment.end, now)

@@ -140,6 +140,10 @@ class WordQueue:
         """Forget the words of a segment that came after its provisional end."""
         self._held = [words for words in self._held if not (words.segment is segment and words.provisional)]
 
+    def withdraw(self, segment: Segment) -> None:
+        """Forget all words of a segment whose audio another one sends again."""
+        self._held = [words for words in self._held if words.segment is not segment]
+
     def deliver(self, segments: Sequence[Segment], *, speaking: bool, paused: bool) -> list[Segment]:
         """Queue the events for what can be told now.
 

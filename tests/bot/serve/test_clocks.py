@@ -116,7 +116,8 @@ def test_sound_that_was_held_up_is_recorded_where_it_was_said(stalls, block_secs
     assert [number for number, _ in placed] == [number for number, _ in said]
     # A block that comes first after a gap was said up to its length earlier than it came, as far as one can know.
     late = [when - at for (_, when), (_, at) in zip(placed, said, strict=True)]
-    assert max(map(abs, late)) < block_secs + 0.05
+    # What is still held at the end was made before all of it had been read.
+    assert max(map(abs, late)) < block_secs + max(0.05, 0.3 / block_secs * reading_secs)
     # All of it has its place in the recording.
     recorded = np.concatenate([track.take(track.available)])
     lost = sum(samples - np.count_nonzero(recorded == number) for number, _ in said[: len(placed) - 200])

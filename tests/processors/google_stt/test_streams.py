@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from halfcascade.processors.google_stt.protocol.events import (
@@ -248,6 +248,10 @@ FAINT_LENGTHS = st.lists(st.integers(1_300, 9_000), min_size=1, max_size=8)
     st.sampled_from([2, 3, 5]),
     st.sampled_from([0, 800, 1_600, 2_400]),
     st.booleans(),
+)
+@example([([8_063, 2_704, 3_412], 0.3), ([8_830, 2_767, 2_753, 8_911, 9_000, 1_595], 0.6)], 489, 5, 800, True)
+@example(
+    [([6_664, 5_770, 6_986, 2_066], 0.3), ([2_519, 7_265, 2_806, 4_821, 4_029, 6_861], 0.3)], 8_623, 2, 1_600, True
 )
 def test_words_that_are_too_faint_for_the_level_are_sent_too(turns, seed, faint, gap, continuous):
     # A word that ends with the very block in which its pause is noticed has been sent.
