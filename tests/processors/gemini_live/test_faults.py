@@ -108,6 +108,8 @@ async def test_a_refused_handle_gives_a_fresh_session_that_knows_what_was_heard(
         await bench.until(lambda: bench.answers)
         bench.context.add_message({"role": "assistant", "content": "You said: My"})
         await bench.until(lambda: len(setups(google)) == 3)
+        # What is asked before the fresh session was told of the talk is told with it, and asked for by a prompt.
+        await bench.until(lambda: "You said: My" in str(google.received("client_content")))
         await bench.answer("What is my name?")
         assert google.heard[-1] == [
             ("user", "My name is Ada."),
