@@ -119,11 +119,11 @@ class GrpcPlayer(grpc.GenericRpcHandler):
         self._rack = rack
         self._speed = speed
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """Find the handler of a call (gRPC)."""
         path = handler_call_details.method
         if not self._rack.has("grpc", path):
-            return None
+            return grpc.stream_stream_rpc_method_handler(_refuse)
 
         async def play(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
             async for response in self._play(path, requests, context):
@@ -151,6 +151,13 @@ class GrpcPlayer(grpc.GenericRpcHandler):
                         await context.abort(grpc.StatusCode[code], str(how.get("message", "")))
                     return
         await context.abort(grpc.StatusCode.UNAVAILABLE, "The recording ends here.")
+
+
+async def _refuse(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+    # gRPC refuses before anything is read, which a client that still writes takes for a failure of its own.
+    await anext(requests, None)
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, _NO_CASSETTE)
+    yield b""
 
 
 class WebPlayer:

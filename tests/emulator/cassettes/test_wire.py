@@ -245,6 +245,7 @@ async def test_what_was_never_recorded_is_told(tmp_path: Path) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await grpc_call(player, "SPEECH", "/google.cloud.speech.v2.Speech/Recognize", [config_request()])
         assert refusal.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert refusal.value.details() == "No cassette holds such a call."
         async with httpx.AsyncClient() as client:
             answer = await client.get(f"http://127.0.0.1:{player.ports['http']}/v1beta/models")
         assert (answer.status_code, answer.json()["error"]["message"]) == (404, "No cassette holds such a call.")
