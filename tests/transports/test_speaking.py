@@ -126,16 +126,20 @@ async def test_an_end_that_is_broken_off_keeps_no_start_from_being_told(broken_o
     assert (START, UP) in told.told
 
 
+async def interrupt_with_a_block_in_hand(rig, hand):
+    await rig.middle.say(np.full(OUT_RATE, 8000, np.int16))
+    await rig.middle.started.wait()
+    hand.hold()
+    await hand.holds.wait()
+    await rig.middle.push_frame(InterruptionFrame())
+    await rig.middle.stopped.wait()
+
+
 @in_virtual_time
 async def test_speech_that_is_interrupted_with_a_block_in_the_senders_hand_starts_and_stops_once():
     hand = Hand()
     async with Rig(params=WavTransportParams(audio_out_filter=hand)) as rig:
-        await rig.middle.say(np.full(OUT_RATE, 8000, np.int16))
-        await rig.middle.started.wait()
-        hand.hold()
-        await hand.holds.wait()
-        await rig.middle.push_frame(InterruptionFrame())
-        await rig.middle.stopped.wait()
+        await interrupt_with_a_block_in_hand(rig, hand)
         hand.let_go()
         # Pipecat gives a reply up that has no end after three seconds.
         await asyncio.sleep(3.5)
@@ -150,12 +154,7 @@ async def test_speech_that_is_interrupted_with_a_block_in_the_senders_hand_start
 async def test_a_reply_right_after_an_interruption_with_a_block_in_the_senders_hand_is_told_and_heard():
     hand = Hand()
     async with Rig(params=WavTransportParams(audio_out_filter=hand)) as rig:
-        await rig.middle.say(np.full(OUT_RATE, 8000, np.int16))
-        await rig.middle.started.wait()
-        hand.hold()
-        await hand.holds.wait()
-        await rig.middle.push_frame(InterruptionFrame())
-        await rig.middle.stopped.wait()
+        await interrupt_with_a_block_in_hand(rig, hand)
         hand.let_go()
         await rig.middle.say(np.full(OUT_RATE // 10, 4000, np.int16))
         await asyncio.sleep(0.5)
