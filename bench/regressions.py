@@ -128,7 +128,7 @@ def _pauses_noticed_late() -> AbstractContextManager[Any]:
 def _beginnings_lost() -> Iterator[None]:
     usual = SpeechStreams.speech_started
     with (
-        patch.object(stt, "StreamParams", partial(stt.StreamParams, preroll_secs=0.0)),
+        patch.object(stt, "StreamParams", partial(stt.StreamParams, preroll_secs=0.0, bridge_secs=0.0)),
         patch.object(SpeechStreams, "speech_onset", lambda streams, secs, now: None),
         patch.object(SpeechStreams, "speech_started", lambda streams, secs, now: usual(streams, 0.0, now)),
     ):

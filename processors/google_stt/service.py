@@ -198,6 +198,8 @@ class GoogleStreamingSTTService(Recognizer):
         await super().process_frame(frame, direction)
         if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
             self._bot_speaking = isinstance(frame, BotStartedSpeakingFrame)
+            if self._machine is not None:
+                self._machine.bot_speaks(self._bot_speaking)
         if isinstance(frame, ServiceOutageFrame | ServiceRecoveredFrame) and frame.service is not Service.EARS:
             # It may be the network that fails or has changed: streams that are opened from now on get a new one.
             self._renew_channel()

@@ -9,6 +9,9 @@ class StreamParams:
 
     Parameters:
         preroll_secs: Audio kept from before speech was noticed and sent first.
+        bridge_secs: A pause up to this long is sent whole with what follows: a syllable in it may have been too faint
+            for voice activity detection. A turn waits no longer for more (``EndOfTurnParams.longest_wait_secs`` after
+            an end of speech that is noticed late).
         continuous: Send silence too, rather than only speech.
         max_stream_secs: Age at which a stream is replaced in the next silence. Google ends streams at 5 minutes
             (facts/stt#limits).
@@ -32,6 +35,7 @@ class StreamParams:
     """
 
     preroll_secs: float = 0.5
+    bridge_secs: float = 2.0
     continuous: bool = False
     max_stream_secs: float = 240.0
     rollover_grace_secs: float = 45.0

@@ -5,6 +5,9 @@ from halfcascade.processors.google_stt.protocol.events import StreamParams
 from halfcascade.processors.google_stt.protocol.open_streams import OpenStreams
 from halfcascade.processors.google_stt.protocol.words import Segment, WordQueue
 
+# After how much of it speech is noticed at the latest, generously.
+_NOTICED_SECS = 1.0
+
 
 class Segments:
     """The segments that are not over, in order.
@@ -33,6 +36,8 @@ class Segments:
         self._streams = streams
         self._words = words
         self._last_endpoint = 0
+        # Where the bot fell silent, or None while it speaks.
+        self._bot_silent_from: int | None = 0
         self.all: list[Segment] = []
         self.open: Segment | None = None
         self.tentative: Segment | None = None
@@ -55,10 +60,28 @@ class Segments:
             now: Clock.
         """
         if self.open is None:
-            back = round((noticed_after_secs + self._params.preroll_secs) * self._rate)
-            self._begin(max(self._last_endpoint, self._history.end - back), now)
+            self._begin(self._beginning(noticed_after_secs), now)
         if self.open is not None:
             self.open.has_speech = True
+
+    def _beginning(self, noticed_after_secs: float) -> int:
+        """Where to begin for speech that is noticed now: a pause of a turn is not left out, the bot's voice is."""
+        end = self._history.end
+        pause = end - round(noticed_after_secs * self._rate) - self._last_endpoint
+        if pause <= self._params.bridge_secs * self._rate and self._bot_silent_since(self._last_endpoint):
+            return self._last_endpoint
+        return max(self._last_endpoint, end - round((noticed_after_secs + self._params.preroll_secs) * self._rate))
+
+    def _bot_silent_since(self, position: int) -> bool:
+        return self._bot_silent_from is not None and self._bot_silent_from <= position
+
+    def bot_speaks(self, speaking: bool) -> None:
+        """Take note of what else the microphone may hear.
+
+        Args:
+            speaking: Whether the bot speaks from here on.
+        """
+        self._bot_silent_from = None if speaking else self._history.end
 
     def _begin(self, start: int, now: float, *, overlaps: bool = False) -> None:
         start = max(start, self._history.start)
@@ -180,8 +203,9 @@ class Segments:
     def needed_from(self) -> int:
         """Position before which no audio is needed any more."""
         if self.open is None and not self.all:
-            # Speech is noticed late, so more than the pre-roll is kept.
-            keep = self._history.end - round((self._params.preroll_secs + 1.0) * self._rate)
+            # Speech is noticed late, so more is kept than what is sent of the time before it.
+            before_secs = max(self._params.preroll_secs, self._params.bridge_secs)
+            keep = self._history.end - round((before_secs + _NOTICED_SECS) * self._rate)
         else:
             keep = min((segment.confirmed for segment in self.all), default=self._history.end)
         if self.tentative is not None:

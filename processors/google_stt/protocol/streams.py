@@ -105,6 +105,14 @@ class SpeechStreams:
         self._forget_old_audio()
         self._segments.roll_over_if_old(now, quiet=not self._speaking or self._paused)
 
+    def bot_speaks(self, speaking: bool) -> None:
+        """Take note that the bot begins or ceases to speak: the microphone may hear it.
+
+        Args:
+            speaking: Whether it speaks from here on.
+        """
+        self._segments.bot_speaks(speaking)
+
     def speech_onset(self, noticed_after_secs: float, now: float) -> None:
         """Take note of a sound that may be speech, too short to be sure: a brisk word shall be recognized, too.
 

@@ -10,6 +10,8 @@ from google.api_core import exceptions as google_errors
 from google.auth.exceptions import TransportError
 from google.cloud.speech_v2.types import cloud_speech
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
     ErrorFrame,
@@ -197,6 +199,18 @@ async def test_no_audio_is_sent_while_nobody_speaks_and_the_preroll_comes_first(
     assert len(client.heard) == 1
     # Half a second before the 0.2 s that it took to notice, and the word.
     assert len(client.heard[0].audio) / (2 * RATE) == pytest.approx(0.5 + 0.2 + 0.2, abs=0.05)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@in_virtual_time
+async def test_a_pause_of_a_turn_is_sent_whole_unless_the_bot_spoke_in_it(answered):
+    client = FakeSpeech(WORDS)
+    between = [BotStartedSpeakingFrame(), SleepFrame(), BotStoppedSpeakingFrame()] if answered else []
+    pause = [*quiet(0.3), *between, SleepFrame(), *quiet(0.7)]
+    frames = [*said(WORDS[0]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.1), *pause]
+    await run(ears(client), [*frames, *said(WORDS[1]), STARTED, *quiet(0.2), stopped(), SleepFrame(0.1)])
+    secs = len(client.heard[1].audio) / (2 * RATE)
+    assert secs == pytest.approx((0.5 if answered else 1.1) + 0.2 + 0.2, abs=0.05)
 
 
 @in_virtual_time

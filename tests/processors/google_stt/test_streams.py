@@ -114,6 +114,8 @@ class Ears:
     false_pauses: float = 0.0
     faint: int = 0
     """So many-th words are too faint for who looks for pauses by the level."""
+    unheard: frozenset[int] = frozenset()
+    """Words that voice activity detection takes for silence."""
     events: list = field(default_factory=list)
     now: float = 100.0
 
@@ -128,9 +130,10 @@ class Ears:
             block = samples[i : i + BLOCK]
             self.now += BLOCK_SECS
             self.machine.audio(block.tobytes(), self.now)
+            sounds = bool(np.any(block)) and not self.unheard.issuperset({int(block.max()), int(block.min())} - {0})
             faint = bool(self.faint) and not np.any(block % self.faint)
-            low = low + BLOCK_SECS if faint or not np.any(block) else 0.0
-            if np.any(block):
+            low = low + BLOCK_SECS if faint or not sounds else 0.0
+            if sounds:
                 loud, quiet = loud + BLOCK_SECS, 0.0
                 if not self.machine.speaking and loud >= 0.15:
                     self.machine.speech_started(loud, self.now)
@@ -262,6 +265,59 @@ def test_words_that_are_too_faint_for_the_level_are_sent_too(turns, seed, faint,
     assert ears.heard == said
 
 
+# Pauses within a turn, each with a syllable that is too faint for voice activity detection: its place, and its length.
+PAUSES = st.lists(
+    st.tuples(st.floats(0.0, 1.0), st.integers(1_300, 5_000), st.floats(0.5, 1.9)), min_size=1, max_size=4
+)
+
+
+@settings(BOUNDED, max_examples=40)
+@given(PAUSES, st.integers(0, 10_000), st.sampled_from([0.0, 0.01]), st.booleans(), st.booleans())
+def test_a_syllable_that_nobody_notices_in_a_pause_is_recognized_once(pauses, seed, drop, tentative, continuous):
+    bursts, unheard, pieces = itertools.count(1, 2), [], [silence(0.6)]
+    for share, length, secs in pauses:
+        # What is still going on when the pause is noticed is cut there.
+        first = round((0.3 if not tentative else 0.14) * RATE)
+        free = max(0, round(secs * RATE) - first - length)
+        before = first + round(share * free)
+        burst = next(bursts)
+        faint = Word(burst + 1, length)
+        unheard.append(faint.number)
+        pieces += [
+            speak([Word(burst, 6_400)]),
+            silence(before / RATE),
+            speak([faint]),
+            silence((free + first - before) / RATE),
+        ]
+    pieces += [speak([Word(last := next(bursts), 6_400)]), silence(0.5)]
+    ears = Ears(
+        StreamParams(continuous=continuous),
+        seed,
+        {"drop": drop, "endpoint": 0.1},
+        tentative,
+        unheard=frozenset(unheard),
+    )
+    ears.run(np.concatenate(pieces), tail=12.0)
+    assert ears.heard == [f"word{number}" for number in range(1, last + 1)]
+
+
+@pytest.mark.parametrize("speaks", ["between", "still", "before"])
+def test_the_voice_of_the_bot_in_a_pause_is_sent_no_further_back_than_usual(speaks):
+    machine = SpeechStreams(RATE)
+    machine.bot_speaks(True)
+    machine.audio(silence(1.0).tobytes(), 0.0)
+    if speaks == "before":
+        machine.bot_speaks(False)
+    machine.speech_started(0.2, 0.0)
+    machine.speech_stopped(0.2, 0.1)
+    machine.audio(silence(1.2).tobytes(), 1.3)
+    if speaks == "between":
+        machine.bot_speaks(False)
+    machine.speech_started(0.2, 1.3)
+    sent = len(machine.take(1, 1_000_000)) / 2 / RATE
+    assert sent == pytest.approx(1.2 if speaks == "before" else 0.7, abs=BLOCK_SECS)
+
+
 @settings(BOUNDED, max_examples=60)
 @given(
     st.lists(st.integers(3_200, 9_000), min_size=8, max_size=40),
@@ -326,7 +382,7 @@ def test_silence_after_uncertain_words_that_cover_the_speech_is_reported():
     machine.audio(silence(1.0).tobytes(), 0.0)
     machine.speech_started(0.2, 0.0)
     machine.take(0, 100_000)
-    machine.received(0, [Result("how are you", False, 0.6)], 0.1)
+    machine.received(0, [Result("how are you", False, 0.9)], 0.1)
     machine.speech_paused(0.1, 0.2)
     assert LikelyComplete("how are you", "") in list(iter(machine.next_event, None))
 
