@@ -3,6 +3,7 @@
 import asyncio
 import difflib
 import gc
+import math
 import re
 import resource
 import time
@@ -16,7 +17,7 @@ from random import Random
 
 from bench.soak.faults import FAULT_EVERY_SECS, Faults, plan
 from bench.soak.services import REPLIES, SoakServices
-from bench.soak.user import TalkingUser, chatter
+from bench.soak.user import Said, TalkingUser, chatter
 from bench.turn_corpus.corpus import RATE, Turn
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.replay import virtual_time
@@ -30,6 +31,8 @@ from halfcascade.transports.wav import WavTransport
 # A sentence behind which nothing is heard by then is dead.
 _ANSWER_SECS = 15.0
 _END_SECS = 20.0
+# How often it is asked whether the talk is to end, in seconds of the talk.
+_ASKED_SECS = 60.0
 _WINDOW = 60
 _NUMBERS = re.compile(r"#\d+")
 
@@ -112,6 +115,7 @@ def soak(
     fault_every_secs: float | None = FAULT_EVERY_SECS,
     early: bool | None = None,
     tell: Callable[[str], object] = lambda line: None,
+    over: Callable[[], bool] = lambda: False,
 ) -> Soaked:
     """Talk.
 
@@ -122,13 +126,14 @@ def soak(
         fault_every_secs: How often something goes wrong on average, or None for never.
         early: Whether the brain is asked early; None as the settings have it.
         tell: Told in one line how far it is, every hour of the talk and ten times at least.
+        over: Asked every minute of the talk whether it is to end before its time.
 
     Returns:
         What became of it.
     """
     user = chatter(turns, secs, seed)
     planned = Faults(plan(secs, seed, fault_every_secs) if fault_every_secs else ())
-    found = Soaked(secs, sentences=len(user.said))
+    found = Soaked(secs)
     services = SoakServices(user, planned, partial(Random(seed).choice, REPLIES))
     watcher = _Watcher()
     settings = Settings(_env_file=None, language=turns[0].language)
@@ -137,17 +142,16 @@ def soak(
 
     def note(passed: float) -> None:
         found.memory.append((passed, _megabytes()))
-        said = [one for one in user.said if one.end / RATE + _ANSWER_SECS < passed]
-        unanswered = sum(at + _ANSWER_SECS < passed for at, _ in _dead(user, watcher))
+        _judge(found, user, watcher, passed)
         tell(
-            f"seed {seed}: {passed / 3600:.2f} of {secs / 3600:.2f} h, {len(said)} sentences, {unanswered} unanswered, "
+            f"seed {seed}: {passed / 3600:.2f} of {secs / 3600:.2f} h, {found.sentences} sentences, "
+            f"{len(found.dead)} unanswered, {len(found.lost)} words lost, {len(found.doubled)} doubled, "
             f"{found.memory[-1][1]:.1f} MB"
         )
 
-    virtual_time.run(_hold(user, services, found, watcher, settings, note))
-    found.turns, found.fingerprint = len(watcher.sent), watcher.fingerprint
-    found.dead = list(_dead(user, watcher))
-    _judge_words(found, user, watcher)
+    virtual_time.run(_hold(user, services, found, watcher, settings, note, over))
+    found.fingerprint = watcher.fingerprint
+    _judge(found, user, watcher, found.secs + _END_SECS)
     return found
 
 
@@ -158,6 +162,7 @@ async def _hold(
     watcher: _Watcher,
     settings: Settings,
     note: Callable[[float], None],
+    over: Callable[[], bool],
 ) -> None:
     hub, outcome = EventHub(Redactor()), Outcome()
     hub.begin()
@@ -167,10 +172,15 @@ async def _hold(
 
     async def end_in_time() -> None:
         began = time.monotonic()
-        every = min(3600.0, found.secs / 10)
+        every, noted = min(3600.0, found.secs / 10), 0.0
         while (passed := time.monotonic() - began) < found.secs + _END_SECS:
-            note(passed)
-            await asyncio.sleep(every)
+            if passed >= noted:
+                note(passed)
+                noted += every
+            if over():
+                found.secs = max(0.0, passed - _END_SECS)
+                break
+            await asyncio.sleep(min(_ASKED_SECS, every))
         outcome.end("finished")
 
     talk.started = end_in_time
@@ -178,25 +188,42 @@ async def _hold(
     found.failure = outcome.failure or ""
 
 
-def _dead(user: TalkingUser, watcher: _Watcher) -> Iterator[tuple[float, str]]:
+def _judge(found: Soaked, user: TalkingUser, watcher: _Watcher, passed: float) -> None:
+    """Judge what was said so long ago that it must be answered by now, and what was understood of it."""
+    said = [one for one in user.said if one.end / RATE + _ANSWER_SECS < passed]
+    # A sentence that goes on has been understood in part.
+    later = user.said[len(said)].begin / RATE if len(said) < len(user.said) else math.inf
+    sent = [(at, text) for at, text in watcher.sent if at < later]
+    found.sentences, found.turns = len(said), len(sent)
+    found.dead = list(_dead(said, watcher))
+    found.lost, found.doubled = _judge_words(said, sent)
+
+
+def _dead(said: Sequence[Said], watcher: _Watcher) -> Iterator[tuple[float, str]]:
     """Sentences behind which the bot said nothing at all, not even that it cannot answer."""
-    for said in user.said:
-        over = said.end / RATE
+    for one in said:
+        over = one.end / RATE
         if not _near(watcher.answers, over, over + _ANSWER_SECS):
-            yield over, "".join(word.text for word in said.words).strip()
+            yield over, "".join(word.text for word in one.words).strip()
 
 
 def _near(times: list[float], first: float, last: float) -> list[float]:
     return times[bisect_left(times, first) : bisect_right(times, last)]
 
 
-def _judge_words(found: Soaked, user: TalkingUser, watcher: _Watcher) -> None:
-    understood = [(at, word) for at, text in watcher.sent for word in _plain(text)]
-    spoken = [(word.end / RATE, plain) for word in user.words for plain in _plain(word.text)]
-    for kind, lost, doubled in _differences(spoken, understood):
+def _judge_words(
+    said: Sequence[Said], sent: Sequence[tuple[float, str]]
+) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
+    """Which words were lost and which doubled, and when."""
+    understood = [(at, word) for at, text in sent for word in _plain(text)]
+    spoken = [(word.end / RATE, plain) for one in said for word in one.words for plain in _plain(word.text)]
+    lost: list[tuple[float, str]] = []
+    doubled: list[tuple[float, str]] = []
+    for kind, missing, more in _differences(spoken, understood):
         if kind != "equal":
-            found.lost += lost
-            found.doubled += doubled
+            lost += missing
+            doubled += more
+    return lost, doubled
 
 
 def _differences(

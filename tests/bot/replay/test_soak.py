@@ -80,10 +80,11 @@ def test_no_two_moments_of_the_room_sound_alike_to_the_recognizer():
         assert kept.find(user[second * RATE : second * RATE + 4096].tobytes()) == second * RATE
 
 
-def test_a_minute_of_faults_loses_nothing():
-    found = soak(TURNS, 40.0, 2, fault_every_secs=7.0)
+def test_a_minute_of_faults_loses_nothing_and_a_talk_that_is_ended_is_judged_as_far_as_it_came():
+    asked = iter((False, False, True))
+    found = soak(TURNS, 300.0, 2, fault_every_secs=7.0, over=lambda: next(asked))
     assert (found.dead, found.lost, found.doubled, found.failure) == ([], [], [], "")
-    assert found.sentences >= 2
+    assert found.sentences >= 2 and found.secs == pytest.approx(40.0)
 
 
 @pytest.mark.slow
