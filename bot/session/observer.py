@@ -176,15 +176,9 @@ class SessionObserver(BaseObserver):
         elif isinstance(frame, BotStoppedSpeakingFrame):
             self._speaking = False
             self._emit(EventType.SPEAKING_STOPPED, at, {})
-        elif isinstance(frame, MetricsFrame):
-            for metrics in frame.data:
-                for kind, fields in _metrics_events(metrics):
-                    self._emit(kind, at, fields)
-        elif isinstance(frame, ErrorFrame):
-            self._emit(EventType.ERROR, at, error_fields(frame, data.source))
-        elif described := _DESCRIBED.get(type(frame)):
-            kind, describe = described
-            self._emit(kind, at, describe(frame))
+        else:
+            for kind, fields in _stateless_events(frame, data.source):
+                self._emit(kind, at, fields)
 
 
 def _last_message(context: LLMContext) -> str:
@@ -209,6 +203,18 @@ def error_fields(frame: ErrorFrame, source: FrameProcessor) -> _Fields:
         "category": frame.category.value if frame.category else "unknown",
         "permanent": frame.fatal or not processor.is_usable,
     }
+
+
+def _stateless_events(frame: Frame, source: FrameProcessor) -> Iterator[tuple[EventType, _Fields]]:
+    """Give the events that a frame's first push means, whatever was before it."""
+    if isinstance(frame, MetricsFrame):
+        for metrics in frame.data:
+            yield from _metrics_events(metrics)
+    elif isinstance(frame, ErrorFrame):
+        yield EventType.ERROR, error_fields(frame, source)
+    elif described := _DESCRIBED.get(type(frame)):
+        kind, describe = described
+        yield kind, describe(frame)
 
 
 def _metrics_events(metrics: MetricsData) -> Iterator[tuple[EventType, _Fields]]:

@@ -3,7 +3,8 @@
 import importlib
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -90,6 +91,16 @@ def _readings(phrase: str, classes: Mapping[str, Any], find_class: Find) -> Iter
             yield f"{phrase[: match.start()]}{item.value}{rest}"
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What Google calls one kind of resource: its message, its field in requests, its folder in names, its listing."""
+
+    name: str
+    field: str
+    collection: str
+    listing: str
+
+
 class AdaptationV1:
     """``Adaptation`` of v1 and v1p1beta1: phrase sets and custom classes, which both versions share.
 
@@ -121,63 +132,13 @@ class AdaptationV1:
     def rpcs(self, version: str) -> Sequence[Rpc]:
         """Give the methods of a version."""
         return [
-            *self._methods(version, "PhraseSet", "phrase_set", "phraseSets", "ListPhraseSet"),
-            *self._methods(version, "CustomClass", "custom_class", "customClasses", "ListCustomClasses"),
+            *self._rpcs(version, _Kind("PhraseSet", "phrase_set", "phraseSets", "ListPhraseSet")),
+            *self._rpcs(version, _Kind("CustomClass", "custom_class", "customClasses", "ListCustomClasses")),
         ]
 
-    def _methods(self, version: str, kind: str, field: str, collection: str, listing: str) -> list[Rpc]:
+    def _rpcs(self, version: str, kind: _Kind) -> list[Rpc]:
         types = importlib.import_module(f"google.cloud.speech_{version}.types")
-        find = self.finder(version, kind)
-
-        def store(resource: Any) -> Any:
-            self._stored[resource.name] = resource.SerializeToString()
-            return resource
-
-        def create(request: Any) -> Any:
-            identity = getattr(request, f"{field}_id") or f"r{uuid.uuid4().hex[:16]}"
-            if not _ID.fullmatch(identity):
-                raise invalid(f"Invalid {field} id {identity!r}: use letters, digits and dashes.")
-            name = f"{request.parent}/{collection}/{identity}"
-            if name in self._stored:
-                raise RequestError(grpc.StatusCode.ALREADY_EXISTS, f"{kind} {name} already exists.")
-            if len(self._stored) >= _MOST:
-                raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"There are {_MOST} of them already.")
-            created = getattr(request, field)
-            created.name = name
-            return store(created)
-
-        def update(request: Any) -> Any:
-            wanted = getattr(request, field)
-            found = find(wanted.name)
-            paths = list(request.update_mask.paths) or [item.name for item, _ in wanted.ListFields()]
-            for path in paths:
-                if path not in found.DESCRIPTOR.fields_by_name:
-                    raise invalid(f"Invalid field mask: {kind} has no field {path!r}.")
-                found.ClearField(path)
-            wanted_part = type(wanted)()
-            wanted_part.CopyFrom(wanted)
-            for item, _ in wanted.ListFields():
-                if item.name not in paths:
-                    wanted_part.ClearField(item.name)
-            found.MergeFrom(wanted_part)
-            found.name = wanted.name
-            return store(found)
-
-        def delete(request: Any) -> Any:
-            find(request.name)
-            del self._stored[request.name]
-            return empty_pb2.Empty()
-
-        def list_all(request: Any) -> Any:
-            prefix = f"{request.parent}/{collection}/"
-            names = [name for name in self._stored if name.startswith(prefix)]
-            start = int(request.page_token) if request.page_token.isdecimal() else 0
-            end = start + (request.page_size or _PAGE)
-            response = getattr(types, f"{listing}Response").pb()()
-            found = next(item.name for item in response.DESCRIPTOR.fields if item.name != "next_page_token")
-            getattr(response, found).extend(map(find, names[start:end]))
-            response.next_page_token = str(end) if end < len(names) else ""
-            return response
+        resources = _Resources(kind, self._stored, self.finder(version, kind.name))
 
         def surrounded(name: str, work: Callable[[Any], Any]) -> Rpc:
             async def answer(request: Any, context: Any) -> Any:
@@ -186,11 +147,79 @@ class AdaptationV1:
 
             return Rpc(name, getattr(types, f"{name}Request").pb(), answer)
 
+        listed = getattr(types, f"{kind.listing}Response").pb()
         rows = [
-            (f"Create{kind}", create),
-            (f"Get{kind}", lambda request: find(request.name)),
-            (f"Update{kind}", update),
-            (f"Delete{kind}", delete),
-            (listing, list_all),
+            (f"Create{kind.name}", resources.create),
+            (f"Get{kind.name}", resources.get),
+            (f"Update{kind.name}", resources.update),
+            (f"Delete{kind.name}", resources.delete),
+            (kind.listing, lambda request: resources.page(request, listed())),
         ]
         return [surrounded(name, work) for name, work in rows]
+
+
+class _Resources:
+    """The resources of one kind, as requests of one version create, read, change and delete them."""
+
+    def __init__(self, kind: _Kind, stored: dict[str, bytes], find: Find):
+        self._kind = kind
+        self._stored = stored
+        self._find = find
+
+    def create(self, request: Any) -> Any:
+        identity = getattr(request, f"{self._kind.field}_id") or f"r{uuid.uuid4().hex[:16]}"
+        if not _ID.fullmatch(identity):
+            raise invalid(f"Invalid {self._kind.field} id {identity!r}: use letters, digits and dashes.")
+        name = f"{request.parent}/{self._kind.collection}/{identity}"
+        if name in self._stored:
+            raise RequestError(grpc.StatusCode.ALREADY_EXISTS, f"{self._kind.name} {name} already exists.")
+        if len(self._stored) >= _MOST:
+            raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"There are {_MOST} of them already.")
+        created = getattr(request, self._kind.field)
+        created.name = name
+        return self._store(created)
+
+    def get(self, request: Any) -> Any:
+        return self._find(request.name)
+
+    def update(self, request: Any) -> Any:
+        wanted = getattr(request, self._kind.field)
+        found = self._find(wanted.name)
+        paths = list(request.update_mask.paths) or [item.name for item, _ in wanted.ListFields()]
+        for path in paths:
+            if path not in found.DESCRIPTOR.fields_by_name:
+                raise invalid(f"Invalid field mask: {self._kind.name} has no field {path!r}.")
+            found.ClearField(path)
+        found.MergeFrom(_only(wanted, paths))
+        found.name = wanted.name
+        return self._store(found)
+
+    def delete(self, request: Any) -> Any:
+        self._find(request.name)
+        del self._stored[request.name]
+        return empty_pb2.Empty()
+
+    def page(self, request: Any, response: Any) -> Any:
+        """Fill a response with what one page of a listing holds."""
+        prefix = f"{request.parent}/{self._kind.collection}/"
+        names = [name for name in self._stored if name.startswith(prefix)]
+        start = int(request.page_token) if request.page_token.isdecimal() else 0
+        end = start + (request.page_size or _PAGE)
+        items = next(item.name for item in response.DESCRIPTOR.fields if item.name != "next_page_token")
+        getattr(response, items).extend(map(self._find, names[start:end]))
+        response.next_page_token = str(end) if end < len(names) else ""
+        return response
+
+    def _store(self, resource: Any) -> Any:
+        self._stored[resource.name] = resource.SerializeToString()
+        return resource
+
+
+def _only(message: Any, fields: Collection[str]) -> Any:
+    """Copy a message with some of its fields."""
+    part = type(message)()
+    part.CopyFrom(message)
+    for item, _ in message.ListFields():
+        if item.name not in fields:
+            part.ClearField(item.name)
+    return part
