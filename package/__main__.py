@@ -39,7 +39,7 @@ def _leave(code: int) -> NoReturn:
     Networks may still be loading on threads that nobody waits for: native code that Python ends under them aborts the
     process, and libraries that count their objects complain of those that are left.
     """
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception):  # Python itself only prints what fails here, and nobody reads it any more
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         # Whoever read it may be gone, and its disk full.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -147,3 +148,90 @@ def test_what_files_load_has_no_circle() -> None:
         TopologicalSorter(loads).prepare()
     except CycleError as circle:
         pytest.fail(f"These load one another in a circle: {' ← '.join(circle.args[1])}")
+
+
+def _catches_everything(node: ast.AST) -> TypeGuard[ast.ExceptHandler | ast.Call]:
+    caught: list[ast.expr]
+    if isinstance(node, ast.ExceptHandler):
+        caught = [node.type] if node.type else [ast.Name("BaseException")]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("suppress", "contextlib.suppress"):
+        caught = node.args
+    else:
+        return False
+    names = {name.id for kind in caught for name in ast.walk(kind) if isinstance(name, ast.Name)}
+    return bool(names & {"Exception", "BaseException"})
+
+
+def _tells(handler: ast.AST) -> bool:
+    """Whether what was caught is used, raised again, or logged."""
+    name = handler.name if isinstance(handler, ast.ExceptHandler) else None
+    return isinstance(handler, ast.ExceptHandler) and any(
+        isinstance(part, ast.Raise) or (isinstance(part, ast.Name) and part.id in (name, "logger"))
+        for statement in handler.body
+        for part in ast.walk(statement)
+    )
+
+
+def test_whoever_catches_everything_tells_what_it_was_or_why_not() -> None:
+    silent = []
+    for _, path in sources():
+        lines = path.read_text().splitlines()
+        for node in ast.walk(tree(path)):
+            if not _catches_everything(node) or _tells(node):
+                continue
+            # A comment on its line, or before it, says why.
+            if not any("#" in line for line in lines[node.lineno - 2 : node.lineno]):
+                silent.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not silent, "These swallow any error and say neither which nor why:\n" + "\n".join(silent)
+
+
+# What has no task manager: no pipeline, or a transport, which is none of its processors. Each awaits what it begins, or
+# keeps it.
+OWN_TASKS = {
+    "processors/alone",
+    "processors/racing.py",
+    "processors/chirp_tts/probing.py",
+    "transports/local/__init__.py",
+    "transports/local/watchdog.py",
+}
+
+
+def test_processors_and_transports_leave_their_tasks_to_the_task_manager() -> None:
+    own = []
+    for room in ("processors", "transports"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            name = str(path.relative_to(ROOT))
+            if any(name == one or name.startswith(f"{one}/") for one in OWN_TASKS):
+                continue
+            own += [
+                f"{name}:{node.lineno}"
+                for node in ast.walk(tree(path))
+                if isinstance(node, ast.Attribute)
+                and node.attr in ("create_task", "ensure_future")
+                and ast.unparse(node.value) in ("asyncio", "loop", "self._loop", "asyncio.get_running_loop()")
+            ]
+    assert not own, "Tasks of a pipeline's parts are to be made by Pipecat's task manager:\n" + "\n".join(own)
+
+
+_PROGRAMS = ("subprocess.run", "subprocess.check_output", "urllib.request.urlopen")
+
+
+def test_whoever_waits_for_a_process_or_a_page_says_how_long() -> None:
+    endless = []
+    for _, path in sources():
+        nodes = list(ast.walk(tree(path)))
+        limited = {
+            inner
+            for node in nodes
+            if (isinstance(node, ast.AsyncWith) and "timeout(" in ast.unparse(node.items[0]))
+            or (isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.wait_for")
+            for inner in ast.walk(node)
+        }
+        for node in nodes:
+            if not isinstance(node, ast.Call) or node in limited:
+                continue
+            called = ast.unparse(node.func)
+            waits = called.endswith(".communicate") or called in _PROGRAMS
+            if waits and not any(keyword.arg == "timeout" for keyword in node.keywords):
+                endless.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not endless, "These wait for as long as somebody else likes:\n" + "\n".join(endless)

@@ -63,6 +63,7 @@ class TapeWriter:
         self._lines = self._path.open("xb", buffering=0)
         self._audio = (folder / SERVICES_AUDIO).open("xb", buffering=0)
         self._place = 0
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tape", daemon=True)
         self._thread.start()
 
@@ -74,7 +75,8 @@ class TapeWriter:
             pcm: Its sound, 16-bit mono, or nothing.
             sample_rate: Samples per second of the sound.
         """
-        self._queue.put((line, pcm, sample_rate))
+        if not self._ended.is_set():
+            self._queue.put((line, pcm, sample_rate))
 
     def close(self) -> None:
         """Write what is left and close the files. Waits for the disk: call it off the event loop."""
@@ -86,7 +88,8 @@ class TapeWriter:
             while (item := self._queue.get()) is not None:
                 self._write(*item)
         except Exception as error:
-            # Whatever it is: who talks shall know that the tape ends.
+            # Whatever it is: who talks shall know that the tape ends. Nothing more is taken, or the memory would fill.
+            self._ended.set()
             cause = getattr(error, "strerror", None) or error
             self._on_error(f"{self._path} ends here, it cannot be written any more: {cause}.")
         finally:

@@ -150,10 +150,10 @@ class Fleet:
             self._lose(name, "its process died")
         except TimeoutError:
             pass  # busy; `Placement` sends nobody to a place that is silent for too long
-        except Exception:  # its process cannot be reached, and Ray does not know yet why
+        except Exception as error:  # its process cannot be reached, and Ray does not know yet why
             self._misses[name] = self._misses.get(name, 0) + 1
             if self._misses[name] >= _MISSES:
-                self._lose(name, "it cannot be reached")
+                self._lose(name, f"it cannot be reached ({type(error).__name__})")
         else:
             self._misses.pop(name, None)
             self._placement.seen(name, report, time.monotonic())

@@ -37,6 +37,9 @@ MUTE_CLOSE_SECS = 0.25
 OPEN_SECS = 5.0
 """How long connecting and setup may take together; a network that swallows packets is tried again sooner than not."""
 
+SEND_SECS = 5.0
+"""How long a message may take to be handed to the network, which is at once unless that takes nothing."""
+
 BESIDE_SECS = 0.8
 """How long an attempt to connect may hang before another is made beside it; setup included, 0.1 to 1.1 s are usual."""
 
@@ -288,9 +291,13 @@ class LiveConnection:
 
     async def _write(self, sending: Any) -> None:
         try:
-            await sending
+            # A network that takes nothing blocks whoever writes more than its buffers hold.
+            async with asyncio.timeout(SEND_SECS):
+                await sending
         except ConnectionClosed as error:
             raise _lost(error) from error
+        except TimeoutError as error:
+            raise ConnectionLost(0, "nothing can be sent") from error
         except OSError as error:
             raise ConnectionLost(0, str(error)) from error
 

@@ -18,6 +18,9 @@ from halfcascade.emulator.minds.local.packages import espeak_ng
 from halfcascade.emulator.minds.local.piper_process import FAILED, FRAME_HEADER, READY
 
 _STOP_SECONDS = 2.0
+# A voice loads in two seconds, and a clause is spoken in a few hundredths of one; a slow machine gets many times that.
+_START_SECONDS = 60.0
+_CLAUSE_SECONDS = 20.0
 _ESPEAK_WORDS_PER_MINUTE = 160
 _ESPEAK_PITCH = 50
 
@@ -84,8 +87,13 @@ class PiperEngine:
             ready: asyncio.Queue[bytes | MindError | None] = asyncio.Queue()
             self._answers[READY] = ready
             self._reader = asyncio.create_task(self._read(self._process), name="piper output")
-            answer = await ready.get()
-            self._answers.pop(READY, None)
+            try:
+                answer = await asyncio.wait_for(ready.get(), _START_SECONDS)
+            except TimeoutError:
+                answer = MindError(f"Piper has not loaded its voice within {_START_SECONDS:.0f} s: try again.")
+                self._process.kill()
+            finally:
+                self._answers.pop(READY, None)
             if isinstance(answer, MindError):
                 raise answer
 
@@ -177,7 +185,7 @@ class EspeakEngine:
         """Yield 16-bit mono PCM at ``SPEAKER_RATE``.
 
         Raises:
-            MindError: The program is missing, or does not know the language.
+            MindError: The program is missing, hangs, or does not know the language.
         """
         await self.start()
         process = await asyncio.create_subprocess_exec(
@@ -195,7 +203,9 @@ class EspeakEngine:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            wav, complaint = await process.communicate(clause.text.encode())
+            wav, complaint = await asyncio.wait_for(process.communicate(clause.text.encode()), _CLAUSE_SECONDS)
+        except TimeoutError:
+            raise MindError(f"espeak-ng has not spoken a clause within {_CLAUSE_SECONDS:.0f} s.") from None
         finally:
             if process.returncode is None:
                 process.kill()

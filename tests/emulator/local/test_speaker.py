@@ -1,4 +1,5 @@
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -300,6 +301,31 @@ async def test_a_process_that_cannot_start_says_so(monkeypatch):
     with pytest.raises(MindError, match="The speech process ended with code 2"):
         await engine.start()
     await engine.close()
+
+
+async def test_a_process_that_hangs_says_so_and_is_ended(monkeypatch, tmp_path):
+    (hanging := tmp_path / "hanging.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(speech_process.piper_process, "__file__", str(hanging))
+    monkeypatch.setattr(speech_process, "_START_SECONDS", 0.2)
+    engine = PiperEngine()
+    with pytest.raises(MindError, match="has not loaded its voice"):
+        await engine.start()
+    assert engine._process
+    assert await asyncio.wait_for(engine._process.wait(), 20) < 0
+    await engine.close()
+
+
+async def test_a_program_that_hangs_says_so_and_is_ended(monkeypatch, tmp_path):
+    (hanging := tmp_path / "espeak-ng").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(speech_process, "espeak_ng", lambda: str(hanging))
+    monkeypatch.setattr(speech_process, "_CLAUSE_SECONDS", 0.5)
+    with pytest.raises(MindError, match="has not spoken"):
+        async for _ in EspeakEngine().say(Clause("Hello.")):
+            pass
+    if (tmp_path / "pid").exists():  # a busy machine may not even have begun
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_piper_is_never_imported_by_the_emulator():

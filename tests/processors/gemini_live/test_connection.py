@@ -1,12 +1,22 @@
 """Cutting audio out of raw messages."""
 
+import asyncio
 import base64
 import json
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from halfcascade.processors.gemini_live.connection import SilentSocket, without_audio
+from halfcascade.processors.gemini_live.connection import (
+    SEND_SECS,
+    ConnectionLost,
+    LiveConnection,
+    SilentSocket,
+    without_audio,
+)
+from tests.in_virtual_time import in_virtual_time
 
 AUDIO = base64.b64encode(bytes(9600)).decode()
 PART = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": AUDIO}}
@@ -48,3 +58,20 @@ async def test_the_first_sound_of_every_answer_comes_through() -> None:
     socket = SilentSocket(Socket(audio, audio, end, audio, audio, end))
     got = [json.loads(await socket.recv())["serverContent"] for _ in range(4)]
     assert ["modelTurn" in content for content in got] == [True, False, True, False]
+
+
+@in_virtual_time
+async def test_a_network_that_takes_nothing_is_a_lost_connection() -> None:
+    async def never(**sent: Any) -> None:
+        await asyncio.Event().wait()
+
+    session = SimpleNamespace(_ws=None, send_client_content=never, send_realtime_input=never, send_tool_response=never)
+    connection = LiveConnection(session, AsyncExitStack())
+    for send in (
+        lambda: connection.send_content([], complete=True),
+        lambda: connection.send_text("Hello"),
+        lambda: connection.send_results([]),
+    ):
+        async with asyncio.timeout(SEND_SECS + 1.0):
+            with pytest.raises(ConnectionLost, match="nothing can be sent"):
+                await send()
