@@ -24,10 +24,16 @@ _STEP = _samples(0.02)
 _SILENCE = 10 ** (-56 / 20)  # RMS of full scale: below this a block tells nothing
 _HUSH = 10 ** (-44 / 20)  # RMS of a microphone's noise, at most, where the recording is silent
 _DRIFT = 2  # samples per block by which clocks may run apart
+# Samples by which a place may be off at first: in a vowel that a codec has changed, its neighbours fit as well, and
+# higher sounds then fit no more.
+_SLACK = 12
 _FOLLOW = 0.6  # least correlation of a block that continues where the last one was
+_REFOUND = 0.75  # ... and of one that continues a little beside it
+_FRAME_FITS = 0.5  # least correlation of so short a piece as a frame at the edge of what fits
 _SHORTEST, _SURE_SCORE = _samples(0.14), 0.87  # least sound, and its least correlation, to be found again ...
 _LONG, _LONG_SCORE = _samples(0.3), 0.65  # ... and with more sound
 _MASKED_SCORE = 0.35  # least correlation of weak sound, masked by noise, between two blocks that were followed
+_ALIKE = 2.0  # most that one of two sounds may be louder than the other
 _WINDOW = _samples(LONGEST_SEARCH)
 _HISTORY = _samples(8.0)  # audio kept for looking back
 _LOOK_BACK = _samples(0.1)  # how much of what was thought to be followed a jump may revise
@@ -166,13 +172,20 @@ class Tracker:
             return "silence"
         if _rms(block) < _SILENCE:
             return None
-        scores = [correlation(block, expected[shift : shift + len(block)]) for shift in range(2 * _DRIFT + 1)]
+        if self._follow_sound(start, block, _DRIFT, _FOLLOW) or self._follow_sound(start, block, _SLACK, _REFOUND):
+            return "sound"
+        return None
+
+    def _follow_sound(self, start: int, block: np.ndarray, reach: int, least: float) -> bool:
+        """Move the place by so few samples that a block fits best, unless it does not fit well enough."""
+        expected = self._recordings[self._recording].piece(start + self._offset - reach, len(block) + 2 * reach)
+        scores = [correlation(block, expected[shift : shift + len(block)]) for shift in range(2 * reach + 1)]
         best = int(np.argmax(scores))
-        if scores[best] < _FOLLOW:
-            return None
-        if scores[best] > scores[_DRIFT] + 0.01:
-            self._offset += best - _DRIFT
-        return "sound"
+        if scores[best] < least:
+            return False
+        if scores[best] > scores[reach] + 0.01:
+            self._offset += best - reach
+        return True
 
     def _extend(self, start: int, length: int) -> None:
         last = self.runs[-1] if self.runs else None
@@ -189,8 +202,11 @@ class Tracker:
             return True
         if run.stream_end < self._audio_start:
             return False
+        heard = self._heard(run.stream_end, gap)
         expected = self._recordings[run.recording].piece(run.stream_end + run.offset, gap)
-        return correlation(self._heard(run.stream_end, gap), expected) >= _MASKED_SCORE
+        # A codec puts noise of the same loudness in the place of a hiss.
+        alike = gap <= _BLOCK and 1 / _ALIKE < _rms(heard) / max(_rms(expected), _SILENCE) < _ALIKE
+        return alike or correlation(heard, expected) >= _MASKED_SCORE
 
     def _end_run(self) -> None:
         """Find where in the last blocks the audio ceased to continue: a client may leave something out in mid-block."""
@@ -242,7 +258,9 @@ class Tracker:
         begin = self.position - (self.position - earliest) // _FRAME * _FRAME
         if begin >= self.position:
             return self.position
-        fits = self._fits(recording, offset, begin, self.position)
+        # A vowel tells a place less exactly than a hiss needs it.
+        nearby = range(offset - _DRIFT, offset + _DRIFT + 1)
+        fits = np.max([self._fits(recording, near, begin, self.position) for near in nearby], axis=0)
         return begin + int(np.argmax(np.cumsum(fits[::-1])[::-1])) * _FRAME
 
     def _fits(self, recording: int, offset: int, begin: int, end: int) -> np.ndarray:
@@ -255,7 +273,7 @@ class Tracker:
         likeness = products**2 / np.maximum(heard_energy * expected_energy, 1e-12)
         gain = heard_energy.sum() / max(float(expected_energy.sum()), 1e-9)
         missing = np.maximum(min(gain, 1.0) * expected_energy - 4 * heard_energy, 0.0)
-        return heard_energy * (likeness - _FOLLOW**2) - missing
+        return heard_energy * (likeness - _FRAME_FITS**2) - missing
 
     def _change_point(self, recording: int, offset: int, begin: int) -> int:
         """Find the frame at which the new place explains the audio better than the old one."""

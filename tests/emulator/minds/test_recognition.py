@@ -24,6 +24,7 @@ from halfcascade.emulator.minds.word_sources import RecordingSource
 from halfcascade.emulator.profiles import ListenerProfile, SpeakerProfile
 
 DATA = Path(__file__).parents[2] / "data" / "recordings.json"
+OPUS_RATE = 48_000
 MIDDLE_OF_NOWHERE = 0.05  # seconds: how exactly a cut is found
 
 
@@ -78,6 +79,33 @@ def test_distorted_sound_is_heard(distortion):
     start, end = first.start - 0.02, last.end + 0.02
     heard = listen(DISTORTIONS[distortion](cut(recording, start, end)))
     assert heard == words_within(recording, start, end)
+
+
+@cache
+def as_a_browser_sends_it(index: int) -> np.ndarray:
+    av = pytest.importorskip("av")
+    sound = soxr.resample(library().recordings[index].samples, LISTENER_RATE, OPUS_RATE)
+    pcm = (np.clip(sound, -1, 1) * 32_767).astype(np.int16)
+    encoder = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format, encoder.bit_rate = OPUS_RATE, "mono", "s16", 32_000
+    encoder.options = {"application": "voip"}
+    frame = av.AudioFrame.from_ndarray(pcm[None], "s16", "mono")
+    frame.sample_rate = OPUS_RATE
+    resampler = av.AudioResampler("s16", "mono", OPUS_RATE, OPUS_RATE // 50)
+    pieces = [*resampler.resample(frame), *resampler.resample(None)]
+    packets = [packet for piece in [*pieces, None] for packet in encoder.encode(piece)]
+    decoder = av.CodecContext.create("libopus", "r")
+    decoder.sample_rate, decoder.layout = OPUS_RATE, "mono"
+    decoded = [frame.to_ndarray().ravel() for packet in packets for frame in decoder.decode(packet)]
+    return soxr.resample(np.concatenate(decoded).astype(np.float32) / 32_768, OPUS_RATE, LISTENER_RATE)
+
+
+# A stream is heard in blocks, and where in a word they begin is another matter in each talk.
+@pytest.mark.parametrize("late", range(40, 800, 160))
+@pytest.mark.parametrize("index", [i for i, one in enumerate(library().recordings) if 5 < len(one.words) < 20])
+def test_what_a_browser_sends_is_heard_whole(index, late):
+    audio = np.concatenate([np.zeros(4_000 + late, np.float32), as_a_browser_sends_it(index)])
+    assert listen(audio) == [word.word for word in library().recordings[index].words]
 
 
 def test_other_sound_is_not_heard():
