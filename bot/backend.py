@@ -15,6 +15,7 @@ from loguru import logger
 from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Backend
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.processors.extras import lacks
 
 EMULATOR_LOG = "emulator.log"
 _PROGRAM = "halfcascade.emulator"
@@ -71,6 +72,24 @@ def choose_backend(
         case _, True:
             return Choice(Backend.EMULATOR, "no GOOGLE_API_KEY is set")
     return Choice(Backend.EMULATOR, "no GOOGLE_API_KEY is set and no Google Cloud credentials were found")
+
+
+def extras_of_servers(wanted: Backend, services: frozenset[str] = SERVICES) -> tuple[str, ...]:
+    """Tell which extras talking to the servers takes, before anything is begun.
+
+    Args:
+        wanted: What the user asked for.
+        services: What will be asked.
+
+    Returns:
+        Keys of ``extras.PACKAGES``: the embedded servers need ``demo`` besides.
+
+    Raises:
+        ConfigurationError: If there are credentials that cannot be used.
+    """
+    # Whoever has the packages need not wait for the question where they would talk to.
+    embedded = lacks("demo") and choose_backend(wanted, services=services).backend is Backend.EMULATOR
+    return ("bot", "demo") if embedded else ("bot",)
 
 
 def deaf_to(languages: Sequence[str]) -> str:

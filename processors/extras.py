@@ -13,6 +13,7 @@ PACKAGES = {
     "serve": {"aiortc": "aiortc", "fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client"},
     "scale": {"ray": "ray", "httpx": "httpx"},
     "talk": {"pyaudio": "pyaudio", "pywebrtc_audio": "pywebrtc-audio"},
+    "demo": {"moonshine_voice": "moonshine-voice", "xllamacpp": "xllamacpp"},
 }
 """What each extra brings: name to import, name to install."""
 
@@ -41,21 +42,33 @@ def missing_extra(extra: str, error: ImportError) -> MissingExtraError:
     return MissingExtraError(f"This needs {what}: {_remedy(extra)}", name=error.name)
 
 
-def require(extra: str, purpose: str) -> None:
-    """Make sure that an extra is installed, without importing any of it.
+def lacks(extra: str) -> list[str]:
+    """The packages of an extra that are not installed, as pip knows them; nothing is imported.
 
     Args:
         extra: A key of `PACKAGES`.
+    """
+    return [package for module, package in PACKAGES[extra].items() if not is_there(module)]
+
+
+def require(purpose: str, *extras: str) -> None:
+    """Make sure that extras are installed, without importing any of them.
+
+    Args:
         purpose: Begins the sentence, such as "Talking".
+        extras: Keys of `PACKAGES`.
 
     Raises:
-        MissingExtraError: If it is not.
+        MissingExtraError: If one is not; one command brings all that is missing.
     """
-    if absent := [package for module, package in PACKAGES[extra].items() if not is_there(module)]:
-        raise MissingExtraError(f"{purpose} needs {' and '.join(absent)}, not installed here: {_remedy(extra)}")
+    if absent := {extra: packages for extra in extras if (packages := lacks(extra))}:
+        # Each of the others brings `bot` along.
+        wanted = [extra for extra in absent if extra != "bot" or len(absent) == 1]
+        names = ", ".join(package for packages in absent.values() for package in packages)
+        raise MissingExtraError(f"{purpose} needs {names}, not installed here: {_remedy(*wanted)}")
 
 
-def _remedy(extra: str) -> str:
-    system = _PORTAUDIO.get(sys.platform) if extra == "talk" and not in_checkout() else None
-    command = how_to_install(extra)
+def _remedy(*extras: str) -> str:
+    system = _PORTAUDIO.get(sys.platform) if "talk" in extras and not in_checkout() else None
+    command = how_to_install(*extras)
     return f"{system}, then run {command}." if system else f"run {command}."

@@ -27,6 +27,7 @@ __all__ = [
     "Direction",
     "PortAudio",
     "StreamFormat",
+    "check_devices",
     "choose",
     "list_devices",
     "open_failure",
@@ -183,6 +184,24 @@ def probe(sound_server: bool) -> list[Device] | None:
         return [Device(**{**entry, "direction": Direction(entry["direction"])}) for entry in json.loads(listing)]
     except (subprocess.SubprocessError, OSError, ValueError, TypeError):
         return None
+
+
+def check_devices(input_wanted: str | None, output_wanted: str | None) -> None:
+    """Find microphone and loudspeaker without opening them, which takes a moment.
+
+    Args:
+        input_wanted: Name of the microphone or part of it, or None for the default.
+        output_wanted: Name of the loudspeaker or part of it, or None for the default.
+
+    Raises:
+        ConfigurationError: If one is missing, or the name fits none.
+    """
+    portaudio = PortAudio()
+    try:
+        portaudio.choose(Direction.OUTPUT, output_wanted)
+        portaudio.choose(Direction.INPUT, input_wanted)
+    finally:
+        portaudio.close()
 
 
 def open_failure(device: Device, error: Exception | None) -> ConfigurationError:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from halfcascade.bot.backend import BRAIN, EARS, VOICE
+from halfcascade.bot.backend import BRAIN, EARS, VOICE, extras_of_servers
 from halfcascade.bot.commands import SettingsOf
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.lines import tr, tr_error
@@ -46,7 +46,8 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         terminal = notes()
         settings = settings_of({"backend": backend, "language": language, "voice": voice}, terminal)
         spoken = sys.stdin.read() if text == "-" else text
-        _run("Speaking", _say(settings, spoken, out, batch=batch, terminal=terminal), terminal)
+        _require("Speaking", settings, VOICE, terminal)
+        _run(_say(settings, spoken, out, batch=batch, terminal=terminal), terminal)
 
     @app.command()
     def hear(
@@ -60,7 +61,8 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         """Write down what is said in a recording: the ears alone."""
         terminal = notes()
         settings = settings_of({"backend": backend, "language": language}, terminal)
-        _run("Listening", _hear(settings, audio, finals=finals, terminal=terminal), terminal)
+        _require("Listening", settings, EARS, terminal)
+        _run(_hear(settings, audio, finals=finals, terminal=terminal), terminal)
 
     @app.command()
     def ask(
@@ -74,7 +76,8 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         """Ask the Live session in writing: the brain alone."""
         terminal = notes()
         settings = settings_of({"backend": backend, "language": language, "model": model}, terminal)
-        _run("Asking", _ask(settings, sys.stdin.read() if text == "-" else text, terminal), terminal)
+        _require("Asking", settings, BRAIN, terminal)
+        _run(_ask(settings, sys.stdin.read() if text == "-" else text, terminal), terminal)
 
 
 def notes() -> Terminal:
@@ -94,12 +97,18 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _run(purpose: str, work: Coroutine[Any, Any, None], terminal: Terminal) -> None:
+def _require(purpose: str, settings: Settings, service: str, terminal: Terminal) -> None:
     try:
-        require("bot", purpose)
+        require(purpose, *extras_of_servers(settings.backend, frozenset((service,))))
+    except ConfigurationError as error:
+        terminal.fail(str(error))
+        raise typer.Exit(1) from None
+
+
+def _run(work: Coroutine[Any, Any, None], terminal: Terminal) -> None:
+    try:
         asyncio.run(_told(work))
     except ConfigurationError as error:
-        work.close()
         terminal.fail(str(error))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfcascade.bot.commands import SettingsOf
-from halfcascade.bot.lines import tr
+from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import Models, Tariff, dollars, load_tariff
 from halfcascade.bot.session.names import SERVICES, SERVICES_AUDIO
 from halfcascade.bot.settings import Backend
@@ -101,7 +101,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         settings_of({}, terminal)
         again = session or Path("sessions") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         try:
-            require("bot", "Talking")
+            require("Talking", "bot")
             recorded = services is Source.RECORDED or (services is None and backend is None and _has_tape(folder))
             code = (
                 _replay_recorded(folder, again, terminal)
@@ -132,7 +132,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 
 def _require_bot(what: str, terminal: Terminal) -> None:
     try:
-        require("bot", what)
+        require(what, "bot")
     except ConfigurationError as error:
         terminal.fail(str(error))
         raise typer.Exit(1) from None
@@ -168,7 +168,10 @@ def _replay_recorded(folder: Path, again: Path, terminal: Terminal) -> int:
         length=_length(replayed.talked_secs), secs=f"{replayed.took_secs:.0f}", faster=f"{faster:.1f}"
     )
     terminal.say(f"{took}. {tr('Session folder: {folder}').format(folder=replayed.folder)}", "dim")
-    return _tell_difference(folder, replayed.folder, None, terminal)
+    code = _tell_difference(folder, replayed.folder, None, terminal)
+    for hint in replayed.hints if code else ():
+        terminal.say(tr_error(hint), "yellow")
+    return code
 
 
 def _replay_live(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from halfcascade.bot.backend import extras_of_servers
 from halfcascade.bot.commands import SettingsOf
 from halfcascade.bot.serve.settings import SERVE_PREFIX, ServeSettings
 from halfcascade.bot.settings import Backend
@@ -64,10 +65,9 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         try:
             serving = _serve_settings({name: value for name, value in chosen.items() if value is not None})
             serving.check()
-            require("bot", "Serving")
-            require("serve", "Serving")
+            require("Serving", *extras_of_servers(settings.backend), "serve")
             if serving.cluster:
-                require("scale", "Talks on a cluster")
+                require("Talks on a cluster", "scale")
         except ConfigurationError as error:
             terminal.fail(str(error))
             raise typer.Exit(2) from None

@@ -91,6 +91,8 @@ class Examination:
         settings = self._settings
         await self._check(_SHORT_SECS, tr("The recording"), asyncio.to_thread(talk.check_recording, settings))
         await self._check(_SHORT_SECS, tr("The language"), asyncio.to_thread(talk.check_language, settings))
+        if choice.backend is Backend.GOOGLE:  # the embedded emulator brings it along
+            await self._check(_SHORT_SECS, tr("The language"), asyncio.to_thread(talk.check_text_end, settings))
         toolbox = Toolbox(builtin=settings.tools)
         try:
             await self._check(_ALL_STEPS_SECS, tr("The processors"), talk.check_processors(settings))

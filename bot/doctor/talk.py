@@ -173,6 +173,21 @@ def check_emulator(settings: Settings) -> Finding:
     return Finding(Status.OK, line)
 
 
+def check_text_end(settings: Settings) -> list[Finding]:
+    """Check that ends of turns are judged by all that can judge them, where the user speaks a language of the model.
+
+    Args:
+        settings: Name the languages.
+    """
+    from halfcascade.processors.turns.text_end import lacks_text_end
+
+    if not lacks_text_end(settings.listen_for):
+        return []
+    line = tr("No small language model judges ends of turns, which come up to 1.4 s later without it")
+    remedy = tr("run {command}, and once `halfcascade demo`, which fetches the model.")
+    return [Finding(Status.WARN, line, remedy.format(command=how_to_install("demo")))]
+
+
 def check_hearing(settings: Settings) -> list[Finding]:
     """Check that the embedded emulator understands what is spoken.
 

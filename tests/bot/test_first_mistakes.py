@@ -1,8 +1,16 @@
 """What somebody new gets wrong, each told in a line with its remedy, before anything is loaded for it."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from halfcascade.bot.settings import Settings
+from halfcascade.bot.backend import Choice
+from halfcascade.bot.conversation import Conversation
+from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.settings import Backend, Settings
+from halfcascade.bot.terminal import Terminal
 from halfcascade.processors.chirp_tts.voices import check_voice
 from halfcascade.processors.errors import ConfigurationError
 from tests.bot.support import finish, start_bot
@@ -44,3 +52,18 @@ def test_a_mistyped_voice_is_answered_with_the_one_that_was_meant(voice, meant):
 async def test_a_wrong_path_is_told_before_servers_start(tmp_path, arguments, told):
     run = await finish(await start_bot(tmp_path, *arguments, "--backend", "emulator"), tmp_path / "s")
     assert run.error.startswith(told) and run.output.splitlines() == [run.error]
+
+
+async def test_who_has_no_loudspeaker_need_not_wait_for_models(tmp_path, monkeypatch):
+    async def load_for_ever(self, choice):
+        await asyncio.Event().wait()
+
+    def find_none(*wanted):
+        raise ConfigurationError("No loudspeaker was found: connect one and try again.")
+
+    monkeypatch.setattr(Conversation, "_find_servers", load_for_ever)
+    monkeypatch.setattr("halfcascade.transports.devices.check_devices", find_none)
+    session: Any = SimpleNamespace(folder=tmp_path)
+    conversation = Conversation(Settings(_env_file=None), session, Terminal(), Outcome(), mirror=False, mind="scripted")
+    with pytest.raises(ConfigurationError, match="No loudspeaker was found"):
+        await asyncio.wait_for(conversation._find_servers_and_devices(Choice(Backend.EMULATOR, "")), 20)

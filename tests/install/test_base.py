@@ -31,7 +31,8 @@ run()
     [
         (("settings",), 0, "HALFCASCADE_LANGUAGE"),
         (("emulator", "--help"), 0, "Usage:"),
-        (("talk",), 1, "error: Talking needs "),
+        (("talk",), 1, "error: Talking over microphone and loudspeaker needs pipecat-ai, "),
+        (("demo",), 1, "error: Talking needs pipecat-ai, google-genai, onnxruntime, moonshine-voice, xllamacpp, not "),
         (("doctor",), 1, "fail  This needs the package pipecat: run "),
         (("report", "talk"), 1, "error: The report needs pipecat-ai"),
         (("sessions",), 1, "error: The list of talks needs pipecat-ai"),

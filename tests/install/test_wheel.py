@@ -109,11 +109,27 @@ class TestBase:
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
 
-    @pytest.mark.parametrize("command", ["talk", "demo", "voices", "models"])
-    def test_what_needs_the_bot_says_so_in_one_line(self, environment, empty, command):
-        done = run(environment("", "pip").command, command, cwd=empty)
-        assert done.returncode == 1
-        assert re.fullmatch(r'error: .* needs .*: run `pip install "halfcascade\[bot\]"`\.\n', done.stdout), done.stdout
+    @pytest.mark.parametrize("language", ["en", "ko"])
+    @pytest.mark.parametrize(
+        ("arguments", "extras"),
+        [
+            (("talk",), "demo,talk"),
+            (("talk", "--backend", "google"), "talk"),
+            (("talk", "--backend", "google", "--user-audio", "x.wav"), "bot"),
+            (("demo",), "demo"),
+            (("say", "Hello."), "demo"),
+            (("hear", "x.wav", "--backend", "google"), "bot"),
+            (("serve",), "demo,serve"),
+            (("voices",), "bot"),
+            (("models",), "bot"),
+        ],
+    )
+    def test_one_line_names_one_command_that_brings_all(self, environment, empty, arguments, extras, language):
+        done = run(environment("", "pip").command, *arguments, cwd=empty, HALFCASCADE_LANGUAGE=language)
+        assert done.returncode in (1, 2)
+        assert f'pip install "halfcascade[{extras}]"' in done.stdout and done.stdout.count("\n") == 1, done.stdout
+        if language == "ko":
+            assert not re.search(r"\b(and|run|needs|then)\b", done.stdout), done.stdout
         assert list(empty.iterdir()) == []
 
     def test_devices_need_talk(self, environment, empty):

@@ -90,7 +90,7 @@ def create_local_mind(llm_path: str | os.PathLike[str] | None = None, *, progres
     if missing := missing_packages():
         raise MindError(
             f"The local mind needs packages that are not installed: {', '.join(missing)}. "
-            f"Run {how_to_install('demo')}, or use the scripted mind."
+            f"Run {how_to_install('demo')}, or use the other mind: `--mind scripted`."
         )
     try:
         path = model_file(llm_path)

