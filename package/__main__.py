@@ -2,11 +2,13 @@
 
 import atexit
 import contextlib
+import errno
 import os
 import sys
 from typing import NoReturn
 
 _INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO)
 
 
 def run(program: str = "halfcascade") -> None:
@@ -17,6 +19,7 @@ def run(program: str = "halfcascade") -> None:
     """
     # What is multiplied here is small: more threads would only wait for each other, and burn a core while they do.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _open_what_is_closed()
     try:
         if sys.argv[1:2] == ["emulator"]:
             _run_emulator(program)
@@ -31,20 +34,44 @@ def run(program: str = "halfcascade") -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Ended before it began.\n")
         _leave(_INTERRUPTED)
+    except OSError as error:
+        # Of writing: nothing else that a system refuses comes up to here.
+        if error.errno not in _UNWRITABLE:
+            raise
+        _leave(1, error)
 
 
-def _leave(code: int) -> NoReturn:
+def _open_what_is_closed() -> None:
+    """Give a process that was started without standard streams (``>&-``, a service) some that lead nowhere."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+
+def _leave(code: int, failed: OSError | None = None) -> NoReturn:
     """End the process without taking Python apart.
 
     Networks may still be loading on threads that nobody waits for: native code that Python ends under them aborts the
     process, and libraries that count their objects complain of those that are left.
+
+    Args:
+        code: What shells are told.
+        failed: Why not all could be written, if so.
     """
     with contextlib.suppress(Exception):  # Python itself only prints what fails here, and nobody reads it any more
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        # Whoever read it may be gone, and its disk full.
-        with contextlib.suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except ValueError:  # closed
+            pass
+        except OSError as error:
+            failed = failed or error
+    # Whoever read it may be gone, which is no error: `| head`.
+    if failed and failed.errno != errno.EPIPE:
+        code = code or 1
+        with contextlib.suppress(OSError, ValueError):
+            os.write(2, f"error: What is told cannot be written ({failed.strerror}): free some space.\n".encode())
     os._exit(code)
 
 

@@ -1,6 +1,9 @@
 """What somebody new gets wrong, each told in a line with its remedy, before anything is loaded for it."""
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -67,3 +70,17 @@ async def test_who_has_no_loudspeaker_need_not_wait_for_models(tmp_path, monkeyp
     conversation = Conversation(Settings(_env_file=None), session, Terminal(), Outcome(), mirror=False, mind="scripted")
     with pytest.raises(ConfigurationError, match="No loudspeaker was found"):
         await asyncio.wait_for(conversation._find_servers_and_devices(Choice(Backend.EMULATOR, "")), 20)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a shell and /dev/full")
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("--version <&- >&- 2>&-", 0, ""),
+        ("--help >/dev/full", 1, "error: What is told cannot be written (No space left on device): free some space.\n"),
+    ],
+)
+def test_output_that_leads_nowhere_is_no_traceback(tmp_path, line, code, said):
+    script = f'"{sys.executable}" -m halfcascade {line}; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
