@@ -4,9 +4,9 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product, takewhile
-from typing import Protocol
+from typing import Any, Protocol
 
 from halfcascade.processors.language.languages import known, language
 from halfcascade.processors.language.scripts import is_word_character
@@ -25,7 +25,16 @@ _LONG_NUMBER = 3
 _SHORT_WORDS = frozenset("ai")
 # Recognizers put one of these behind whatever a half-closed stream ended with.
 _END_MARKS = " .?!。？！؟।"
+_ENDINGS = ("open", "closed", "asking")
 _CLOCK = re.compile(r"\b(\d{1,2}):(\d\d)\b")
+# Final consonants of Hangul syllables in the order of Unicode, from U+11A8 on.
+_FINALS, _FIRST_FINAL = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ", 0x11A8
+# Where the question word is that a stranded word belongs to ("so where is it from"), and not just before it ("how to").
+_QUESTION_REACH = slice(-9, -2)
+# How many of the last words may hold the question word of an ending that asks.
+_ASKED_WORDS = 5
+# In how many words those of ``announcing`` announce something; behind more they end it.
+_ANNOUNCING_WORDS = 2
 # Scripts in which listeners' words are written together.
 _SYLLABLES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
@@ -94,6 +103,10 @@ class LanguageTurnWords:
     assessment_degrees: frozenset[str] = frozenset()
     assessment_words: frozenset[str] = frozenset()
     closed_suffixes: tuple[str, ...] = ()
+    closed_words: frozenset[str] = frozenset()
+    asking_suffixes: tuple[str, ...] = ()
+    trailing_words: frozenset[str] = frozenset()
+    announcing: frozenset[str] = frozenset()
     digits: frozenset[str] = frozenset()
     read_out: frozenset[str] = frozenset()
     dependent_starts: frozenset[str] = frozenset()
@@ -105,14 +118,18 @@ class LanguageTurnWords:
         Args:
             table: Its ``turns``; what is left out is empty.
         """
-        lists = {item.name: [normalize(entry) for entry in table.get(item.name, ())] for item in fields(cls)}
-        opened, closed = (tuple(lists.pop(name)) for name in ("open_suffixes", "closed_suffixes"))
-        sets = {name: frozenset(entries) for name, entries in lists.items()}
+        endings = {f"{kind}_suffixes": tuple(map(_ending, table.get(f"{kind}_suffixes", ()))) for kind in _ENDINGS}
+        sets = {
+            item.name: frozenset(map(normalize, table.get(item.name, ())))
+            for item in fields(cls)
+            if item.name not in endings
+        }
         parts = product(
             *(("", *sets[f"assessment_{part}"]) for part in ("frames", "degrees")), sets["assessment_words"]
         )
         sets["assessments"] |= {" ".join(part for part in phrase if part) for phrase in parts}
-        return cls(open_suffixes=opened, closed_suffixes=closed, **sets)
+        lists: dict[str, Any] = {**endings, **sets}
+        return cls(**lists)
 
     @property
     def vocabulary(self) -> frozenset[str]:
@@ -132,14 +149,20 @@ class LanguageTurnWords:
         if text.rstrip().endswith(_GOES_ON):
             return True
         words = plain.split()
-        endings = {" ".join(words[-count:]) for count in range(2, _LONGEST_PHRASE + 1)}
-        stranded = words[0] in self.question_words and words[-1] in self.stranded_words
-        if stranded or endings & self.closed_phrases:
+        asked = words[0] in self.question_words or not self.question_words.isdisjoint(words[_QUESTION_REACH])
+        if (asked and words[-1] in self.stranded_words) or self._ends_with(words, self.closed_phrases):
             return False
-        if words[-1] in self.open_words or endings & self.open_phrases:
+        if words[-1] in self.open_words or self._ends_with(words, self.open_phrases):
             return True
+        if words[-1] in self.announcing:
+            return len(words) <= _ANNOUNCING_WORDS
         # A particle alone is a word of its own; after a stem it is an ending.
-        return any(len(words[-1]) > len(suffix) and words[-1].endswith(suffix) for suffix in self.open_suffixes)
+        last = _parts(words[-1])
+        return any(len(last) > len(suffix) and last.endswith(suffix) for suffix in self.open_suffixes)
+
+    @staticmethod
+    def _ends_with(words: list[str], phrases: frozenset[str]) -> bool:
+        return any(" ".join(words[-count:]) in phrases for count in range(2, _LONGEST_PHRASE + 1))
 
     def is_answer(self, text: str) -> bool:
         """Whether the text is a complete turn by itself, however short.
@@ -181,7 +204,7 @@ class LanguageTurnWords:
             return SentenceEnd.ANSWER
         if self._is_reading_out(words, is_clock=bool(_CLOCK.search(text))):
             return SentenceEnd.READING_OUT
-        if self._is_marked_closed(words[-1]) and not text.endswith(_GOES_ON):
+        if self.closed_suffixes and self._is_marked_closed(words) and not text.endswith(_GOES_ON):
             return SentenceEnd.CLOSED
         if self.is_open_ended(text):
             return SentenceEnd.OPEN
@@ -205,13 +228,22 @@ class LanguageTurnWords:
     def _is_lead(self, word: str) -> bool:
         return word in self.backchannels or word in self.backchannel_sounds
 
-    def _is_marked_closed(self, word: str) -> bool:
-        """Whether a word has the ending of a sentence, and no longer one that says that the sentence goes on."""
-        if word in self.open_words:
+    def _is_marked_closed(self, words: list[str]) -> bool:
+        """Whether the words end as a sentence does, perhaps with something that may trail behind its end."""
+        word = words[-1]
+        if word in self.closed_words or self._ends_with(words, self.closed_phrases):
+            return True
+        if word in self.trailing_words and len(words) > 1:
+            return self._is_marked_closed(words[:-1])
+        if word in self.open_words or (word in self.announcing and len(words) <= _ANNOUNCING_WORDS):
             return False
-        closed = max((len(suffix) for suffix in self.closed_suffixes if word.endswith(suffix)), default=0)
-        opened = max((len(suffix) for suffix in self.open_suffixes if word.endswith(suffix)), default=0)
-        return closed > opened
+        closed, opened, asking = (
+            _longest_of(word, endings) for endings in (self.closed_suffixes, self.open_suffixes, self.asking_suffixes)
+        )
+        return closed > opened or (asking > 0 and any(map(self._is_question_word, words[-_ASKED_WORDS:])))
+
+    def _is_question_word(self, word: str) -> bool:
+        return any(word.startswith(start) for start in self.question_words)
 
     def _is_reading_out(self, words: list[str], *, is_clock: bool) -> bool:
         """Whether the last words are digits or letters, or the beginning of what "my address is" announced."""
@@ -303,7 +335,7 @@ class MixedTurnWords:
         counts = [sum(word in _vocabulary(words) for word in said) for words in self._languages]
         # Endings tell a language that writes its particles onto words.
         counts = [
-            count + bool(said and words.open_suffixes and said[-1].endswith(words.open_suffixes))
+            count + bool(said and words.open_suffixes and _parts(said[-1]).endswith(words.open_suffixes))
             for count, words in zip(counts, self._languages, strict=True)
         ]
         return [words for count, words in zip(counts, self._languages, strict=True) if count == max(counts)]
@@ -343,6 +375,24 @@ def normalize(text: str) -> str:
         if character not in _APOSTROPHES and not "\u064b" <= character <= "\u0652"
     )
     return " ".join("".join(kept).split())
+
+
+def _ending(entry: str) -> str:
+    """Bring an ending of a list to the form of ``_parts``; a lone consonant before it is the final of a syllable."""
+    final = _FINALS.find(entry[0])
+    return _parts(normalize(entry)) if final < 0 else chr(_FIRST_FINAL + final) + _parts(normalize(entry[1:]))
+
+
+@lru_cache(maxsize=256)
+def _parts(word: str) -> str:
+    """Take the syllables of Hangul apart, since endings begin within them: ``합니까`` ends with ``ㅂ니까``."""
+    return unicodedata.normalize("NFD", word)
+
+
+def _longest_of(word: str, endings: tuple[str, ...]) -> int:
+    """Length of the longest of some endings that a word has, 0 if it has none."""
+    parts = _parts(word)
+    return max((len(ending) for ending in endings if parts.endswith(ending)), default=0)
 
 
 def _consists_of(plain: str, listed: frozenset[str]) -> bool:

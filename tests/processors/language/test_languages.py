@@ -76,7 +76,7 @@ def test_a_language_of_ones_own_is_one_file(own_folder):
         ("cmn.toml", 'name = "中文"', "Two files describe the language 'zh': .*zh.toml and .*cmn.toml"),
         ("sv.toml", "name =", "sv.toml is not valid"),
         ("sv.toml", "[turn]\n", "there is no 'turn', only name, "),
-        ("sv.toml", '[turns]\nback = ["ja"]\n', r"\[turns\] has no 'back', only answers"),
+        ("sv.toml", '[turns]\nback = ["ja"]\n', r"\[turns\] has no 'back', only announcing, answers"),
         ("sv.toml", '[turns]\nanswers = "ja"\n', "'answers' must be a list of texts"),
         ("sv.toml", '[phrases.openers]\nwhatever = ["ja"]\n', "whatever"),
     ],
