@@ -18,6 +18,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import BaseTransport
 
+from halfcascade.bot.outputs import fit_out
 from halfcascade.bot.services import GoogleServices, Services
 from halfcascade.bot.settings import SHORT_START, Settings
 from halfcascade.bot.toolbox import Tool, check_names
@@ -90,7 +91,8 @@ def build_pipeline(
         tools: Functions for the model besides the built-in ones.
         environ: Variables that say which servers the services talk to; None means this process's.
         history: What was said and heard before, if the talk continues an earlier one.
-        playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
+        playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's. None
+            lets `fit_out` see to it.
         services: Where the clients of the three services come from; None means Google, or where ``environ`` leads.
 
     Returns:
@@ -121,6 +123,8 @@ def build_pipeline(
     )
     brain, voice = make_brain(settings, context, services=services), make_voice(settings, services=services)
     users = [load_processor(path) for path in settings.processors]
+    output = transport.output()
+    playout = fit_out(output, playout)
     pipeline = Pipeline(
         [
             transport.input(),
@@ -137,7 +141,7 @@ def build_pipeline(
             TroubleTone(),
             *([listening_sounds(settings, voice)] if settings.listening else []),
             *([playout.processor] if playout else []),
-            transport.output(),
+            output,
             LoudspeakerEnd(),
             BotSpeechTap(bot_speech, audible=True),
             assistant,

@@ -58,7 +58,7 @@ class Talk:
         environ: Variables that say which servers are talked to; None means this process's.
         history: What was said and heard before, if the talk continues an earlier one.
         services: Where the clients of the three services come from; None means Google, or where ``environ`` leads.
-        playout: Ducks and fades for a transport that cannot do so itself; its filter must be that transport's.
+        playout: As for `build_pipeline`.
         rtvi: Tells a client what happens and takes its messages, by Pipecat's RTVI protocol; None for no client.
         idle_secs: After how much silence on both sides the talk ends, in seconds, or None for never.
         traced: Whether Pipecat writes OpenTelemetry spans of turns and services; the process has set up where to.

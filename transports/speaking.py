@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -99,6 +99,10 @@ class SpeakingNews:
                 await self._push(start, direction)
 
 
+class OwnLoudspeaker(BaseOutputTransport):
+    """An output that knows what its loudspeaker plays: it ducks, fades, and tells that the bot speaks by itself."""
+
+
 class ToldAsPlayed(BaseOutputTransport):
     """Tells that the bot speaks only of what is played, and plays nothing that an interruption has overtaken.
 
@@ -106,8 +110,8 @@ class ToldAsPlayed(BaseOutputTransport):
 
         class Output(ToldAsPlayed, FastAPIWebsocketOutputTransport): ...
 
-    An output that writes blocks itself asks ``plays`` before it does. Interruptions are of the default destination, so
-    what goes to others is left as it is.
+    `tell_as_played` makes one of an output that somebody else has made. An output that writes blocks itself asks
+    ``plays`` before it does. Interruptions are of the default destination, so what goes to others is left as it is.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -118,6 +122,9 @@ class ToldAsPlayed(BaseOutputTransport):
             **kwargs: For Pipecat's output.
         """
         super().__init__(*args, **kwargs)
+        self._begin_telling()
+
+    def _begin_telling(self) -> None:
         self._interruptions = Interruptions()
         self._news = SpeakingNews(super().push_frame, self.wait_until_silent)
 
@@ -173,3 +180,15 @@ class ToldAsPlayed(BaseOutputTransport):
             Whether it was taken.
         """
         return await self.plays(frame) and await super().write_audio_frame(frame)
+
+
+def tell_as_played(output: BaseOutputTransport) -> None:
+    """Let an output that somebody else has made be a `ToldAsPlayed`: the same object, of a class between.
+
+    Args:
+        output: Any of Pipecat's, before it runs; nothing happens to one that tells by itself.
+    """
+    if not isinstance(output, ToldAsPlayed | OwnLoudspeaker):
+        made = type(output)
+        output.__class__ = type(made.__name__, (ToldAsPlayed, made), {"__doc__": made.__doc__})
+        cast("ToldAsPlayed", output)._begin_telling()

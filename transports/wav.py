@@ -24,7 +24,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from halfcascade.processors.frames import DuckFrame
-from halfcascade.transports.speaking import ToldAsPlayed
+from halfcascade.transports.speaking import OwnLoudspeaker, ToldAsPlayed
 from halfcascade.transports.tap import AudioTap
 from halfcascade.transports.wav_card import Samples, SoundCard
 from halfcascade.transports.wav_file import check_wav, read_wav, to_samples
@@ -206,7 +206,7 @@ class WavInputTransport(BaseInputTransport):
         await super().cleanup()
 
 
-class WavOutputTransport(ToldAsPlayed):
+class WavOutputTransport(ToldAsPlayed, OwnLoudspeaker):
     """The loudspeaker: takes speech no faster than it would be heard."""
 
     def __init__(self, device: _Device, params: WavTransportParams, *, alone: Callable[[], bool], **kwargs: Any):

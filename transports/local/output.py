@@ -21,11 +21,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.metrics.metrics import MetricsData
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
-from pipecat.transports.base_output import BaseOutputTransport
 
 from halfcascade.processors.frames import DuckFrame
 from halfcascade.transports.local.session import LocalDuplexParams, LocalSession
-from halfcascade.transports.speaking import Interruptions
+from halfcascade.transports.speaking import Interruptions, OwnLoudspeaker
 
 _TICK_SECS = 0.01
 _STUCK_SECS = 3.0
@@ -51,7 +50,7 @@ class _HeldFrame:
     not_before: float = 0.0
 
 
-class LocalDuplexOutput(BaseOutputTransport):
+class LocalDuplexOutput(OwnLoudspeaker):
     """The loudspeaker's end of a `LocalDuplexTransport`.
 
     Pipecat's media sender runs ahead of the loudspeaker by what the ring and the device hold. So every frame it pushes
