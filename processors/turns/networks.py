@@ -5,16 +5,20 @@ serves nobody.
 """
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from onnxruntime import InferenceSession
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.vad import silero as silero_file
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 
 from halfcascade.processors.turns.barge_in_sound import InterruptionSound
+from halfcascade.processors.turns.silero import SileroNetwork, load_silero
 from halfcascade.processors.turns.text_end import english_text_end
 
 
@@ -27,9 +31,25 @@ def listening_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="listening")
 
 
+class _SileroInOnnx:
+    """The network for one sample rate in ONNX Runtime, for a file of Pipecat's that ``load_silero`` does not know."""
+
+    def __init__(self, session: InferenceSession, rate: int):
+        self._session, self._rate = session, np.array(rate, np.int64)
+
+    def run(self, heard: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As ``SileroNetwork.run``."""
+        confidence, state = self._session.run(None, {"input": heard, "state": state, "sr": self._rate})
+        return np.asarray(confidence), np.asarray(state)
+
+
 @cache
-def _silero() -> InferenceSession:
-    return SileroVADAnalyzer()._model.session
+def _silero() -> Mapping[int, SileroNetwork | _SileroInOnnx]:
+    """The network for each sample rate."""
+    if networks := load_silero(Path(silero_file.__file__).parent / "data" / "silero_vad.onnx"):
+        return networks
+    session = SileroVADAnalyzer()._model.session
+    return {rate: _SileroInOnnx(session, rate) for rate in (8_000, 16_000)}
 
 
 class Silero:
@@ -40,8 +60,8 @@ class Silero:
     """
 
     def __init__(self) -> None:
-        self._session = _silero()
-        self._sample_rate, self._rate = 0, np.array(0, np.int64)
+        self._networks = _silero()
+        self._sample_rate = 0
         self._input = np.zeros((1, 0), np.float32)
         self.reset_states()
 
@@ -62,15 +82,13 @@ class Silero:
         """
         before = 64 if sample_rate == 16_000 else 32
         if self._sample_rate != sample_rate:
-            self._sample_rate, self._rate = sample_rate, np.array(sample_rate, np.int64)
+            self._sample_rate = sample_rate
             self._input = np.zeros((1, 9 * before), np.float32)
             self.reset_states()
         self._input[:, :before] = self._input[:, -before:]
         self._input[:, before:] = window
-        confidence, self._state = self._session.run(
-            None, {"input": self._input, "state": self._state, "sr": self._rate}
-        )
-        return np.asarray(confidence)
+        confidence, self._state = self._networks[sample_rate].run(self._input, self._state)
+        return confidence
 
 
 @cache

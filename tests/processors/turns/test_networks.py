@@ -8,11 +8,14 @@ from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 
+from halfcascade.processors.turns import networks, silero
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.networks import Silero
+from halfcascade.processors.turns.silero import load_silero
 from halfcascade.processors.turns.whisper_features import RATE, SECS, log_mel
 from tests.bot.serve.support import samples
 
+THEIR_SILERO = SileroVADAnalyzer()._model
 SPEECH = samples("weather", RATE).astype(np.float32) / 32768
 
 
@@ -44,14 +47,35 @@ def test_verdicts_are_pipecats():
 
 @pytest.mark.parametrize("rate", [8_000, 16_000])
 def test_silero_hears_what_pipecats_hears(rate):
-    ours, theirs = Silero(), SileroVADAnalyzer()._model
+    ours, theirs = Silero(), THEIR_SILERO
+    theirs.reset_states()
     size = rate * 32 // 1_000
     windows = np.resize(SPEECH[:: RATE // rate], 120 * size).reshape(-1, size)
     for index, window in enumerate(windows):
         if index == 70:
             ours.reset_states()
             theirs.reset_states()
-        np.testing.assert_array_equal(ours(window, rate), theirs(window, rate))
+        np.testing.assert_allclose(ours(window, rate), theirs(window, rate), rtol=0, atol=1e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(loudness=st.sampled_from([0.0, 1e-6, 0.1, 1.0]), seed=st.integers(0, 99), rate=st.sampled_from([8_000, 16_000]))
+def test_silero_hears_in_any_noise_what_pipecats_hears(loudness, seed, rate):
+    ours, theirs = Silero(), THEIR_SILERO
+    theirs.reset_states()
+    noise = (loudness * np.random.default_rng(seed).uniform(-1, 1, (20, rate * 32 // 1_000))).astype(np.float32)
+    for window in noise:
+        np.testing.assert_allclose(ours(window, rate), theirs(window, rate), rtol=0, atol=1e-4)
+
+
+def test_a_file_of_pipecats_that_is_not_known_is_left_to_onnx_runtime(monkeypatch):
+    monkeypatch.setattr(silero, "_KNOWN", "another")
+    monkeypatch.setattr(networks, "_silero", networks._silero.__wrapped__)
+    monkeypatch.setattr(networks, "load_silero", load_silero.__wrapped__)
+    THEIR_SILERO.reset_states()
+    ours = Silero()
+    for window in SPEECH[: 20 * 512].reshape(-1, 512):
+        np.testing.assert_array_equal(ours(window, 16_000), THEIR_SILERO(window, 16_000))
 
 
 def test_silero_at_another_rate_begins_anew():

@@ -399,7 +399,7 @@ async def test_talks_share_networks_and_the_threads_they_compute_on():
     assert one._model_executor is other._model_executor is listening_threads()
     await one.cleanup()
     assert other._model_executor.submit(int).result() == 0
-    assert Silero()._session is Silero()._session
+    assert Silero()._networks is Silero()._networks
     assert Hearing()._interruption is Hearing()._interruption
 
 
