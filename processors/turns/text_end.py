@@ -29,6 +29,8 @@ LATE_SECS = 0.2
 """How long a question may wait. By then ``EndOfTurnParams.model_secs`` are over, and turns are judged without it."""
 _CONTEXT_TOKENS = 512
 _LIKELIEST = 60
+# What the texts of other talks begin with, so that each may go on from there; unless told, the library keeps 8 GiB.
+_CACHE_MIB = 16
 _LONGEST_WORDS = 60
 _GREETING = "Hello! How can I help you?"
 _SENTENCE_ENDS = (".", "?", "!")
@@ -138,6 +140,7 @@ class LlamaTextEnd:
         params.model.path = str(self._path)
         params.n_ctx = _CONTEXT_TOKENS
         params.n_parallel = 1
+        params.cache_ram_mib = _CACHE_MIB
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
         params.verbosity = -1
         # Reading a model twice, to see whether it fits into a graphics card's memory, is for large ones.

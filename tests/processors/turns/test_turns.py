@@ -1,6 +1,7 @@
 """When turns end: frames in, context frames out, with a Smart Turn whose verdict the test decides."""
 
 import asyncio
+import random
 import time
 from pathlib import Path
 
@@ -332,6 +333,47 @@ async def test_a_language_model_is_not_asked_about_what_it_does_not_speak():
     assert english.knows("It's 10 o’clock, isn't it")
     assert not english.knows("그건 okay")
     assert not english.knows("où est la gare à Zürich")
+
+
+@pytest.mark.slow
+def test_the_language_model_does_not_keep_every_text_it_was_asked_about():
+    model = english_text_end(["en-US"])
+    memory = Path("/proc/self/statm")
+    if model is None or not memory.exists():
+        pytest.skip("no language model is installed, or nothing tells how much memory is taken")
+    words = [
+        "the",
+        "my",
+        "your",
+        "time",
+        "weather",
+        "train",
+        "doctor",
+        "dog",
+        "house",
+        "minutes",
+        "morning",
+        "call",
+        "lawyer",
+        "photo",
+        "long",
+        "short",
+        "leave",
+    ]
+    rng = random.Random(1)
+
+    def ask(times):
+        for _ in range(times):
+            said = " ".join(rng.choices(words, k=12))
+            model.probability(said, " ".join(rng.choices(words, k=20)))
+        return int(memory.read_text().split()[1]) * 4_096 / 1e6
+
+    model.load()
+    try:
+        before = ask(40)
+        assert ask(80) - before < 15, "80 texts left 80 times 0.5 MB"
+    finally:
+        model.close()
 
 
 async def test_a_turn_ends_whenever_the_language_model_answers():
