@@ -1,10 +1,12 @@
 """When the bot is told to speak: of what is played, and of nothing that an interruption has overtaken."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from pipecat.frames.frames import (
+    BotSpeakingFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     Frame,
@@ -16,6 +18,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.utils.utils import obj_id
+
+# Who speaks is told again and again for those who wait for minutes of silence. Pipecat does so five times a second.
+SPEAKING_PERIOD_SECS = 1.0
 
 SpeakingFrame = BotStartedSpeakingFrame | BotStoppedSpeakingFrame
 
@@ -126,6 +131,7 @@ class ToldAsPlayed(BaseOutputTransport):
 
     def _begin_telling(self) -> None:
         self._interruptions = Interruptions()
+        self._told_speaking_at = -SPEAKING_PERIOD_SECS
         self._news = SpeakingNews(super().push_frame, self.wait_until_silent)
 
     async def wait_until_silent(self) -> None:
@@ -153,6 +159,20 @@ class ToldAsPlayed(BaseOutputTransport):
             await self._news.tell(frame, direction)
         else:
             await super().push_frame(frame, direction)
+
+    async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:
+        """Broadcast a frame; that the bot still speaks, once a second.
+
+        Args:
+            frame_cls: Its class.
+            **kwargs: Its fields.
+        """
+        if frame_cls is BotSpeakingFrame:
+            now = time.monotonic()
+            if now - self._told_speaking_at < SPEAKING_PERIOD_SECS:
+                return
+            self._told_speaking_at = now
+        await super().broadcast_frame(frame_cls, **kwargs)
 
     async def plays(self, frame: OutputAudioRawFrame) -> bool:
         """Say that the bot has started, if a block is the first of its speech that is played.

@@ -38,6 +38,8 @@ _PEAK_SECS, _FLOOR_SECS, _LEVEL_SECS = 0.6, 3.0, 0.01
 _PEAK_LEVELS, _FLOOR_LEVELS = round(_PEAK_SECS / _LEVEL_SECS), round(_FLOOR_SECS / _LEVEL_SECS)
 # The noise is what the quietest twentieth of the levels lie below.
 _FLOOR_SHARE = 0.05
+# That somebody still speaks is for those who wait for minutes of silence. Pipecat says so five times a second.
+_SPEAKING_PERIOD_SECS = 1.0
 DEFAULT_ONSET_SECS = 0.06
 OVER_BOT_PARAMS = VADParams(confidence=0.5, start_secs=0.12, min_volume=0.4)
 """While the bot speaks: echo cancelling leaves no voice but the user's, though weaker than it was.
@@ -173,7 +175,12 @@ class SpeechDetector(VADProcessor):
             audio_idle_timeout: Seconds without audio after which speech is held to have stopped.
         """
         self._analyzer = analyzer or vad_analyzer()
-        super().__init__(vad_analyzer=self._analyzer, audio_idle_timeout=audio_idle_timeout, enable_direct_mode=True)
+        super().__init__(
+            vad_analyzer=self._analyzer,
+            speech_activity_period=_SPEAKING_PERIOD_SECS,
+            audio_idle_timeout=audio_idle_timeout,
+            enable_direct_mode=True,
+        )
         self._pause_secs = pause_secs
         self._onset_secs = onset_secs
         self._usual, self._over_bot = self._analyzer.params, over_bot or self._analyzer.params

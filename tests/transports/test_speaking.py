@@ -3,6 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 from pipecat.frames.frames import (
+    BotSpeakingFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     EndFrame,
@@ -18,7 +19,7 @@ from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 from halfcascade.transports.loudspeaker import FADE_SECS
-from halfcascade.transports.speaking import Interruptions, SpeakingNews, ToldAsPlayed
+from halfcascade.transports.speaking import SPEAKING_PERIOD_SECS, Interruptions, SpeakingNews, ToldAsPlayed
 from halfcascade.transports.wav import WavTransportParams
 from tests.in_virtual_time import in_virtual_time
 from tests.transports.hand import Hand
@@ -205,3 +206,20 @@ async def test_an_interruption_of_one_room_takes_nothing_from_another():
         (STOP, "kitchen"),
     ]
     assert rooms.played.count("kitchen") == 13, "half a second in blocks of 40 ms"
+
+
+@in_virtual_time
+async def test_that_the_bot_still_speaks_is_told_once_a_second(monkeypatch):
+    told = []
+
+    async def broadcast(output, frame_cls, **_):
+        told.append(frame_cls)
+
+    monkeypatch.setattr(BaseOutputTransport, "broadcast_frame", broadcast)
+    output = ToldAsPlayed(TransportParams())
+    for _ in range(50):
+        await output.broadcast_frame(BotSpeakingFrame)
+        await output.broadcast_frame(InterruptionFrame)
+        await asyncio.sleep(0.1)
+    assert told.count(InterruptionFrame) == 50
+    assert told.count(BotSpeakingFrame) == round(5.0 / SPEAKING_PERIOD_SECS)
