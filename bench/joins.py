@@ -335,6 +335,8 @@ def measure(limit: int, korean: Path | None) -> dict[str, Any]:
         rng, locale = random.Random(1), voice.locale
         replies = texts(locale, limit)
         told, other = ([text for text in replies if half_of(text) == half] for half in ("told", "other"))
+        if not told or not other:
+            raise SystemExit("One half has no text, so that nothing can be measured: take more --sentences.")
         judge = Naturalness(
             natural_places(voice, told), list(joins(voice, random_cuts(locale, told * 2, rng), marked=False))
         )

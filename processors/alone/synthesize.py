@@ -1,6 +1,7 @@
 """The voice alone: text in, speech out."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,16 +64,19 @@ class Speech:
 
 
 def check_folder(path: Path | str) -> None:
-    """Make sure that there is a folder for a file.
+    """Make sure that there is a folder for a file, and that it can be written.
 
     Args:
         path: The file.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If there is none, or it cannot.
     """
-    if not Path(path).absolute().parent.is_dir():
+    file = Path(path).absolute()
+    if not file.parent.is_dir():
         raise ConfigurationError(f"There is no folder {Path(path).parent}: make it first, or name another file.")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise ConfigurationError(f"{path} cannot be written (no permission): name a file that can.")
 
 
 async def synthesize(

@@ -1,6 +1,10 @@
 """What is loaded before a talk."""
 
 import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +35,12 @@ async def test_what_cannot_be_loaded_is_told_and_garbage_collected_again(monkeyp
     with pytest.raises(RuntimeError, match="is broken"):
         await load(["en-US"])
     assert gc.isenabled()
+
+
+def test_networks_report_to_nobody(tmp_path):
+    program = "import halfcascade.processors, onnxruntime, sys; onnxruntime.InferenceSession(sys.argv[1])"
+    network = Path(networks.__file__).parent / "data" / "barge_in_sound.onnx"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    environ["HOME"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", program, network], env=environ, check=True)
+    assert list(tmp_path.iterdir()) == []

