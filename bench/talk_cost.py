@@ -11,7 +11,8 @@ time that the system counted, in turns that nobody looks at.
 - ``cpu``: percent of a core and talk, while they talk
 - ``wakes``: how often a second the event loop's thread went to sleep and was woken, which costs more than what is then
   done: on a machine that is busy with something else, several things are done at each waking, and a talk costs less
-- parts: their shares of it, in the same unit
+- parts: their shares of it, in the same unit; ``native threads`` run no Python, so py-spy does not see them: the
+  small language model above all, and gRPC's own
 
 Prints a table and, last, one line of JSON with the machine's load before and after.
 """
@@ -83,6 +84,28 @@ def shares(recorded: str) -> dict[str, float]:
     return {part: count / total for part, count in seen.most_common()}
 
 
+def native_share(recorded: str, before: dict[int, int], after: dict[int, int]) -> float:
+    """Share of the processor time that went to threads of which py-spy has seen no stack.
+
+    Args:
+        recorded: Its raw output, whose stacks begin with the thread's number.
+        before: What each thread had used when the looking began.
+        after: The same at its end.
+    """
+    seen = {int(number) for number in re.findall(r"^thread \((\d+)\)", recorded, re.MULTILINE)}
+    used = {thread: ticks - before.get(thread, 0) for thread, ticks in after.items()}
+    return sum(ticks for thread, ticks in used.items() if thread not in seen) / (sum(used.values()) or 1)
+
+
+def thread_ticks(pid: int) -> dict[int, int]:
+    """Processor time that each thread of a process has used, in ticks."""
+    ticks = {}
+    for file in Path(f"/proc/{pid}/task").glob("*/stat"):
+        fields = file.read_text().rpartition(") ")[2].split()
+        ticks[int(file.parent.name)] = int(fields[11]) + int(fields[12])
+    return ticks
+
+
 def look_at(pid: int, file: Path) -> subprocess.Popen[bytes] | None:
     """Begin to record what a process does; None without py-spy."""
     spy = shutil.which("py-spy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
@@ -117,6 +140,13 @@ async def talking(url: str, pid: int, talks: int, turns: int) -> tuple[float, fl
     return percent, woken / secs
 
 
+def named_parts(cpu: float, recorded: str, before: dict[int, int], after: dict[int, int]) -> dict[str, float]:
+    """What each part takes of ``cpu``, the largest first; arguments as those of ``shares`` and ``native_share``."""
+    native = native_share(recorded, before, after)
+    parts = {"native threads": native} | {part: share * (1 - native) for part, share in shares(recorded).items()}
+    return {part: round(cpu * share, 2) for part, share in sorted(parts.items(), key=lambda part: -part[1])}
+
+
 async def measure(system: str, talks: int, turns: int) -> dict[str, Any]:
     """Measure one system: first unobserved, then what it is made of."""
     server, url = start_server(system)
@@ -127,10 +157,12 @@ async def measure(system: str, talks: int, turns: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "stacks"
             if spy := look_at(server.pid, file):
+                before = thread_ticks(server.pid)
                 await talking(url, server.pid, talks, turns)
+                after = thread_ticks(server.pid)
                 spy.send_signal(2)
                 spy.wait()
-                parts = {part: round(cpu * share, 2) for part, share in shares(file.read_text()).items()}
+                parts = named_parts(cpu, file.read_text(), before, after)
     finally:
         server.terminate()
         server.wait()
