@@ -19,7 +19,8 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamError
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
-from pipecat.frames.frames import InputAudioRawFrame, OutputAudioRawFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame, InterruptionFrame, OutputAudioRawFrame
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import (
@@ -40,6 +41,8 @@ _NUMBERS = 1 << 16
 _FRAME_SECS = 0.02
 # Speech that the track has in store at least, so that a busy event loop makes no hole in a word.
 AHEAD_SECS = 0.04
+# What is cut off ends in it; at once, it would click.
+_FADE_SECS = 0.01
 # Later than this, the time is gone: what was not sent in it is sent from now on, at the usual pace.
 _LATE_SECS = 0.06
 # Opus in RTP counts by this, whatever it carries (RFC 7587).
@@ -189,6 +192,19 @@ class SteadyTrack(AudioStreamTrack):
         self._make_room()
         return self._frame(audio.ljust(self._size, b"\0"))
 
+    def fade_out(self) -> bool:
+        """Let what is stored end at once, without a step.
+
+        Returns:
+            Whether anything was stored.
+        """
+        samples = np.frombuffer(bytes(self._stored), "<i2")[: round(self._rate * _FADE_SECS)]
+        ending = (samples * np.linspace(1.0, 0.0, len(samples))).astype("<i2").tobytes()
+        self._taken += len(self._stored) - len(ending)
+        self._stored[:] = ending
+        self._make_room()
+        return bool(ending)
+
     def stop(self) -> None:
         """End, and let nobody wait for room any more."""
         super().stop()
@@ -272,6 +288,19 @@ class PromptWebRTCOutput(ToldAsPlayed, SmallWebRTCOutputTransport):
     """Sends by a track that its transport gives it."""
 
     track: SteadyTrack | None = None
+    _interruptible = False
+    _faded = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Let what is in store fade at an interruption: Pipecat's sender waits until it has been sent.
+
+        Args:
+            frame: Any frame.
+            direction: Where it travels.
+        """
+        if isinstance(frame, InterruptionFrame) and self.track and self._interruptible:
+            self._faded = self.track.fade_out()
+        await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Send a block; returns when it is time for the next.
@@ -287,7 +316,10 @@ class PromptWebRTCOutput(ToldAsPlayed, SmallWebRTCOutputTransport):
         track = self.track
         if not (track and track.lives and self._client.is_connected) or self._client.is_closing:
             return False
-        await track.add(frame.audio)
+        faded, self._faded, self._interruptible = self._faded, False, frame.interruptible
+        # The end that `Playout` gives to speech goes on where the sender was, and has come already.
+        if not (faded and type(frame) is OutputAudioRawFrame and not frame.interruptible):
+            await track.add(frame.audio)
         return track.lives
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipecat.frames.frames import OutputAudioRawFrame
+from pipecat.frames.frames import InterruptionFrame, OutputAudioRawFrame, TTSAudioRawFrame
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_transport import TransportParams
 
 from halfcascade.bot.serve.webrtc import Holes, InOrder, PromptWebRTCOutput, SteadyTrack, receive_promptly
+from halfcascade.transports.speaking import ToldAsPlayed
 from tests.bot.serve.test_browsers import pages
 
 RATE = 24_000
@@ -149,6 +152,38 @@ async def test_little_is_in_store_and_whoever_writes_is_held_to_the_pace():
         await writing
     left = sound_of(await sent(track, time, 10)).sum()
     assert (np.diff(heard) == BLOCK // 2).all() and BLOCK <= left <= 2 * BLOCK
+
+
+async def test_what_is_in_store_fades_at_once_and_whoever_writes_goes_on():
+    time = Time()
+    track = SteadyTrack(RATE, time, time.sleep)
+    assert not track.fade_out()
+    writing = asyncio.create_task(speak(track, np.full(3 * BLOCK, 8_000)))
+    await asyncio.sleep(0)
+    await sent(track, time, 2)
+    assert track.fade_out()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    ending = sound_of(await sent(track, time, 10))
+    assert ending[0] == 8_000
+    assert np.abs(np.diff(ending)).max() < 100, "no step"
+    assert not ending[RATE // 100 :].any(), "10 ms, not what was in store"
+    await asyncio.wait_for(track.add(bytes(2 * BLOCK // 2)), 5)
+
+
+@pytest.mark.parametrize("interruptible", [True, False])
+async def test_only_speech_that_may_be_interrupted_fades_in_store(interruptible, monkeypatch):
+    monkeypatch.setattr(ToldAsPlayed, "process_frame", AsyncMock())
+    output = PromptWebRTCOutput(SimpleNamespace(is_connected=True, is_closing=False), TransportParams())
+    output.track = track = SteadyTrack(RATE)
+    speech = TTSAudioRawFrame(np.full(BLOCK, 1_000, "<i2").tobytes(), RATE, 1)
+    speech.interruptible = interruptible
+    writing = asyncio.create_task(output.write_audio_frame(speech))
+    await asyncio.sleep(0.01)
+    await output.process_frame(InterruptionFrame(), FrameDirection.DOWNSTREAM)
+    assert len(track._stored) == 2 * (RATE // 100 if interruptible else BLOCK)
+    track.stop()
+    await writing
 
 
 async def test_a_track_that_ends_lets_nobody_wait():
