@@ -66,6 +66,9 @@ def test_numbers_of_connections_do_not_pile_up():
     for number in range(70_000):
         placement.settle("a", str(number))
     assert placement.home("0") is None and placement.home("69999") == "a"
+    placement.forget("69999")
+    placement.forget("never seen")
+    assert placement.home("69999") is None and placement.home("69998") == "a"
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=5))

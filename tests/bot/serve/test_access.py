@@ -1,5 +1,6 @@
 """Who may talk, and how much: decisions without I/O."""
 
+import asyncio
 import base64
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from halfcascade.bot.serve.access import TICKET_SECS, Gatekeeper, is_loopback
 from halfcascade.bot.serve.doors import may_send
-from halfcascade.bot.serve.limits import Allowance, Meter, Rooms, Strain
+from halfcascade.bot.serve.limits import Absence, Allowance, Meter, Rooms, Strain
 from halfcascade.bot.serve.settings import ServeSettings
 from halfcascade.processors.errors import ConfigurationError
 
@@ -104,6 +105,18 @@ def test_audio_in_real_time_is_never_too_much():
     assert all(meter.take(3_840 + 20, 608.0) for _ in range(400))
 
 
+def test_a_client_has_been_away_since_it_was_first_missed():
+    absence = Absence(most_secs=10.0)
+    news = [
+        absence.look(there=there, now=now) for now, there in ((0.0, True), (5.0, False), (9.0, False), (14.0, False))
+    ]
+    assert news == [False, True, False, False]
+    assert not absence.too_long(14.9) and absence.too_long(15.0)
+    absence.look(there=True, now=16.0)
+    assert not absence.too_long(100.0)
+    assert absence.look(there=False, now=17.0) and not absence.too_long(26.9)
+
+
 def test_rooms_fill_and_drain():
     rooms = Rooms(2)
     assert rooms.enter() and rooms.enter() and not rooms.enter()
@@ -111,6 +124,19 @@ def test_rooms_fill_and_drain():
     assert rooms.has_room
     rooms.draining = True
     assert not rooms.enter() and rooms.taken == 1
+
+
+async def test_who_waits_for_rooms_to_be_empty_waits_for_the_last_to_leave():
+    rooms = Rooms(2)
+    await rooms.wait_until_empty()
+    rooms.enter()
+    rooms.enter()
+    rooms.leave()
+    waiting = asyncio.create_task(rooms.wait_until_empty())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    rooms.leave()
+    await waiting
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ def test_join(head, tail, joined):
         ("ผมชอบอากาศ", "อากาศดีมาก", ("ผมชอบอากาศ", "ดีมาก")),
         ("मुझे मौसम", "मौसम बताइए", ("मुझे मौसम", "बताइए")),
         ("", "one", ("", "one")),
+        # The same word so far from the seam is said again.
+        ("call me at three", "no I meant not three", ("call me at three", "no I meant not three")),
     ],
 )
 def test_merge_says_each_word_once(head, tail, kept):
