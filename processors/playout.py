@@ -90,6 +90,18 @@ class PlayoutFilter(BaseAudioFilter):
         self._target = max(0.0, gain)
         self._step = (self._target - self._gain) / max(1, int(ramp_secs * self._rate))
 
+    def catch_up(self, audio: bytes) -> bytes:
+        """Let a change of loudness begin in what has left already but is not on its way yet.
+
+        Args:
+            audio: 16-bit mono PCM that left last, right before ``set_gain``.
+
+        Returns:
+            As many samples, which replace it.
+        """
+        before = self._gain
+        return self._shape(audio, made_with=before) if before not in (0.0, self._target) else audio
+
     def fade_out(self) -> OutputAudioRawFrame | None:
         """Make an end for speech that is cut off behind the last block.
 
@@ -110,7 +122,7 @@ class PlayoutFilter(BaseAudioFilter):
         frame.interruptible = False
         return frame
 
-    def _shape(self, audio: bytes) -> bytes:
+    def _shape(self, audio: bytes, made_with: float = 1.0) -> bytes:
         samples = np.frombuffer(audio, dtype="<i2")
         ramp = self._gain + self._step * np.arange(1, len(samples) + 1)
         low, high = sorted((self._gain, self._target))
@@ -119,7 +131,7 @@ class PlayoutFilter(BaseAudioFilter):
             self._gain = float(gains[-1])
         if abs(self._gain - self._target) <= abs(self._step) / 2:
             self._gain = self._target
-        return np.clip(np.rint(samples * gains), -32768, 32767).astype("<i2").tobytes()
+        return np.clip(np.rint(samples * (gains / made_with)), -32768, 32767).astype("<i2").tobytes()
 
 
 class PlayoutProcessor(FrameProcessor):

@@ -30,6 +30,8 @@ from pipecat.transports.smallwebrtc.transport import (
 )
 
 from halfcascade.bot.serve.hearing import PromptInput
+from halfcascade.processors.frames import DuckFrame
+from halfcascade.processors.playout import PlayoutFilter
 from halfcascade.transports.speaking import ToldAsPlayed
 
 # Whoever is missing when so many later packets are there is lost: networks seldom reorder over 60 ms.
@@ -192,6 +194,14 @@ class SteadyTrack(AudioStreamTrack):
         self._make_room()
         return self._frame(audio.ljust(self._size, b"\0"))
 
+    def change(self, how: Callable[[bytes], bytes]) -> None:
+        """Change what is stored.
+
+        Args:
+            how: Gives as many samples for those it is given.
+        """
+        self._stored[:] = how(bytes(self._stored))
+
     def fade_out(self) -> bool:
         """Let what is stored end at once, without a step.
 
@@ -292,14 +302,17 @@ class PromptWebRTCOutput(ToldAsPlayed, SmallWebRTCOutputTransport):
     _faded = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Let what is in store fade at an interruption: Pipecat's sender waits until it has been sent.
+        """Let what is in store fade at an interruption, for which Pipecat's sender waits, and duck with the rest.
 
         Args:
             frame: Any frame.
             direction: Where it travels.
         """
+        shaping = self._params.audio_out_filter
         if isinstance(frame, InterruptionFrame) and self.track and self._interruptible:
             self._faded = self.track.fade_out()
+        elif isinstance(frame, DuckFrame) and self.track and isinstance(shaping, PlayoutFilter):
+            self.track.change(shaping.catch_up)
         await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:

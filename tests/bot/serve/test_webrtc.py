@@ -19,6 +19,8 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_transport import TransportParams
 
 from halfcascade.bot.serve.webrtc import Holes, InOrder, PromptWebRTCOutput, SteadyTrack, receive_promptly
+from halfcascade.processors.frames import DuckFrame
+from halfcascade.processors.playout import PlayoutFilter
 from halfcascade.transports.speaking import ToldAsPlayed
 from tests.bot.serve.test_browsers import pages
 
@@ -184,6 +186,36 @@ async def test_only_speech_that_may_be_interrupted_fades_in_store(interruptible,
     assert len(track._stored) == 2 * (RATE // 100 if interruptible else BLOCK)
     track.stop()
     await writing
+
+
+@pytest.mark.parametrize("ramp_secs", [0.0, 0.03, 0.2])
+async def test_what_is_in_store_becomes_quieter_with_what_follows_without_a_step(ramp_secs, monkeypatch):
+    monkeypatch.setattr(ToldAsPlayed, "process_frame", AsyncMock())
+    shaping, client = PlayoutFilter(), SimpleNamespace(is_connected=True, is_closing=False)
+    await shaping.start(RATE)
+    output = PromptWebRTCOutput(client, TransportParams(audio_out_filter=shaping))
+    time = Time()
+    output.track = SteadyTrack(RATE, time, time.sleep)
+
+    async def send(blocks):
+        for _ in range(blocks):
+            audio = await shaping.filter(np.full(BLOCK, 8_000, "<i2").tobytes())
+            await output.write_audio_frame(TTSAudioRawFrame(audio, RATE, 1))
+
+    writing = asyncio.create_task(send(20))
+    await asyncio.sleep(0)
+    before = sound_of(await sent(output.track, time, 5))
+    for gain in (0.25, 1.0):
+        shaping.set_gain(gain, ramp_secs)
+        await output.process_frame(DuckFrame(gain=gain, ramp_secs=ramp_secs), FrameDirection.DOWNSTREAM)
+        now = sound_of(await sent(output.track, time, 12))
+        ramp = round(ramp_secs * RATE)
+        steps = np.abs(np.diff(np.concatenate([before[-1:], now])))
+        assert steps.max() <= (6_000 if not ramp_secs else 6_000 / ramp + 4)
+        assert np.abs(now[ramp + 1 :] - 8_000 * gain).max() <= 4, "from the first packet on"
+        before = now
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
 
 
 async def test_a_track_that_ends_lets_nobody_wait():
