@@ -250,16 +250,16 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
 
     # The language model
 
-    def _ask(self, text: str) -> None:
+    def _ask(self, text: str, *, urgent: bool = True) -> None:
         if not self._asker or not text or self._judge.knows_end_of(text):
             return
-        if self._asker.ask(text, self._bot_speech.last_sentence):
+        if self._asker.ask(text, self._bot_speech.last_sentence, urgent=urgent):
             self._judge.asked(text, time.monotonic())
             self._asked_text = text
 
     def _keep_up(self, text: str) -> None:
         if not self._asked_text or len(text.split()) >= len(self._asked_text.split()) + _ASK_EVERY_WORDS:
-            self._ask(text)
+            self._ask(text, urgent=False)
 
     def _text_end_answered(self, text: str, probability: float) -> None:
         self._judge.text_ends(text, probability)

@@ -6,14 +6,16 @@ beginning it has just seen.
 """
 
 import asyncio
+import heapq
 import math
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -222,10 +224,51 @@ def _is_end(token: str) -> bool:
     )
 
 
+class Lane(Executor):
+    """One of several ways to the same thread: of what waits for it, that of the lowest rank is done first.
+
+    Args:
+        rank: Of this lane.
+        thread: Does it.
+        waiting: What waits, of all lanes; a heap.
+    """
+
+    _numbers = count()
+
+    def __init__(self, rank: int, thread: Executor, waiting: list[Any]):
+        self._rank, self._thread, self._waiting = rank, thread, waiting
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Have something done.
+
+        Args:
+            fn: What to call.
+            *args: With what.
+            **kwargs: And with what.
+
+        Returns:
+            Its result.
+        """
+        future: Future[Any] = Future()
+        heapq.heappush(self._waiting, (self._rank, next(self._numbers), future, partial(fn, *args, **kwargs)))
+        self._thread.submit(self._do_first)
+        return future
+
+    def _do_first(self) -> None:
+        _, _, future, work = heapq.heappop(self._waiting)
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work())
+            except BaseException as error:  # whoever asked is told
+                future.set_exception(error)
+
+
 @cache
-def _thread() -> ThreadPoolExecutor:
-    """One thread for all talks: the model answers one question at a time."""
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
+def _lanes() -> tuple[Lane, Lane]:
+    """One thread for all talks, since the model answers one at a time: for what is urgent, and for the rest."""
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text_end")
+    waiting: list[Any] = []
+    return Lane(0, thread, waiting), Lane(1, thread, waiting)
 
 
 @dataclass(frozen=True)
@@ -252,7 +295,7 @@ class TextEndAsker:
         self._model = model
         self._answered = answered
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._worker: ThreadPoolExecutor | None = None
+        self._lanes: tuple[Lane, Lane] | None = None
         self._next: _Question | None = None
         self._asking: _Question | None = None
         self._usable = True
@@ -265,32 +308,33 @@ class TextEndAsker:
         it takes, so that audio would have to wait.
         """
         self._loop = asyncio.get_running_loop()
-        self._worker = _thread()
+        self._lanes = _lanes()
         self._run(self._load)
 
-    def ask(self, text: str, before: str) -> bool:
+    def ask(self, text: str, before: str, *, urgent: bool = True) -> bool:
         """Ask about a text, unless that is being done already.
 
         Args:
             text: What was said so far.
             before: What the bot had said.
+            urgent: Whether the turn may be over; else other talks' questions go first.
 
         Returns:
             Whether there will be an answer, unless the model fails.
         """
-        if self._worker is None or not self._usable or not self._model.knows(text):
+        if self._lanes is None or not self._usable or not self._model.knows(text):
             return False
         question = _Question(text, before, time.monotonic())
-        if question not in (self._asking, self._next):
+        if question != self._asking and (urgent or question != self._next):
             self._next = question
-            self._run(self._answer)
+            self._run(self._answer, urgent=urgent)
         return True
 
     def stop(self) -> None:
         """Let go of the model, in the worker thread: that may take a moment."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.submit(self._close)
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            lanes[0].submit(self._close)
 
     def _load(self) -> None:
         self._model.load()
@@ -301,9 +345,9 @@ class TextEndAsker:
             self._loaded = False
             self._model.close()
 
-    def _run(self, work: Callable[[], tuple[str, float] | None]) -> None:
-        if self._loop is not None and self._worker is not None:
-            self._loop.run_in_executor(self._worker, work).add_done_callback(self._done)
+    def _run(self, work: Callable[[], tuple[str, float] | None], *, urgent: bool = True) -> None:
+        if self._loop is not None and self._lanes is not None:
+            self._loop.run_in_executor(self._lanes[0 if urgent else 1], work).add_done_callback(self._done)
 
     def _answer(self) -> tuple[str, float] | None:
         asked, self._next = self._next, None
@@ -314,7 +358,7 @@ class TextEndAsker:
 
     def _done(self, future: "asyncio.Future[tuple[str, float] | None]") -> None:
         self._asking = None
-        if future.cancelled() or self._worker is None:
+        if future.cancelled() or self._lanes is None:
             return
         if error := future.exception():
             if self._usable:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 import time
 from pathlib import Path
 
@@ -333,6 +334,40 @@ async def test_a_language_model_is_not_asked_about_what_it_does_not_speak():
     assert english.knows("It's 10 o’clock, isn't it")
     assert not english.knows("그건 okay")
     assert not english.knows("où est la gare à Zürich")
+
+
+def test_what_is_urgent_goes_before_what_has_waited_for_longer():
+    begun, let_go = threading.Event(), threading.Event()
+    order: list[str] = []
+    urgent, other = text_end_module._lanes.__wrapped__()
+
+    def hold():
+        begun.set()
+        let_go.wait(10)
+
+    first = other.submit(hold)
+    assert begun.wait(10)
+    waiting = [lane.submit(order.append, name) for lane, name in ((other, "b"), (other, "c"), (urgent, "a"))]
+    failing, dropped = urgent.submit(int, "x"), urgent.submit(order.append, "dropped")
+    assert dropped.cancel()
+    let_go.set()
+    for job in (first, *waiting):
+        job.result(10)
+    assert order == ["a", "b", "c"]
+    with pytest.raises(ValueError):
+        failing.result(10)
+
+
+async def test_a_question_that_becomes_urgent_does_not_wait_behind_those_that_are_not(monkeypatch):
+    asker = TextEndAsker(SlowModel(), lambda *_: None)
+    asked: list[bool] = []
+    asker.start()
+    await asyncio.sleep(0.05)
+    monkeypatch.setattr(asker, "_run", lambda work, *, urgent=True: asked.append(urgent))
+    for urgent in (False, False, True):
+        assert asker.ask("which one", "", urgent=urgent)
+    asker.stop()
+    assert asked == [False, True]
 
 
 @pytest.mark.slow
