@@ -64,7 +64,7 @@ class BargeInParams:
     looks: tuple[Look, ...] = (Look(0.3, 0.5), Look(0.37, 0.5), Look(0.5, 0.5), Look(0.65, 0.4, goes_on=True))
     settle_secs: float = 0.12
     speech: float = 0.5
-    spoken: float = 0.62
+    spoken: float = 0.7
     spoken_after_none: float = 0.85
     burst_secs: float = 0.6
     longest_backchannel_secs: float = 1.9
