@@ -98,7 +98,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
     note tells the model to ignore the unfinished one. A second session kept for speculating would cost twice the tokens
     for the same result, since a handle cannot be resumed while its connection is open (facts/live#lifetime).
 
-    An interruption that turned out to be false (the user said nothing) is answered as Pipecat's user aggregator decides
+    An interruption that turned out to be false (the user said nothing) is answered as the user aggregator decides
     (``EmptyUserTurnConfig``): its developer message comes with the note of what was heard, so the model can ask again
     or go on from there.
     """

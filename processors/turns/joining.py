@@ -8,6 +8,10 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
     Frame,
+    FunctionCallCancelFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallsStartedFrame,
     LLMContextFrame,
     VADUserStartedSpeakingFrame,
 )
@@ -32,10 +36,18 @@ from halfcascade.processors.frames import (
     TurnReopenedFrame,
 )
 from halfcascade.processors.language import join_text
+from halfcascade.processors.turns.responses import Responses
 from halfcascade.processors.turns.smart_turn import SmartTurnStopStrategy
 
 JOIN_SECS = 5.0
 """How long after its end a turn may be taken up again."""
+
+_CALLS = (
+    FunctionCallsStartedFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallCancelFrame,
+)
 
 _SAME_WORDS = NormalizedMatch()
 
@@ -59,9 +71,14 @@ def joining_aggregators(
     Returns:
         The user aggregator and the assistant aggregator. The context is written when turns end, whatever services say.
     """
-    user = JoiningUserAggregator(context, params=user_params, _realtime_service_mode=False)
+    responses = Responses()
+    user = JoiningUserAggregator(context, params=user_params, responses=responses, _realtime_service_mode=False)
     assistant = JoiningAssistantAggregator(
-        context, params=assistant_params, _realtime_service_mode=False, _paired_user_aggregator=user
+        context,
+        params=assistant_params,
+        responses=responses,
+        _realtime_service_mode=False,
+        _paired_user_aggregator=user,
     )
     return user, assistant
 
@@ -82,16 +99,33 @@ class JoiningUserAggregator(LLMUserAggregator):
     A question that is asked early holds all words of the turn, those before it was taken up again included, and is kept
     only if the turn ends with the same ones. Questions, their withdrawals and ends of turns are named (``TURN``,
     ``EARLY``), since they overtake each other.
+
+    A turn without words asks the brain to recover (``EmptyUserTurnConfig.interrupted_prompt``) only if it cut a
+    response off. Pipecat takes a bot for busy until it has been heard, so that noise would make it speak first.
     """
 
-    def __init__(self, context: LLMContext, **kwargs: Any):
+    def __init__(
+        self,
+        context: LLMContext,
+        *,
+        params: LLMUserAggregatorParams | None = None,
+        responses: Responses | None = None,
+        **kwargs: Any,
+    ):
         """Begin with no turn.
 
         Args:
             context: The conversation.
+            params: For ``LLMUserAggregator``.
+            responses: What the bot is about, shared with its end of the conversation.
             **kwargs: For ``LLMUserAggregator``.
         """
-        super().__init__(context, **kwargs)
+        params = params or LLMUserAggregatorParams()
+        self._empty_turn = params.empty_user_turn
+        # Its prompts are set as each turn starts: Pipecat's choice between them is made by less than is known here.
+        self._recovery = replace(self._empty_turn) if self._empty_turn else None
+        self._responses = responses or Responses()
+        super().__init__(context, params=replace(params, empty_user_turn=self._recovery), **kwargs)
         self._ended: LLMContextMessage | None = None
         self._ended_parts: list[Any] = []
         self._ended_at = 0.0
@@ -128,6 +162,7 @@ class JoiningUserAggregator(LLMUserAggregator):
                 self._onset_at = None
             case BotStartedSpeakingFrame() if self._bot_at is None:
                 self._bot_at = now
+        self._responses.follow_user_end(frame)
         await super().process_frame(frame, direction)
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
@@ -140,8 +175,10 @@ class JoiningUserAggregator(LLMUserAggregator):
         match frame:
             case LLMContextFrame(speculation=True):
                 frame.metadata |= {TURN: self._turn + 1, EARLY: self._early}
-            case LLMContextFrame() if self._ending:
-                frame.metadata[TURN] = self._turn
+            case LLMContextFrame():
+                self._responses.asked()
+                if self._ending:
+                    frame.metadata[TURN] = self._turn
             case EagerEndOfTurnCancelFrame():
                 frame.metadata[EARLY] = self._early
                 self._early_stands = False
@@ -168,6 +205,9 @@ class JoiningUserAggregator(LLMUserAggregator):
         return text
 
     async def _on_user_turn_started(self, controller: Any, strategy: Any, params: Any) -> None:
+        self._prepare_recovery(params.enable_interruptions and self._responses.in_progress)
+        if params.enable_interruptions:
+            self._responses.interrupted()
         if params.enable_interruptions and self._is_unheard():
             await self._reopen(controller)
         await super()._on_user_turn_started(controller, strategy, params)
@@ -181,9 +221,22 @@ class JoiningUserAggregator(LLMUserAggregator):
     async def _on_user_turn_stopped(self, controller: Any, strategy: Any, params: Any) -> None:
         confirmed = params.confirms_speculation and self._early_stands
         confirmed = confirmed and _SAME_WORDS.matches(self._early_text, self.aggregation_string())
-        if not confirmed:
+        if confirmed:
+            # Said first: the answer is let out as the turn's end passes.
+            self._responses.asked()
+        else:
             await self._withdraw_early()
         await super()._on_user_turn_stopped(controller, strategy, replace(params, confirms_speculation=confirmed))
+
+    def _prepare_recovery(self, cut_off: bool) -> None:
+        """Choose what the brain is asked should the turn that starts have no words.
+
+        Args:
+            cut_off: Whether the turn cut a response off.
+        """
+        if self._empty_turn and self._recovery:
+            prompt = self._empty_turn.interrupted_prompt if cut_off else self._empty_turn.idle_prompt
+            self._recovery.interrupted_prompt = self._recovery.idle_prompt = prompt
 
     async def _withdraw_early(self) -> None:
         """Withdraw the early question that stands: its strategy has lost sight of it, or does not know all words.
@@ -214,6 +267,17 @@ class JoiningUserAggregator(LLMUserAggregator):
 class JoiningAssistantAggregator(LLMAssistantAggregator):
     """Pipecat's assistant aggregator, which forgets the beginning of an answer that talked into a pause."""
 
+    def __init__(self, context: LLMContext, *, responses: Responses | None = None, **kwargs: Any):
+        """Begin with nothing said.
+
+        Args:
+            context: The conversation.
+            responses: What the bot is about, shared with the user's end of the conversation.
+            **kwargs: For ``LLMAssistantAggregator``.
+        """
+        super().__init__(context, **kwargs)
+        self._responses = responses or Responses()
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Forget what was heard of the answer to a turn that is gone on with; nothing else has been written of it.
 
@@ -223,4 +287,16 @@ class JoiningAssistantAggregator(LLMAssistantAggregator):
         """
         if isinstance(frame, TurnReopenedFrame):
             await self.reset()
+        self._responses.follow_bot_end(frame)
         await super().process_frame(frame, direction)
+        if isinstance(frame, _CALLS):
+            self._responses.calling = self.has_synchronous_function_calls_in_progress
+
+    async def push_context_frame(self, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """Ask the brain, as with a function's result.
+
+        Args:
+            direction: Where the brain is.
+        """
+        self._responses.asked()
+        await super().push_context_frame(direction)
