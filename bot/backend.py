@@ -12,8 +12,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Backend
+from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import lacks
 

@@ -13,14 +13,14 @@ from pydantic import ValidationError
 from halfcascade import __version__
 from halfcascade.bot.backend import extras_of_servers
 from halfcascade.bot.commands import alone, records, serve
-from halfcascade.bot.commands.usage import Commands, Program
 from halfcascade.bot.environment import PREFIX, SETTINGS_FILE, Environment, load_environment
-from halfcascade.bot.lines import tr_error, use_language
 from halfcascade.bot.listings import list_settings, print_models, print_settings, print_voices, shown
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr_error, use_language
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import require
+from halfcascade.usage import Commands, Program
 
 # Pipecat greets on the terminal when it is imported; a session sends log lines to its folder.
 logger.remove()

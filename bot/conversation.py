@@ -12,13 +12,13 @@ from halfcascade.bot.backend import END_SECS, Choice, Emulator, check_google_acc
 from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
 from halfcascade.bot.gaps import GapNews
-from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.loading import load
 from halfcascade.bot.logs import LOG_FILE
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr, tr_error
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.threads import on_daemon_thread, watched
 

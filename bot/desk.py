@@ -10,7 +10,6 @@ from typing import Any
 from loguru import logger
 
 from halfcascade.bot.conversation import Conversation
-from halfcascade.bot.lines import tr
 from halfcascade.bot.logs import LOG_FILE, set_up_logs
 from halfcascade.bot.money import Models, Tariff, in_words, load_tariff
 from halfcascade.bot.outcome import Outcome, ending_on_signals
@@ -20,6 +19,7 @@ from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.session.retention import forget_old_sessions
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 
 _SESSIONS = Path("sessions")

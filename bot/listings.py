@@ -9,10 +9,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from halfcascade.bot.environment import OTHER_NAMES, PREFIX, Environment
-from halfcascade.bot.lines import tr
 from halfcascade.bot.session.redaction import HIDDEN, Redactor
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr
 
 if TYPE_CHECKING:
     from halfcascade.transports.devices import Device

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from halfcascade.bot.lines import tr
+from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 
 PRICES_FILE = Path(__file__).parent / "assets" / "prices.toml"

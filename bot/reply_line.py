@@ -3,9 +3,9 @@
 from rich.text import Text
 
 from halfcascade.bot.harmless import LONGEST, harmless
-from halfcascade.bot.lines import tr
 from halfcascade.bot.session.reply_text import parts_of
 from halfcascade.bot.session.transcript import BotSaid, Fate
+from halfcascade.lines import tr
 
 UNHEARD_WORDS = 10
 """Words of a reply nobody heard that are shown before "and how many more"."""

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from halfcascade.bot.hanging import LABEL_COLUMNS, hanging
 from halfcascade.bot.harmless import harmless
-from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import dollars
 from halfcascade.bot.reply_line import reply_line
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.metrics import Turn
 from halfcascade.bot.session.transcript import ALIVE, BotSaid, Entry, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.lines import tr, tr_error
 
 if TYPE_CHECKING:
     from halfcascade.bot.controls import Controls

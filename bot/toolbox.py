@@ -10,6 +10,7 @@ from pipecat.adapters.llm.schemas.direct_function import DirectFunction
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.services.llm_service import FunctionCallParams
 
+from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gemini_live import builtin_tools
 from halfcascade.processors.gemini_live.mcp_tools import CLOSE_SECS, McpServer
@@ -60,8 +61,11 @@ class Toolbox:
         return names
 
     def describe(self) -> str:
-        """All functions by source, in one line; empty if there are none."""
-        return "; ".join(f"{', '.join(names)} ({source})" for source, names in self._names.items() if names)
+        """All functions by source, in one line of the reader's language; empty if there are none."""
+        told = {_BUILT_IN: tr("built in")}
+        return "; ".join(
+            f"{', '.join(names)} ({told.get(source, source)})" for source, names in self._names.items() if names
+        )
 
     async def close(self, secs: float = CLOSE_SECS) -> None:
         """Disconnect all servers, side by side.

@@ -24,6 +24,8 @@ from halfcascade.emulator.bugs import BUGS, add_bug
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.faults import Faults
 from halfcascade.emulator.server import GoogleEmulator
+from halfcascade.lines import tr_error, use_language
+from halfcascade.usage import Commands, print_error
 
 _PARENT_CHECK_SECS = 0.5
 _LOG_ENTRIES = 1_000  # Nobody reads the log of a program; it may run for days.
@@ -38,7 +40,7 @@ class MindName(StrEnum):
     LOCAL = "local"
 
 
-app = typer.Typer(
+app = Commands(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -81,6 +83,8 @@ def main(
     """Serve Speech-to-Text, Text-to-Speech and Gemini until SIGINT or SIGTERM."""
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
+    if ready_file is not None:
+        use_language("en")  # A program reads what is told, and translates it for its own person.
     wanted = {
         "speech": port_speech,
         "tts": port_tts,
@@ -124,7 +128,7 @@ def main(
         reader = Reader.JSON if as_json else show
         asyncio.run(_serve(google, reader=reader, ready_file=ready_file, exit_with_parent=exit_with_parent))
     except EmulatorError as error:
-        typer.echo(f"error: {error}", err=True)
+        print_error(str(error))
         raise typer.Exit(1) from None
     finally:
         if ready_file is not None:
@@ -149,7 +153,7 @@ async def _fetch_weights(llm: Path | None) -> None:
     from halfcascade.emulator.minds.local.weights import fetch_weights
 
     if lacks_weights(llm) and not missing_packages():
-        await fetch_weights(lambda line: typer.echo(line, err=True))
+        await fetch_weights(lambda line: typer.echo(tr_error(line), err=True))
 
 
 async def _serve(google: Served, *, reader: Reader, ready_file: Path | None, exit_with_parent: bool) -> None:

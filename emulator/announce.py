@@ -3,9 +3,12 @@
 import json
 import os
 import shlex
+import textwrap
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
+
+from halfcascade.lines import tr
 
 _REDIRECT = Path(__file__).parent / "redirect"
 _GOOGLE_HOSTS = (
@@ -69,13 +72,27 @@ def lines(google: Served, reader: Reader) -> list[str]:
         case Reader.COMPOSE:
             return _compose(google)
     return [
-        "# Google's APIs are served here until Ctrl-C. For another terminal:",
+        _comment(tr("Google's APIs are served here until Ctrl-C. For another terminal:")),
         *_exports(google.env),
-        "# Vertex AI by environment, TLS, REST and other languages (--print node, java, go or compose tells more):",
+        _comment(
+            tr(
+                "Vertex AI by environment, TLS, REST and other languages "
+                "(--print node, java, go or compose tells more):"
+            )
+        ),
         *_exports(google.extra_env),
-        "# Google's Python speech clients know no such variables; unchanged programs follow them with:",
+        _comment(tr("Google's Python speech clients know no such variables; unchanged programs follow them with:")),
         f"export PYTHONPATH={shlex.quote(str(_REDIRECT))}",
     ]
+
+
+def _comment(text: str, mark: str = "#") -> str:
+    return f"{mark} {text}"
+
+
+def _tts_alike(google: Served) -> str:
+    told = tr('Text-to-Speech alike, at "{address}".')
+    return _comment(told.format(address=google.env["TEXTTOSPEECH_EMULATOR_HOST"]), "//")
 
 
 def _exports(environment: dict[str, str]) -> list[str]:
@@ -90,9 +107,9 @@ def _node(google: Served) -> list[str]:
         return f"{{ apiEndpoint: '{host}', port: {port}, sslCreds: grpc.credentials.createInsecure() }}"
 
     return [
-        "# The environment of the node process:",
+        _comment(tr("The environment of the node process:")),
         *_exports({**google.env, "NODE_EXTRA_CA_CERTS": google.extra_env["NODE_EXTRA_CA_CERTS"]}),
-        "// Google's clients (grpc is the package @grpc/grpc-js):",
+        _comment(tr("Google's clients (grpc is the package @grpc/grpc-js):"), "//"),
         f"new SpeechClient({options(speech)});",
         f"new TextToSpeechClient({options(tts)});",
         "new GoogleGenAI({ apiKey: process.env.GOOGLE_API_KEY });",
@@ -101,14 +118,16 @@ def _node(google: Served) -> list[str]:
 
 def _java(google: Served) -> list[str]:
     return [
-        "// Google's Java clients, over plaintext gRPC:",
+        _comment(tr("Google's Java clients, over plaintext gRPC:"), "//"),
         "SpeechSettings.newBuilder()",
         "    .setTransportChannelProvider(InstantiatingGrpcChannelProvider.newBuilder()",
         f'        .setEndpoint("{google.env["SPEECH_EMULATOR_HOST"]}")',
         "        .setChannelConfigurator(ManagedChannelBuilder::usePlaintext).build())",
         "    .setCredentialsProvider(NoCredentialsProvider.create()).build();",
-        f'// Text-to-Speech alike, at "{google.env["TEXTTOSPEECH_EMULATOR_HOST"]}". Gemini: a trust store holds',
-        "// the emulator's authority:",
+        _comment(
+            tr('Text-to-Speech alike, at "{address}".').format(address=google.env["TEXTTOSPEECH_EMULATOR_HOST"]), "//"
+        ),
+        _comment(tr("Gemini: a trust store holds the emulator's authority:"), "//"),
         f"keytool -importcert -noprompt -alias emulator -file {google.env['SSL_CERT_FILE']} "
         "-keystore emulator.jks -storepass emulator",
         "export JAVA_TOOL_OPTIONS='-Djavax.net.ssl.trustStore=emulator.jks'",
@@ -118,22 +137,28 @@ def _java(google: Served) -> list[str]:
 
 def _go(google: Served) -> list[str]:
     return [
-        "// Google's Go clients, over plaintext gRPC:",
+        _comment(tr("Google's Go clients, over plaintext gRPC:"), "//"),
         "speech.NewClient(ctx,",
         f'    option.WithEndpoint("{google.env["SPEECH_EMULATOR_HOST"]}"),',
         "    option.WithoutAuthentication(),",
         "    option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))",
-        f'// Text-to-Speech alike, at "{google.env["TEXTTOSPEECH_EMULATOR_HOST"]}". Gemini takes the environment:',
+        _comment(
+            tr('Text-to-Speech alike, at "{address}".').format(address=google.env["TEXTTOSPEECH_EMULATOR_HOST"]), "//"
+        ),
+        _comment(tr("Gemini takes the environment:"), "//"),
         *_exports({name: google.env[name] for name in ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY", "SSL_CERT_FILE")}),
     ]
 
 
 def _compose(google: Served) -> list[str]:
     aliases = "\n".join(f"          - {host}" for host in _GOOGLE_HOSTS)
+    trust = tr(
+        "Programs in other containers reach the emulator under Google's own names, unchanged, if they trust its "
+        "authority: mount the volume `emulator-tls` and set SSL_CERT_FILE, REQUESTS_CA_BUNDLE, NODE_EXTRA_CA_CERTS and "
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH to /tls/bundle.pem, GOOGLE_APPLICATION_CREDENTIALS to /tls/credentials.json."
+    )
     text = f"""\
-# Programs in other containers reach the emulator under Google's own names, unchanged, if they trust its authority:
-# mount the volume `emulator-tls` and set SSL_CERT_FILE, REQUESTS_CA_BUNDLE, NODE_EXTRA_CA_CERTS and
-# GRPC_DEFAULT_SSL_ROOTS_FILE_PATH to /tls/bundle.pem, GOOGLE_APPLICATION_CREDENTIALS to /tls/credentials.json.
+{textwrap.fill(trust, 118, initial_indent="# ", subsequent_indent="# ", break_long_words=False)}
 services:
   emulator:
     build: {{ context: ., dockerfile: emulator/Dockerfile }}

@@ -3,7 +3,7 @@ import sys
 import pytest
 from loguru import logger
 
-from halfcascade.bot.lines import use_language
+from halfcascade.lines import use_language
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,9 +12,9 @@ import typer
 from halfcascade.bot.backend import BRAIN, EARS, VOICE, extras_of_servers
 from halfcascade.bot.commands import SettingsOf
 from halfcascade.bot.harmless import harmless
-from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr, tr_error
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import require
 

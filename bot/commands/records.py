@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfcascade.bot.commands import SettingsOf
-from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import Models, Tariff, dollars, load_tariff
 from halfcascade.bot.session.names import SERVICES, SERVICES_AUDIO
 from halfcascade.bot.settings import Backend
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr, tr_error
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import require
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from halfcascade.bot.lines import tr
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from halfcascade.bot.backend import Choice, choose_backend
 from halfcascade.bot.doctor.findings import Daemons, Finding, Status, within
-from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.listings import print_devices
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr, tr_error
 from halfcascade.processors.errors import ConfigurationError
 
 if TYPE_CHECKING:

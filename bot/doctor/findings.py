@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from halfcascade.bot.lines import tr, tr_error
+from halfcascade.lines import tr, tr_error
 from halfcascade.processors.errors import ConfigurationError
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halfcascade.bot.doctor.findings import Finding, Status, failure
-from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Settings
 from halfcascade.installing import in_checkout
+from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import missing_extra
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from halfcascade.bot.backend import Choice, Emulator, deaf_to
 from halfcascade.bot.doctor.findings import Finding, Status, failure, within
-from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.installing import how_to_install
+from halfcascade.lines import tr, tr_error
 
 if TYPE_CHECKING:
     from halfcascade.bot.toolbox import Toolbox

@@ -5,8 +5,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from halfcascade.bot.doctor.findings import Finding, Status
-from halfcascade.bot.lines import tr
 from halfcascade.bot.settings import Settings
+from halfcascade.lines import tr
 from halfcascade.processors.openers import OpenerMode
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.cells import cell_len
 
-from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
 from halfcascade.bot.report.saved import SavedTalk, load_talk
 from halfcascade.bot.session.metrics import Turn
 from halfcascade.bot.session.transcript import BotSaid
+from halfcascade.lines import tr
 
 # The parts of a turn's latency, each from one stage to the next that was passed.
 _PARTS = (

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from halfcascade.bot.harmless import harmless
-from halfcascade.bot.lines import tr, tr_error
 from halfcascade.bot.money import Tariff
 from halfcascade.bot.report.saved import Said, SavedTalk, Word, load_talk
 from halfcascade.bot.report.sound import PEAKS_PER_SEC, Sound, compress
@@ -19,6 +18,7 @@ from halfcascade.bot.session.metrics import STAGES, Turn, summary
 from halfcascade.bot.session.names import REPORT, REPORT_SOUND
 from halfcascade.bot.session.reply_text import letters, parts_of
 from halfcascade.bot.session.transcript import BotSaid, Fate, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.lines import tr, tr_error
 from halfcascade.processors.errors import ConfigurationError
 
 _ASSETS = Path(__file__).parents[1] / "assets" / "report"

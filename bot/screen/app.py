@@ -18,8 +18,8 @@ from textual.widgets.option_list import Option
 
 from halfcascade.bot.controls import Choice, Controls
 from halfcascade.bot.hanging import hanging
-from halfcascade.bot.lines import tr
 from halfcascade.bot.screen.view import View, line_of, state_of
+from halfcascade.lines import tr
 
 # Four pictures a second are smooth enough for a meter, and cost little.
 _TICK_SECS = 0.25

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from halfcascade.bot.hanging import LABEL_COLUMNS
 from halfcascade.bot.harmless import harmless
-from halfcascade.bot.lines import tr
 from halfcascade.bot.money import dollars
 from halfcascade.bot.reply_line import reply_line
 from halfcascade.bot.session.events import Event, EventType
 from halfcascade.bot.session.transcript import BotSaid, Entry, Problem, Prompt, ToolUsed, UserSaid
+from halfcascade.lines import tr
 
 if TYPE_CHECKING:
     from halfcascade.bot.session.hub import EventHub

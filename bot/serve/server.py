@@ -13,7 +13,6 @@ from typing import Any
 import uvicorn
 from loguru import logger
 
-from halfcascade.bot.lines import tr
 from halfcascade.bot.loading import load
 from halfcascade.bot.logs import intercept_logging, log_to
 from halfcascade.bot.outcome import Outcome, ending_on_signals
@@ -26,6 +25,7 @@ from halfcascade.bot.session.redaction import Redactor
 from halfcascade.bot.session.retention import forget_old_sessions
 from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.extras import missing_extra
 

@@ -193,8 +193,9 @@ def read_samples(audio: Path | str | np.ndarray) -> np.ndarray:
         try:
             samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
         except (OSError, soundfile.SoundFileError) as error:
-            why = f"cannot be read ({error})" if Path(audio).exists() else "does not exist"
-            raise ConfigurationError(f"{audio} {why}: name a sound file such as a WAV.") from error
+            if not Path(audio).exists():
+                raise ConfigurationError(f"{audio} does not exist: name a sound file such as a WAV.") from error
+            raise ConfigurationError(f"{audio} cannot be read ({error}): name a sound file such as a WAV.") from error
         samples = soxr.resample(samples.mean(axis=1), rate, AUDIO_RATE)
     if np.issubdtype(samples.dtype, np.floating):
         samples = np.clip(np.nan_to_num(samples) * 32767, -32768, 32767)

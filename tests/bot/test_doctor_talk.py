@@ -12,9 +12,9 @@ import pytest
 from halfcascade.bot.backend import Emulator
 from halfcascade.bot.doctor import Status, examine, run_doctor, talk
 from halfcascade.bot.doctor.findings import Daemons, within
-from halfcascade.bot.lines import use_language
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.emulator.minds.local.packages import lacks_weights, missing_packages
+from halfcascade.lines import use_language
 from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.gemini_live.mcp_tools import McpServer
 from tests.bot.support import ROOT

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from halfcascade.bot.doctor.voice import describe, recommend
-from halfcascade.bot.lines import use_language
 from halfcascade.bot.settings import Settings
+from halfcascade.lines import use_language
 from halfcascade.processors.chirp_tts.measuring import VoiceMeasures
 from halfcascade.processors.openers import OpenerMode
 

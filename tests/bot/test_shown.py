@@ -3,7 +3,6 @@
 import pytest
 from rich.text import Text
 
-from halfcascade.bot.lines import use_language
 from halfcascade.bot.reply_line import reached_text, reply_line
 from halfcascade.bot.report.page import _entry
 from halfcascade.bot.report.saved import Said, Word
@@ -12,6 +11,7 @@ from halfcascade.bot.serve.captions import _described
 from halfcascade.bot.session.markdown import line_of as markdown_of
 from halfcascade.bot.session.reply_text import Part, parts_of
 from halfcascade.bot.session.transcript import BotSaid
+from halfcascade.lines import use_language
 
 CODE = "```py\nprint(1)\n```"
 REPLY = f"Try this:\n{CODE}\nThat is it."

@@ -1,16 +1,21 @@
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from halfcascade.emulator.__main__ import app
+from halfcascade.emulator.announce import Reader, lines
+from halfcascade.lines import use_language
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -96,6 +101,29 @@ def test_bad_options_are_one_line(arguments, told):
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
     assert told in result.stderr
+
+
+@pytest.mark.parametrize("reader", Reader)
+def test_what_is_printed_is_in_the_readers_language(monkeypatch, reader):
+    monkeypatch.setattr("halfcascade.emulator.announce.json.dumps", lambda told: "{}")
+    google = SimpleNamespace(ports={}, env=defaultdict(lambda: "x:1"), extra_env=defaultdict(lambda: "x:1"))
+    use_language("en-US")
+    english = lines(google, reader)
+    use_language("ko-KR")
+    korean = lines(google, reader)
+    comments = [line for line in korean if line.startswith(("#", "//"))]
+    assert all(re.search("[가-힣]|^# [A-Z_, ]+", line) for line in comments)
+    code = [[line for line in told if not line.startswith(("#", "//"))] for told in (english, korean)]
+    assert code[0] == code[1]
+    assert comments or reader is Reader.JSON
+
+
+def test_a_mistake_is_told_in_korean_to_a_person_and_in_english_to_a_program(monkeypatch, tmp_path):
+    monkeypatch.setenv("HALFCASCADE_LANGUAGE", "ko-KR")
+    told = CliRunner().invoke(app, ["--fault", "bot"]).stderr
+    assert told.startswith("오류: 'bot'(이)라는 장애는 없습니다")
+    told = CliRunner().invoke(app, ["--fault", "bot", "--ready-file", str(tmp_path / "ready.json")]).stderr
+    assert told.startswith("error: There is no fault 'bot'")
 
 
 def test_it_ends_with_its_parent_and_the_ready_file_goes_too(tmp_path):

@@ -6,11 +6,20 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from halfcascade.bot.cli import app
-from halfcascade.bot.lines import use_language
+from halfcascade.lines import use_language
 
 COMMANDS = sorted(typer.main.get_group(app).commands)
 MISTAKES = ["--nope", "talk --langage ko", "talk --zzz", "tlak", "zzz", "talk --budget x", "talk --backend x", "report"]
-MISTAKES += ["report a b", "talk --budget", "sessions --limit 0", "sessions --limit x", "talk --verbose=1"]
+MISTAKES += [
+    "report a b",
+    "talk --budget",
+    "emulator --nope",
+    "emulator --mind bot",
+    "emulator x",
+    "sessions --limit 0",
+    "sessions --limit x",
+    "talk --verbose=1",
+]
 
 
 def run(line: str, monkeypatch, language: str = "", columns: int = 80):
@@ -26,9 +35,6 @@ def run(line: str, monkeypatch, language: str = "", columns: int = 80):
 @pytest.mark.parametrize("language", ["en-US", "ko-KR"])
 def test_help_fits_any_terminal_in_the_language(monkeypatch, language, columns):
     for command in ("", *COMMANDS):
-        # The emulator is a program of its own, for those who need nothing of the bot.
-        if command == "emulator":
-            continue
         result = run(f"{command} --help", monkeypatch, language, columns)
         assert result.exit_code == 0
         lines = result.output.splitlines()

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 
 from halfcascade.bot.cli import app
-from halfcascade.bot.lines import use_language
 from halfcascade.bot.money import Models, load_tariff
 from halfcascade.bot.report.page import describe, render, write_report
 from halfcascade.bot.report.saved import load_talk
 from halfcascade.bot.report.sound import compress
+from halfcascade.lines import use_language
 from halfcascade.processors.errors import ConfigurationError
 from tests.bot.report.folders import EVENTS, long_talk, make_folder
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from halfcascade.bot.controls import Choice
-from halfcascade.bot.lines import use_language
 from halfcascade.bot.money import Models, load_tariff
 from halfcascade.bot.screen.app import DevicePicker, Help, TalkApp
 from halfcascade.bot.screen.view import Levels, View
 from halfcascade.bot.session.hub import EventHub
 from halfcascade.bot.session.redaction import Redactor
+from halfcascade.lines import use_language
 
 
 class Acts:

@@ -6,14 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from halfcascade.bot.lines import tr, use_language
-from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr, tr_error, use_language
 
 # The names stand beside what they mean where that leaves room for half a line, else above it.
 _WIDE_COLUMNS = 64
@@ -25,34 +20,17 @@ _PYDANTIC = "Value error, "
 _UsageError: type[Any] = typer.BadParameter.__base__  # type: ignore[assignment]
 
 
-class Command(TyperCommand):
-    """A command whose help is in the reader's language."""
+class _Translated:
+    """What is called by a person: its help, and its errors, are in their language."""
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Options and arguments, translated."""
-        return _translated(super().get_params(ctx))
-
-    def format_usage(self, ctx: Any, formatter: Any) -> None:
-        """Write how the command is called."""
-        formatter.write(_usage(self, ctx))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the whole help."""
-        formatter.write(_help(self, ctx))
-
-
-class Program(TyperGroup):
-    """The program: its commands' help, and its errors, are in the reader's language."""
-
-    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run a command line; what makes no sense is told in a line, as any other error is."""
         use_language(os.environ.get("HALFCASCADE_LANGUAGE"))
-        for command in self.commands.values():
-            command.help = _told(command.help)
+        run: Any = super().main  # type: ignore[misc]
         if not standalone_mode:
-            return super().main(args, standalone_mode=False, **extra)
+            return run(args, standalone_mode=False, **extra)
         try:
-            code = super().main(args, standalone_mode=False, **extra)
+            code = run(args, standalone_mode=False, **extra)
         except _UsageError as error:
             _tell(error)
             code = error.exit_code
@@ -61,16 +39,28 @@ class Program(TyperGroup):
         sys.exit(code or 0)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Options, translated."""
-        return _translated(super().get_params(ctx))
+        """Options and arguments, translated."""
+        return _translated(super().get_params(ctx))  # type: ignore[misc]
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
-        """Write how the program is called."""
+        """Write how it is called."""
         formatter.write(_usage(self, ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the whole help."""
-        names = [(name, self.commands[name].help or "") for name in self.list_commands(ctx)]
+        formatter.write(_help(self, ctx))
+
+
+class Command(_Translated, TyperCommand):  # type: ignore[misc]
+    """A command whose help is in the reader's language."""
+
+
+class Program(_Translated, TyperGroup):  # type: ignore[misc]
+    """The program: its commands' help, and its errors, are in the reader's language."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the whole help."""
+        names = [(name, _told(self.commands[name].help)) for name in self.list_commands(ctx)]
         formatter.write(_help(self, ctx, commands=names))
 
 
@@ -82,12 +72,30 @@ class Commands(typer.Typer):
         return super().command(name, **{"cls": Command, **options})
 
 
+def print_error(text: str) -> None:
+    """Print on standard error why something does not work.
+
+    Args:
+        text: One line in English: cause and remedy.
+    """
+    _print(f"{tr('error')}: {tr_error(text)}", "bold red")
+
+
+def _print(text: str, style: str) -> None:
+    # Only here and for help: whoever neither errs nor asks does not wait until rich is loaded.
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    # A terminal wraps at words; elsewhere one line stays one line.
+    console.print(Text(text, style), soft_wrap=not console.is_terminal)
+
+
 def _tell(error: Any) -> None:
-    terminal = Terminal(Console(stderr=True, highlight=False))
-    terminal.fail(error.format_message().replace(_PYDANTIC, ""))
+    print_error(error.format_message().replace(_PYDANTIC, ""))
     if context := error.ctx:
         more = tr("`{command} --help` tells more.").format(command=context.command_path)
-        terminal.say(f"{_usage(context.command, context).strip()}  {more}", "dim")
+        _print(f"{_usage(context.command, context).strip()}  {more}", "dim")
 
 
 def _told(text: str | None) -> str:
@@ -115,6 +123,9 @@ def _usage(command: Any, ctx: Any) -> str:
 
 
 def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> str:
+    from rich.console import Console
+    from rich.text import Text
+
     params = command.get_params(ctx)
     arguments = [(param.metavar, param.help) for param in params if param.param_type_name == "argument"]
     options = [(param.get_help_record(ctx)[0], param.help) for param in params if param.param_type_name == "option"]
@@ -133,6 +144,10 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]], width: int) -> Iterator[Any]:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     if not rows:
         return
     yield Text(f"\n{title}", "bold")

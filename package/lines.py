@@ -8,9 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from halfcascade.bot.particles import choose_particles
+from halfcascade.particles import choose_particles
 
 _VALUE = re.compile(r"\{(\w+)[^}]*\}")
 _QUOTE = re.compile(r" \(.*\)$", re.DOTALL)
@@ -19,7 +20,7 @@ _SHORTEST = 5
 # A value may be a line that was made of a template itself.
 _DEPTH = 3
 
-CATALOGUES = Path(__file__).parent / "assets" / "locale"
+CATALOGUES = Path(__file__).parent / "locale"
 
 
 class _Template(str):
@@ -40,6 +41,7 @@ class Catalogue(gettext.NullTranslations):
 
     def __init__(self, path: Path):
         super().__init__()
+        self._nested = read_nested(path)
         self.lines = {line: told for line, told in read_catalogue(path).items() if line and told}
 
     def gettext(self, message: str) -> str:
@@ -67,40 +69,57 @@ class Catalogue(gettext.NullTranslations):
                 return self.lines[bare] + line[len(bare) :]
         if not depth or not line.strip():
             return ""
-        for template, translation in self._templates:
-            if filled := self._filled(template, translation, line, depth - 1):
+        for template in self._templates:
+            if filled := self._filled(template, line, depth - 1):
                 return filled
         return self._by_parts(line, depth - 1)
 
-    def _filled(self, template: re.Pattern[str], translation: str, line: str, depth: int) -> str:
+    def _filled(self, template: "_Pattern", line: str, depth: int) -> str:
         """The translation by one template, or nothing."""
-        if not (found := template.fullmatch(line)):
+        if not (found := template.pattern.fullmatch(line)):
             return ""
         values = found.groupdict()
-        told = {name: self._told(value, depth) for name, value in values.items()}
+        # What a person has typed, or a server has said, stays as it is, be it a word of the catalogue.
+        told = {name: self._told(value, depth) if name in template.nested else "" for name, value in values.items()}
         last = next((name for name in values if found.end(name) == len(line)), None)
         if last and not told[last] and values[last].endswith(".") and values[last] != ".":
             # What stands last is no sentence, so that the full stop is the line's own.
-            return f"{self._filled(template, translation, line[:-1], depth)}."
-        return translation.format_map({name: told[name] or value for name, value in values.items()})
+            return f"{self._filled(template, line[:-1], depth)}."
+        # Not by str.format: a line may hold braces of its own.
+        return _VALUE.sub(lambda value: told[value[1]] or values[value[1]], template.translation)
 
     def _by_parts(self, line: str, depth: int) -> str:
         cause, colon, remedy = line.partition(": ")
-        if colon and (told := [self._told(part, depth) for part in (cause, remedy)]) and any(told):
+        # A single word before the colon is a name that somebody gave.
+        parts = (cause if " " in cause else "", remedy)
+        if colon and (told := [self._told(part, depth) for part in parts]) and any(told):
             return f"{told[0] or cause}: {told[1] or remedy}"
         if (quote := _QUOTE.search(line)) and (told_cause := self._told(line[: quote.start()], depth)):
             return told_cause + quote[0]
         return ""
 
     @functools.cached_property
-    def _templates(self) -> list[tuple[re.Pattern[str], str]]:
+    def _templates(self) -> "list[_Pattern]":
         """Of the lines with values, those with the most words of their own first."""
         found = sorted(self.lines, key=lambda line: len(_VALUE.sub("", line)), reverse=True)
         return [
-            (re.compile("".join(_pattern(line)), re.DOTALL), _VALUE.sub(r"{v\1}", self.lines[line]))
+            _Pattern(
+                re.compile("".join(_pattern(line)), re.DOTALL),
+                _VALUE.sub(r"{v\1}", self.lines[line]),
+                frozenset(f"v{name}" for name in self._nested.get(line, ())),
+            )
             for line in found
             if _VALUE.search(line) and len(_VALUE.sub("", line)) >= _SHORTEST
         ]
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """What lines a template can become, its translation, and which of its values are lines of the catalogue too."""
+
+    pattern: re.Pattern[str]
+    translation: str
+    nested: frozenset[str]
 
 
 def _pattern(line: str) -> Iterator[str]:
@@ -136,6 +155,23 @@ def read_catalogue(path: Path) -> dict[str, str]:
         elif line.startswith('"') and field:
             parts[field] += ast.literal_eval(line)
     return entries
+
+
+def read_nested(path: Path) -> dict[str, list[str]]:
+    """Read which values of a catalogue's templates are lines themselves, such as a remedy; all others stay as they are.
+
+    Args:
+        path: The file. A comment ``#. lines: 0 2`` before a template names them.
+
+    Returns:
+        Names of values by English line.
+    """
+    found: dict[str, list[str]] = {}
+    for entry in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")):
+        if (comment := re.search(r"^#\. lines: (.+)$", entry, re.MULTILINE)) and "msgid " in entry:
+            message = entry.partition("msgid ")[2].partition("\nmsgstr ")[0]
+            found["".join(map(ast.literal_eval, message.splitlines()))] = comment[1].split()
+    return found
 
 
 _catalogue = functools.cache(Catalogue)
@@ -178,7 +214,8 @@ def tr_error(line: str) -> str:
     """Translate a line that came ready-made from where nothing is known of languages, such as a service's error.
 
     It is recognized by the template that it was made of, whole or by its parts: the cause, what a server said in
-    parentheses, and behind a colon the remedy. What is not recognized stays as it is.
+    parentheses, and behind a colon the remedy. What is not recognized stays as it is, and so do the values of a
+    template unless the catalogue says that they are lines too (see ``read_nested``).
 
     Args:
         line: In English.
