@@ -77,9 +77,12 @@ class SpeechOnsetFrame(SystemFrame):
 
     Parameters:
         secs: How long it has sounded like speech, in seconds.
+        sound_secs: How long there has been sound at all, in seconds, no longer than is worth recognizing: the first
+            words of a voice that voice activity detection does not take for one.
     """
 
     secs: float = 0.0
+    sound_secs: float = 0.0
 
 
 @dataclass

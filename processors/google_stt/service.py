@@ -215,9 +215,9 @@ class GoogleStreamingSTTService(Recognizer):
                 machine.speech_started(secs or _USUAL_START_SECS, now)
             case VADUserStoppedSpeakingFrame(stop_secs=secs):
                 machine.speech_stopped(secs, now)
-            case SpeechOnsetFrame(secs=secs) if not self._bot_speaking:
+            case SpeechOnsetFrame(secs=secs, sound_secs=sound_secs) if not self._bot_speaking:
                 # Over the bot's voice a short sound may be what is left of it.
-                machine.speech_onset(secs, now)
+                machine.speech_onset(max(secs, sound_secs), now)
             case SpeechPausedFrame(secs=secs):
                 machine.speech_paused(secs, now)
             case SpeechResumedFrame(secs=secs):

@@ -32,7 +32,8 @@ _FALSE_ONSET_SECS = 0.12
 # Quiet is what lies this far below the loudest of the last syllables, or hardly above the noise.
 _BELOW_PEAK_DB, _ABOVE_FLOOR_DB = 30.0, 8.0
 _GAP_SECS = 0.2
-# Sound may also be what cancelling left of the bot; more of it than this would cost the ears more than it gives.
+# Sound may also be noise, or what cancelling left of the bot; more of it than this would cost the ears more than it
+# gives.
 _LONGEST_UNNOTICED_SECS = 0.8
 _PEAK_SECS, _FLOOR_SECS, _LEVEL_SECS = 0.6, 3.0, 0.01
 _PEAK_LEVELS, _FLOOR_LEVELS = round(_PEAK_SECS / _LEVEL_SECS), round(_FLOOR_SECS / _LEVEL_SECS)
@@ -203,6 +204,8 @@ class SpeechDetector(VADProcessor):
         elif isinstance(frame, BotStoppedSpeakingFrame):
             self._bot_speaking = False
             self._analyzer.change_start(self._usual)
+            # So far it may have been the bot's.
+            self._quiet.sound_secs = 0.0
         elif isinstance(frame, InputAudioRawFrame):
             self._quiet.audio(frame.audio, frame.sample_rate)
             await self._report()
@@ -218,8 +221,13 @@ class SpeechDetector(VADProcessor):
             **kwargs: Its fields.
         """
         if frame_cls is VADUserStartedSpeakingFrame and self._bot_speaking:
-            kwargs["start_secs"] = max(kwargs["start_secs"], min(self._quiet.sound_secs, _LONGEST_UNNOTICED_SECS))
+            kwargs["start_secs"] = max(kwargs["start_secs"], self._unnoticed_secs)
         await super().broadcast_frame(frame_cls, **kwargs)
+
+    @property
+    def _unnoticed_secs(self) -> float:
+        """How long somebody may have spoken already, unnoticed."""
+        return min(self._quiet.sound_secs, _LONGEST_UNNOTICED_SECS)
 
     async def _report(self) -> None:
         analyzer = self._analyzer
@@ -237,7 +245,7 @@ class SpeechDetector(VADProcessor):
             self._paused = False
             if analyzer.voiced_secs >= self._onset_secs and not self._onset:
                 self._onset = True
-                await self.push_frame(SpeechOnsetFrame(analyzer.voiced_secs))
+                await self.push_frame(SpeechOnsetFrame(analyzer.voiced_secs, self._unnoticed_secs))
             elif analyzer.unvoiced_secs >= _FALSE_ONSET_SECS and self._onset:
                 self._onset = False
                 await self.push_frame(SpeechPausedFrame(analyzer.unvoiced_secs))

@@ -36,6 +36,7 @@ from halfcascade.processors.frames import (
     ServiceOutageFrame,
     ServiceRecoveredFrame,
     SpeechCoveredFrame,
+    SpeechOnsetFrame,
     SpeechPausedFrame,
     SpeechResumedFrame,
 )
@@ -199,6 +200,15 @@ async def test_no_audio_is_sent_while_nobody_speaks_and_the_preroll_comes_first(
     assert len(client.heard) == 1
     # Half a second before the 0.2 s that it took to notice, and the word.
     assert len(client.heard[0].audio) / (2 * RATE) == pytest.approx(0.5 + 0.2 + 0.2, abs=0.05)
+
+
+@in_virtual_time
+async def test_sound_before_an_onset_is_sent_with_it_since_it_may_be_words():
+    client = FakeSpeech(WORDS)
+    onset = SpeechOnsetFrame(0.06, sound_secs=0.7)
+    frames = [*quiet(3.0), *said(WORDS[0]), onset, *quiet(0.14), STARTED, *quiet(0.2), stopped(), SleepFrame(0.1)]
+    await run(ears(client), frames)
+    assert len(client.heard[0].audio) / (2 * RATE) == pytest.approx(0.5 + 0.7 + 0.14 + 0.2, abs=0.05)
 
 
 @pytest.mark.parametrize("answered", [False, True])

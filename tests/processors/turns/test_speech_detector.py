@@ -119,6 +119,33 @@ async def test_the_ears_are_told_of_first_words_that_were_not_noticed():
         assert least <= started.start_secs <= most
 
 
+@pytest.mark.parametrize(
+    ("before", "least", "most"),
+    [
+        ((), 0.5, 0.8),
+        ((BotStartedSpeakingFrame(),), 0.5, 0.8),
+        ((BotStartedSpeakingFrame(), "words", BotStoppedSpeakingFrame()), 0.0, 0.3),
+    ],
+    ids=["in silence", "over the bot", "behind the bot"],
+)
+async def test_an_onset_tells_of_sound_before_it_that_may_be_words(before, least, most):
+    """Voices that no detector was trained on are taken for speech late, or after some words."""
+    samples, entry = recording("weather")
+    noise, start = np.random.default_rng(1).normal(0, 1, RATE), round(entry["start"] * RATE)
+    hush, strange = (noise * 3).astype(np.int16), (noise[: RATE // 2] * 300).astype(np.int16)
+    if "words" in before:
+        until_now = np.concatenate([hush, strange])
+        spoken = [
+            InputAudioRawFrame(until_now[i : i + BLOCK].tobytes(), RATE, 1) for i in range(0, len(until_now), BLOCK)
+        ]
+        frames = await signals_of(samples[start:], before[0], *spoken, before[2])
+    else:
+        frames = await signals_of(np.concatenate([hush, strange, samples[start:]]), *before)
+    onset = next(frame for _, frame in frames if isinstance(frame, SpeechOnsetFrame))
+    assert least <= onset.sound_secs <= most
+    assert onset.secs < 0.2
+
+
 def test_the_level_meter_compares_with_the_loudest_and_the_quietest_of_the_last_seconds():
     # The plain reckoning, over all levels anew for each.
     rng, meter = np.random.default_rng(7), _QuietMeter()
