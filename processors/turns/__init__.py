@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from loguru import logger
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.turns.user_start import (
     BaseUserTurnStartStrategy,
@@ -10,6 +11,7 @@ from pipecat.turns.user_start import (
 )
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from halfcascade.processors.language import language as known_language
 from halfcascade.processors.turns.barge_in import BargeInUserTurnStartStrategy
 from halfcascade.processors.turns.barge_in_judge import BargeInParams
 from halfcascade.processors.turns.bot_speech import BotSpeech, BotSpeechTap
@@ -66,6 +68,7 @@ def user_turn_strategies(
     """
     languages = [language] if isinstance(language, str) and language else list(language)
     words = turn_words(*languages)
+    _tell_of_missing_lists(languages)
     stop = stop or EndOfTurnParams()
     bot_speech = bot_speech or BotSpeech()
     # Smart Turn's own limit on silence only backs up the strategy's.
@@ -88,3 +91,13 @@ def user_turn_strategies(
             )
         ],
     )
+
+
+def _tell_of_missing_lists(languages: Sequence[str]) -> None:
+    missing = [locale for locale in languages if locale != "auto" and not known_language(locale).turns]
+    if missing:
+        logger.info(
+            "There are no lists of words for {}: ends of turns and of interruptions are judged by their sound alone "
+            "(docs/languages.md tells how to add a language).",
+            ", ".join(missing),
+        )

@@ -19,7 +19,7 @@ from pipecat.audio.vad.silero import SileroVADAnalyzer
 
 from halfcascade.processors.turns.barge_in_sound import InterruptionSound
 from halfcascade.processors.turns.silero import SileroNetwork, load_silero
-from halfcascade.processors.turns.text_end import english_text_end
+from halfcascade.processors.turns.text_end import installed_text_end
 
 
 @cache
@@ -113,7 +113,7 @@ def load_networks(*languages: str) -> None:
     _silero()
     smart_turn()
     interruption_sound()
-    model = english_text_end(languages)
+    model = installed_text_end(languages)
     if model is not None:
         # What is wrong with it is told by the talk that asks it first.
         with suppress(Exception):

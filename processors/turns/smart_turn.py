@@ -88,6 +88,8 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         # that are not final yet.
         self._words = self._ended_words = self._interim = ""
         self._maybe_speaking = False
+        # Whether the ears have found no words in all that was heard so far.
+        self._heard_nothing = False
         self._asked_text = ""
         self._silent_since: float | None = None
         self._evidence = asyncio.Event()
@@ -130,6 +132,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             case SpeechPausedFrame():
                 await self._handle_pause(frame)
             case InterimTranscriptionFrame():
+                self._heard_nothing = False
                 self._interim = _go_on(self._words, frame.text)
                 self._keep_up(self._interim)
             case EagerEndOfTurnCancelFrame():
@@ -177,6 +180,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         await super()._reset()
         self._said = self._words = self._interim = self._asked_text = ""
         self._silent_since = None
+        self._heard_nothing = False
         self._judge.begin()
         await self._stop_waiting()
         await self._withdraw_speculation()
@@ -188,7 +192,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
     async def _handle_speech(self, frame: VADUserStartedSpeakingFrame | SpeechResumedFrame) -> None:
         secs = frame.start_secs if isinstance(frame, VADUserStartedSpeakingFrame) else frame.secs
         self._judge.speech(time.monotonic() - secs)
-        self._maybe_speaking = False
+        self._maybe_speaking = self._heard_nothing = False
         self._dismiss_foreseen()
         await self._stop_waiting()
         await self._withdraw_speculation()
@@ -198,10 +202,14 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self._judge.silence(self._silent_since)
         await super()._handle_vad_user_stopped_speaking(frame)
         self._reconsider()
+        if self._heard_nothing and not self._said:
+            await self.trigger_user_turn_stopped()
 
     async def _handle_covered(self) -> None:
         self._transcript_finalized = True
         if self._said or self._vad_user_speaking:
+            # Where voice activity fades slowly, as in music, the ears are done before it ends.
+            self._heard_nothing = not self._said
             self._ask(self._words)
             await self._maybe_trigger_user_turn_stopped()
         else:

@@ -86,22 +86,30 @@ def lacks_text_end(languages: Sequence[str]) -> bool:
     return _is_spoken(languages) and (model_file() is None or not is_there(_ENGINE))
 
 
-def english_text_end(languages: Sequence[str]) -> "LlamaTextEnd | None":
+def installed_text_end(languages: Sequence[str]) -> "LlamaTextEnd | None":
     """Get the installed model, if there is one and it knows a language of the user.
 
     Args:
         languages: Locales; none, or ``auto``, for any.
     """
-    if not _is_spoken(languages):
-        return None
     path = model_file()
-    if path is None or not is_there(_ENGINE):
+    if path is None or not _is_spoken(languages) or not is_there(_ENGINE):
+        return None
+    return _shared(path)
+
+
+def english_text_end(languages: Sequence[str]) -> "LlamaTextEnd | None":
+    """Get the model for a talk, whose log tells if there is none.
+
+    Args:
+        languages: Locales; none, or ``auto``, for any.
+    """
+    if lacks_text_end(languages):
         logger.info(
             "No small language model is installed: ends of turns are judged by their sound and by lists of words "
             "(the demo's packages have one)."
         )
-        return None
-    return _shared(path)
+    return installed_text_end(languages)
 
 
 class LlamaTextEnd:

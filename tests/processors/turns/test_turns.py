@@ -32,6 +32,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from halfcascade.bot.replay import virtual_time
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
 from halfcascade.processors.turns import text_end as text_end_module
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
@@ -416,6 +417,22 @@ async def test_a_question_that_waits_for_others_until_it_is_late_is_dropped():
     for talk in talks:
         talk.stop()
     assert busy.asked == ["question 0", "question 3"]
+
+
+@pytest.mark.parametrize(
+    ("between", "ends"),
+    [
+        ([], True),
+        ([SpeechResumedFrame(0.06)], False),
+        ([SpeechResumedFrame(0.06), SpeechCoveredFrame()], True),
+        ([STARTED], False),
+        ([InterimTranscriptionFrame("Is it", "", "")], False),
+    ],
+)
+def test_a_turn_without_words_ends_with_voice_activity_if_the_ears_were_done_before(between, ends):
+    heard = [*AUDIO, STARTED, *AUDIO, SpeechPausedFrame(0.06), WAIT, SpeechCoveredFrame(), WAIT, *between, WAIT]
+    down, _, _ = virtual_time.run(turns([*heard, stopped(), WAIT], 0.95))
+    assert count(down, UserStoppedSpeakingFrame) == int(ends)
 
 
 class CountingAnalyzer(EarlySmartTurnAnalyzer):
