@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from halfcascade.bot.backend import END_SECS, Choice, Emulator, check_google_access, choose_backend
+from halfcascade.bot.choices import check_choices, check_command, check_model_file, check_services
 from halfcascade.bot.controls import Microphone, TalkControls
 from halfcascade.bot.finish import EndOfConversation
 from halfcascade.bot.gaps import GapNews
@@ -116,10 +117,10 @@ class Conversation:
 
     async def _prepare(self) -> "Talk":
         settings = self._settings
-        if settings.user_audio:
-            from halfcascade.transports.wav_file import check_wav
-
-            check_wav(settings.user_audio)
+        # What is wrong is told before anybody waits for what loads.
+        await on_daemon_thread(check_choices, settings)
+        history = await self._take_up_earlier()
+        servers = self._usable_tool_servers()
         choice = await on_daemon_thread(choose_backend, settings.backend)
         self._session.emit(EventType.BACKEND, backend=choice.backend.value, reason=choice.reason)
         told = tr("Talking to {backend}, because {reason}.")
@@ -128,8 +129,7 @@ class Conversation:
         environ = await self._find_servers_and_devices(choice)
         from halfcascade.bot.talk import Talk
 
-        history = await self._take_up_earlier()
-        tools = [*await self._open_toolbox(), *self._open_notes()]
+        tools = [*await self._open_toolbox(servers), *self._open_notes()]
         settings = self._settings
         transport = self._transport = await self._open_transport()
         self._session.watch_transport(lambda: transport.stats.as_dict())  # noqa: PLW0108 read anew each time
@@ -175,20 +175,34 @@ class Conversation:
         self._settings = self._settings.model_copy(update={"instruction": instruction})
         return notes.tools()
 
-    async def _open_toolbox(self) -> "Sequence[Tool]":
+    def _usable_tool_servers(self) -> list[str]:
+        """The MCP servers whose programs are here; the others are told of."""
+        usable = []
+        for address in self._settings.mcp_servers:
+            try:
+                check_command(address)
+                usable.append(address)
+            except ConfigurationError as error:
+                self._tell_lost_tools(error)
+        return usable
+
+    def _tell_lost_tools(self, error: ConfigurationError) -> None:
+        line = f"{error} The talk begins without it."
+        self._session.emit(EventType.ERROR, message=line, source="tools", permanent=False)
+        self._terminal.say(f"{tr_error(str(error))} {tr('The talk begins without it.')}", "yellow")
+
+    async def _open_toolbox(self, servers: "Sequence[str]") -> "Sequence[Tool]":
         from halfcascade.bot.toolbox import Toolbox
         from halfcascade.processors.gemini_live.mcp_tools import McpServer
 
         self._toolbox = toolbox = Toolbox(builtin=self._settings.tools)
-        for address in self._settings.mcp_servers:
+        for address in servers:
             server = McpServer(address)
             try:
                 with self._terminal.working(tr("Connecting the MCP server {name}").format(name=server.name)):
                     await toolbox.add(server)
             except ConfigurationError as error:
-                line = f"{error} The talk begins without it."
-                self._session.emit(EventType.ERROR, message=line, source="tools", permanent=False)
-                self._terminal.say(f"{tr_error(str(error))} {tr('The talk begins without it.')}", "yellow")
+                self._tell_lost_tools(error)
         for line in toolbox.renamed:
             self._terminal.say(tr_error(line), "yellow")
         if offered := toolbox.describe():
@@ -196,10 +210,11 @@ class Conversation:
         return toolbox.tools
 
     async def _find_servers_and_devices(self, choice: Choice) -> Mapping[str, str]:
-        """Do both at once: who has no loudspeaker need not wait for models to be told so."""
+        """Do it all at once: who has no loudspeaker, or names no voice, need not wait for models to be told so."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 servers = tasks.create_task(self._find_servers(choice), name="servers")
+                tasks.create_task(on_daemon_thread(check_services, self._settings), name="services")
                 if not self._settings.user_audio:
                     tasks.create_task(on_daemon_thread(self._check_devices), name="devices")
         except ExceptionGroup as errors:
@@ -213,6 +228,8 @@ class Conversation:
 
     async def _find_servers(self, choice: Choice) -> Mapping[str, str]:
         """Load what is heavy while the servers start, and give the variables that lead to them."""
+        if choice.backend is Backend.EMULATOR:
+            check_model_file(self._settings.llm_path)
         # Said before anything is loaded: nobody should wait for what cannot understand them.
         if choice.backend is Backend.EMULATOR and (warning := self._emulator.deaf_to(self._settings.listen_for)):
             self._terminal.say(warning, "yellow")

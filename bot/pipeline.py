@@ -1,13 +1,9 @@
 """The whole chain, on one screen."""
 
-import importlib
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
-from loguru import logger
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -18,6 +14,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import BaseTransport
 
+from halfcascade.bot.choices import find_factory, unusable
 from halfcascade.bot.outputs import fit_out
 from halfcascade.bot.services import GoogleServices, Services
 from halfcascade.bot.settings import SHORT_START, Settings
@@ -269,34 +266,12 @@ def load_processor(path: str) -> FrameProcessor:
     Raises:
         ConfigurationError: If there is no such factory, or it returns something else.
     """
-    module_name, _, attribute = path.partition(":")
-    # A console script looks for modules beside itself only; what is installed goes before what lies here.
-    if not {"", str(Path.cwd())} & set(sys.path):
-        sys.path.append(str(Path.cwd()))
     try:
-        factory: Callable[[], FrameProcessor] = getattr(importlib.import_module(module_name), attribute)
-        processor = factory()
-    except ConfigurationError:
-        raise
+        processor = find_factory(path)()
     except Exception as error:  # whatever the user's own code raises
-        logger.opt(exception=error).debug(f"--processor {path}")
-        raise ConfigurationError(f"--processor {path} cannot be loaded ({_cause(error)}): {_remedy(error)}") from error
+        raise unusable(path, error) from error
     if not isinstance(processor, FrameProcessor):
         raise ConfigurationError(
             f"--processor {path} returned {type(processor).__name__}, not a FrameProcessor: let it return one."
         )
     return processor
-
-
-def _cause(error: Exception) -> str:
-    said = " ".join(str(error).split())
-    return said if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {said}"
-
-
-def _remedy(error: Exception) -> str:
-    room = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if room in ("bot", "processors", "transports", "emulator"):
-        return f"import halfcascade.{room} instead."
-    if isinstance(error, ImportError | AttributeError | ValueError):
-        return "give it as package.module:factory, importable from here."
-    return "mend it, or leave it out."

@@ -90,8 +90,8 @@ class Catalogue(gettext.NullTranslations):
 
     def _by_parts(self, line: str, depth: int) -> str:
         cause, colon, remedy = line.partition(": ")
-        # A single word before the colon is a name that somebody gave.
-        parts = (cause if " " in cause else "", remedy)
+        # A single word is a name that somebody gave.
+        parts = [part if " " in part.strip() else "" for part in (cause, remedy)]
         if colon and (told := [self._told(part, depth) for part in parts]) and any(told):
             return f"{told[0] or cause}: {told[1] or remedy}"
         if (quote := _QUOTE.search(line)) and (told_cause := self._told(line[: quote.start()], depth)):

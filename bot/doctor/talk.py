@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from halfcascade.bot.backend import Choice, Emulator, deaf_to
+from halfcascade.bot.choices import check_command
 from halfcascade.bot.doctor.findings import Finding, Status, failure, within
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.installing import how_to_install
@@ -106,7 +107,8 @@ async def check_tools(settings: Settings, toolbox: "Toolbox") -> list[Finding]:
     for address in settings.mcp_servers:
         server = McpServer(address)
 
-        async def connect(server: McpServer = server) -> Finding:
+        async def connect(server: McpServer = server, address: str = address) -> Finding:
+            check_command(address)
             names = await toolbox.add(server)
             line = tr("MCP server {name}: {tools}").format(name=server.name, tools=", ".join(names) or tr("no tools"))
             return Finding(Status.OK, line)

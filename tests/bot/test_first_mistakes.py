@@ -1,6 +1,7 @@
 """What somebody new gets wrong, each told in a line with its remedy, before anything is loaded for it."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 
 from halfcascade.bot.backend import Choice
+from halfcascade.bot.choices import check_command
 from halfcascade.bot.conversation import Conversation
 from halfcascade.bot.outcome import Outcome
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
+from halfcascade.lines import tr_error, use_language
 from halfcascade.processors.chirp_tts.voices import check_voice
 from halfcascade.processors.errors import ConfigurationError
 from tests.bot.support import finish, start_bot
@@ -55,6 +58,60 @@ def test_a_mistyped_voice_is_answered_with_the_one_that_was_meant(voice, meant):
 async def test_a_wrong_path_is_told_before_servers_start(tmp_path, arguments, told):
     run = await finish(await start_bot(tmp_path, *arguments, "--backend", "emulator"), tmp_path / "s")
     assert run.error.startswith(told) and run.output.splitlines() == [run.error]
+
+
+NO_FORM = "give it as package.module:factory, importable from here."
+WRONG = {
+    "no module": ({"processors": ["nowhere_at_all:make"]}, "cannot be loaded (No module named 'nowhere_at_all')"),
+    "no name": ({"processors": ["json:make"]}, "cannot be loaded (module 'json' has no attribute 'make')"),
+    "no factory": ({"processors": ["json"]}, "--processor json names no factory: " + NO_FORM),
+    "nothing to call": ({"processors": ["json:__name__"]}, "is a str, which cannot be called: " + NO_FORM),
+    "no recording": ({"user_audio": "nowhere.wav"}, "The user audio nowhere.wav does not exist"),
+    "no earlier talk": ({"continue_from": "nowhere"}, "nowhere does not exist: name a session folder"),
+    "no model": ({"llm_path": "nowhere.gguf"}, "There is no model file nowhere.gguf"),
+    "no voice": ({"voice": "Koree"}, "did you mean Kore?"),
+    "no detection": ({"stt_model": "chirp_2", "stt_languages": ["auto"]}, "does not detect the language"),
+    "no such place": ({"stt_location": "global"}, "is not served in the location"),
+    "no notes": ({"notes": "/dev/null/notes.md"}, "The notes /dev/null/notes.md cannot be written"),
+}
+LATE = ("no voice", "no detection", "no such place", "no notes")  # their modules are loaded beside the networks
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_what_is_chosen_wrongly_is_told_before_networks_and_servers(tmp_path, monkeypatch, wrong):
+    begun: list[str] = []
+
+    async def begin(*_: object, **__: object) -> dict[str, str]:
+        begun.append("")
+        await asyncio.Event().wait()
+        return {}
+
+    monkeypatch.setattr("halfcascade.bot.conversation.load", begin)
+    monkeypatch.setattr("halfcascade.bot.conversation.Emulator.start", begin)
+    monkeypatch.setattr("halfcascade.transports.devices.check_devices", lambda *_: None)
+    chosen, told = WRONG[wrong]
+    session: Any = SimpleNamespace(folder=tmp_path, emit=lambda *_, **__: None)
+    settings = Settings(_env_file=None, backend=Backend.EMULATOR, **chosen)
+    conversation = Conversation(settings, session, Terminal(), Outcome(), mirror=False, mind="scripted")
+    with pytest.raises(ConfigurationError) as error:
+        await asyncio.wait_for(conversation.run(), 60)
+    assert told in str(error.value)
+    assert begun == [] or wrong in LATE
+    use_language("ko-KR")
+    korean = tr_error(str(error.value))
+    assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", korean), korean
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [("no-such-mcp --key s3cret", "The MCP server no-such-mcp is not here"), ("say 'hi", "check its quotes")],
+)
+def test_a_tool_server_that_is_not_here_is_told_without_its_arguments(server, told):
+    with pytest.raises(ConfigurationError, match=told) as error:
+        check_command(server)
+    assert "s3cret" not in str(error.value)
+    for usable in ("https://example.com/mcp", f"{sys.executable} -m server"):
+        check_command(usable)
 
 
 async def test_who_has_no_loudspeaker_need_not_wait_for_models(tmp_path, monkeypatch):
