@@ -88,7 +88,9 @@ def check_command(server: str) -> None:
         raise ConfigurationError(told) from error
     if not shutil.which(command):
         # Without its arguments, which may hold a secret.
-        raise ConfigurationError(f"The MCP server {command} is not here: check its name, or install it.")
+        raise ConfigurationError(
+            f"The MCP server {command} cannot be used (no such program): check its address or command."
+        )
 
 
 def find_factory(path: str) -> Callable[[], object]:

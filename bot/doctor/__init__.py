@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import set_cell_size
+
 from halfcascade.bot.backend import Choice, choose_backend
 from halfcascade.bot.doctor.findings import Daemons, Finding, Status, within
 from halfcascade.bot.listings import print_devices
@@ -28,6 +30,7 @@ _IMPORT_SECS = 60.0
 _DEVICE_SECS = 20.0
 _SOUND_SECS = 30.0
 _SHORT_SECS = 15.0
+_LABEL_COLUMNS = 6
 # Each step has a limit of its own.
 _ALL_STEPS_SECS = 600.0
 
@@ -212,10 +215,12 @@ def run_doctor(
     """
     out = terminal or Terminal()
     redactor = Redactor.from_environment()
+    labels = {Status.OK: tr("ok"), Status.WARN: tr("warn"), Status.FAIL: tr("fail")}
     styles = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 
     def tell(finding: Finding) -> None:
-        out.say(redactor.text(f"{finding.status:<5} {finding}"), styles[finding.status])
+        label = set_cell_size(labels[finding.status], _LABEL_COLUMNS)
+        out.say(redactor.text(f"{label}{finding}"), styles[finding.status])
 
     findings = asyncio.run(
         examine(settings or Settings(), make_noise=make_noise, tell=tell, measure_voice=measure_voice)

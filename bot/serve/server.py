@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from loguru import logger
 
+from halfcascade.bot.choices import check_choices
 from halfcascade.bot.loading import load
 from halfcascade.bot.logs import intercept_logging, log_to
 from halfcascade.bot.outcome import Outcome, ending_on_signals
@@ -115,6 +116,8 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
     outcome = Outcome()
     with ending_on_signals(outcome):
         socket = bind(serve)
+        # Before anything is loaded for it, rather than to the first visitor.
+        await asyncio.to_thread(check_choices, settings)
         with terminal.working(tr("Finding the servers")):
             loading = () if serve.cluster else (load(settings.listen_for),)
             servers, *_ = await asyncio.gather(find_servers(settings), *loading)

@@ -12,6 +12,7 @@ from halfcascade.bot.listings import print_devices
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.emulator.faults import Fault
+from halfcascade.lines import use_language
 from halfcascade.transports.devices import Device, Direction
 from halfcascade.transports.resample import StreamResampler
 from tests.bot.support import ROOT
@@ -195,6 +196,19 @@ def test_the_command_prints_a_line_each_and_ends_non_zero_when_talking_would_fai
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("ok    halfcascade ")
     assert lines[-1].startswith("fail  `talk` would use google, and fail")
+
+
+def test_how_a_check_went_is_told_in_korean_too(monkeypatch):
+    async def examine_nothing(settings, *, tell, **_):
+        for status in Status:
+            tell(Finding(status, "A"))
+        return []
+
+    use_language("ko-KR")
+    monkeypatch.setattr("halfcascade.bot.doctor.examine", examine_nothing)
+    out = io.StringIO()
+    assert run_doctor(make_noise=False, terminal=Terminal(Console(file=out, width=300))) == 0
+    assert out.getvalue().splitlines() == ["정상  A.", "주의  A.", "실패  A."]
 
 
 def test_devices_are_printed(sound_card):  # noqa: F811
