@@ -152,6 +152,11 @@ def test_whatever_has_words_is_answered_in_time(name):
     assert answer_secs < AT_MOST_SECS
 
 
+@pytest.mark.parametrize("name", [name for name, (_, words) in SOUNDS.items() if words and name != "television"])
+def test_what_people_say_reaches_the_brain_whole_however_long_it_is(name):
+    assert heard_once(name).heard.whole
+
+
 @pytest.mark.parametrize("name", [name for name, (_, words) in SOUNDS.items() if not words])
 def test_what_has_no_words_asks_nothing(name):
     assert heard_once(name).heard.requests == 0
