@@ -37,7 +37,7 @@ def check_choices(settings: Settings) -> None:
 
 
 def check_services(settings: Settings) -> None:
-    """Check voice, ears and notes, whose modules the talk needs too: to be done while its servers start.
+    """Check voice, ears and notes, whose modules the talk needs too: to be done once those are imported.
 
     Args:
         settings: Everything that can be chosen.

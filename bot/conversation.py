@@ -73,6 +73,7 @@ class Conversation:
         self._recorded: RecordedServices | None = None
         self._watchers: set[asyncio.Task[None]] = set()
         self._loading: asyncio.Task[None] | None = None
+        self._imported = asyncio.Event()
 
     async def run(self) -> None:
         """Hold the conversation until it is over.
@@ -214,12 +215,17 @@ class Conversation:
         try:
             async with asyncio.TaskGroup() as tasks:
                 servers = tasks.create_task(self._find_servers(choice), name="servers")
-                tasks.create_task(on_daemon_thread(check_services, self._settings), name="services")
+                tasks.create_task(self._check_services(), name="services")
                 if not self._settings.user_audio:
                     tasks.create_task(on_daemon_thread(self._check_devices), name="devices")
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return servers.result()
+
+    async def _check_services(self) -> None:
+        # Not before: two threads that import modules which import each other see some of them unfinished.
+        await self._imported.wait()
+        await on_daemon_thread(check_services, self._settings)
 
     def _check_devices(self) -> None:
         from halfcascade.transports.devices import check_devices
@@ -235,7 +241,9 @@ class Conversation:
             self._terminal.say(warning, "yellow")
         transport = "halfcascade.transports." + ("wav" if self._settings.user_audio else "local")
         modules = (transport, *self._terminal.modules)
-        self._loading = asyncio.create_task(load(self._settings.listen_for, modules), name="load")
+        self._loading = asyncio.create_task(
+            load(self._settings.listen_for, modules, imported=self._imported), name="load"
+        )
         environ = dict(os.environ)
         if choice.backend is Backend.EMULATOR:
             with self._terminal.working(tr("Loading the embedded speech and language models")):

@@ -12,17 +12,24 @@ from loguru import logger
 from halfcascade.processors.threads import on_daemon_thread
 
 
-async def load(languages: Sequence[str], modules: Sequence[str] = ()) -> None:
+async def load(languages: Sequence[str], modules: Sequence[str] = (), *, imported: asyncio.Event | None = None) -> None:
     """Import and load it, on threads that nobody has to wait for after Ctrl-C.
 
     Args:
         languages: Locales that are listened for.
         modules: What else is imported, by full names.
+        imported: Set once all modules are there, which may be long before the networks are.
     """
     with _uncollected():
         await _told("the turns", "halfcascade.processors.turns")
         # What loads networks does not need Python's lock for most of it, so modules are imported meanwhile.
-        await asyncio.gather(_networks(languages), _told("the talk", "halfcascade.bot.talk", *modules))
+        await asyncio.gather(_networks(languages), _modules(modules, imported))
+
+
+async def _modules(modules: Sequence[str], imported: asyncio.Event | None) -> None:
+    await _told("the talk", "halfcascade.bot.talk", *modules)
+    if imported:
+        imported.set()
 
 
 async def _told(what: str, *modules: str) -> None:

@@ -1,6 +1,7 @@
 """What somebody new gets wrong, each told in a line with its remedy, before anything is loaded for it."""
 
 import asyncio
+import io
 import re
 import subprocess
 import sys
@@ -9,11 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from halfcascade.bot.backend import Choice
 from halfcascade.bot.choices import check_command
 from halfcascade.bot.conversation import Conversation
 from halfcascade.bot.outcome import Outcome
+from halfcascade.bot.serve.server import run_server
+from halfcascade.bot.serve.settings import ServeSettings
 from halfcascade.bot.settings import Backend, Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.lines import tr_error, use_language
@@ -81,8 +85,10 @@ LATE = ("no voice", "no detection", "no such place", "no notes")  # their module
 async def test_what_is_chosen_wrongly_is_told_before_networks_and_servers(tmp_path, monkeypatch, wrong):
     begun: list[str] = []
 
-    async def begin(*_: object, **__: object) -> dict[str, str]:
+    async def begin(*_: object, imported: asyncio.Event | None = None, **__: object) -> dict[str, str]:
         begun.append("")
+        if imported:
+            imported.set()
         await asyncio.Event().wait()
         return {}
 
@@ -100,6 +106,19 @@ async def test_what_is_chosen_wrongly_is_told_before_networks_and_servers(tmp_pa
     use_language("ko-KR")
     korean = tr_error(str(error.value))
     assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", korean), korean
+
+
+def test_a_server_tells_a_wrong_choice_before_networks_load(monkeypatch):
+    def load(*_):
+        pytest.fail("Networks are loaded.")
+
+    monkeypatch.setattr("halfcascade.bot.serve.server.load", load)
+    monkeypatch.setattr("halfcascade.bot.serve.server.log_to", lambda *_, **__: None)
+    monkeypatch.setattr("halfcascade.bot.serve.server.intercept_logging", lambda: None)
+    out = io.StringIO()
+    settings = Settings(_env_file=None, backend=Backend.EMULATOR, processors=["nowhere_at_all:make"])
+    assert run_server(settings, ServeSettings(_env_file=None, port=0), terminal=Terminal(Console(file=out))) == 1
+    assert "--processor nowhere_at_all:make cannot be loaded" in out.getvalue()
 
 
 @pytest.mark.parametrize(
