@@ -64,6 +64,7 @@ SEAMS = {
     "FastAPIWebsocketTransport._params": "give them to an output of our own",
     "EvalFastAPIWebsocketTransport._output": "tell that the bot speaks only of what is sent",
     "SmallWebRTCOutputTransport._client": "know whether somebody is there to be sent to",
+    "SmallWebRTCOutputTransport._params": "duck what waits to be sent by the filter that ducks what follows",
     "SmallWebRTCTransport._client": "give it to an input and an output of our own",
     "SmallWebRTCTransport._input": "push audio without another queue and task",
     "SmallWebRTCTransport._output": "send by a track that has speech in store",
