@@ -74,6 +74,7 @@ class Conversation:
         self._watchers: set[asyncio.Task[None]] = set()
         self._loading: asyncio.Task[None] | None = None
         self._imported = asyncio.Event()
+        self._may_connect = asyncio.Event()
 
     async def run(self) -> None:
         """Hold the conversation until it is over.
@@ -217,7 +218,7 @@ class Conversation:
                 servers = tasks.create_task(self._find_servers(choice), name="servers")
                 tasks.create_task(self._check_services(), name="services")
                 if not self._settings.user_audio:
-                    tasks.create_task(on_daemon_thread(self._check_devices), name="devices")
+                    tasks.create_task(self._check_devices(), name="devices")
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return servers.result()
@@ -227,7 +228,12 @@ class Conversation:
         await self._imported.wait()
         await on_daemon_thread(check_services, self._settings)
 
-    def _check_devices(self) -> None:
+    async def _check_devices(self) -> None:
+        # Whoever lacks credentials too is always told of those first.
+        await self._may_connect.wait()
+        await on_daemon_thread(self._find_devices)
+
+    def _find_devices(self) -> None:
         from halfcascade.transports.devices import check_devices
 
         check_devices(self._settings.input_device, self._settings.output_device)
@@ -235,10 +241,11 @@ class Conversation:
     async def _find_servers(self, choice: Choice) -> Mapping[str, str]:
         """Load what is heavy while the servers start, and give the variables that lead to them."""
         if choice.backend is Backend.EMULATOR:
+            # Said before anything is loaded: nobody should wait for what cannot understand them.
+            if warning := self._emulator.deaf_to(self._settings.listen_for):
+                self._terminal.say(warning, "yellow")
             check_model_file(self._settings.llm_path)
-        # Said before anything is loaded: nobody should wait for what cannot understand them.
-        if choice.backend is Backend.EMULATOR and (warning := self._emulator.deaf_to(self._settings.listen_for)):
-            self._terminal.say(warning, "yellow")
+            self._may_connect.set()
         transport = "halfcascade.transports." + ("wav" if self._settings.user_audio else "local")
         modules = (transport, *self._terminal.modules)
         self._loading = asyncio.create_task(
@@ -252,6 +259,7 @@ class Conversation:
         else:
             with self._terminal.working(tr("Looking for credentials")):
                 await on_daemon_thread(check_google_access)
+            self._may_connect.set()
         with self._terminal.working(tr("Loading")):
             await self._loading
         return environ

@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,19 +137,36 @@ def test_a_tool_server_that_is_not_here_is_told_without_its_arguments(server, to
         check_command(usable)
 
 
-async def test_who_has_no_loudspeaker_need_not_wait_for_models(tmp_path, monkeypatch):
-    async def load_for_ever(self, choice):
+async def without_loudspeaker(choice: Choice, tmp_path, monkeypatch) -> None:
+    async def go_on_for_ever(*args, **kwargs):
         await asyncio.Event().wait()
 
     def find_none(*wanted):
         raise ConfigurationError("No loudspeaker was found: connect one and try again.")
 
-    monkeypatch.setattr(Conversation, "_find_servers", load_for_ever)
+    monkeypatch.setattr("halfcascade.bot.conversation.load", go_on_for_ever)
+    monkeypatch.setattr("halfcascade.bot.conversation.Emulator.start", go_on_for_ever)
     monkeypatch.setattr("halfcascade.transports.devices.check_devices", find_none)
     session: Any = SimpleNamespace(folder=tmp_path)
     conversation = Conversation(Settings(_env_file=None), session, Terminal(), Outcome(), mirror=False, mind="scripted")
+    await asyncio.wait_for(conversation._find_servers_and_devices(choice), 20)
+
+
+@pytest.mark.parametrize("backend", Backend)
+async def test_who_has_no_loudspeaker_need_not_wait_for_models(backend, tmp_path, monkeypatch):
+    monkeypatch.setattr("halfcascade.bot.conversation.check_google_access", lambda: None)
     with pytest.raises(ConfigurationError, match="No loudspeaker was found"):
-        await asyncio.wait_for(conversation._find_servers_and_devices(Choice(Backend.EMULATOR, "")), 20)
+        await without_loudspeaker(Choice(backend, ""), tmp_path, monkeypatch)
+
+
+async def test_who_has_neither_credentials_nor_loudspeaker_is_told_of_credentials(tmp_path, monkeypatch):
+    def refuse():
+        time.sleep(0.1)
+        raise ConfigurationError("There are no credentials: set GOOGLE_API_KEY.")
+
+    monkeypatch.setattr("halfcascade.bot.conversation.check_google_access", refuse)
+    with pytest.raises(ConfigurationError, match="GOOGLE_API_KEY"):
+        await without_loudspeaker(Choice(Backend.GOOGLE, ""), tmp_path, monkeypatch)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a shell and /dev/full")
