@@ -66,6 +66,7 @@ class SpeechMachine:
         self._one_call = OneCall(self._segments, playback, self._params, self._actions)
         self._sound = Sound(self._segments, self._make, playback, self._actions, attempts=self._params.attempts)
         self._following = 0
+        self._heard_at = 0.0
         self._ended = False
         self._done = False
         self._alive_at: float | None = None
@@ -281,7 +282,9 @@ class SpeechMachine:
                 at = self._word_at(segment)
                 if at is None or now < at:
                     return
-                self._actions.append(Heard(segment, segment.words[segment.released], at))
+                # What is told of a word is not taken back when sound that came since moves the next before it.
+                self._heard_at = max(self._heard_at, at)
+                self._actions.append(Heard(segment, segment.words[segment.released], self._heard_at))
                 segment.released += 1
                 continue
             self._following += 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from google.api_core import exceptions as google
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -172,7 +172,11 @@ def test_a_voice_that_is_away_is_asked_for_all_pieces_again():
 PIECES = st.lists(st.tuples(st.floats(0.0, 6.0), st.sampled_from([*TEXTS, "Well,", "No.", "x" * 300])), max_size=8)
 
 
+LATE = "Once upon a time there was a fox."
+
+
 @settings(deadline=None, max_examples=60)
+@example([(0.0, "Well,"), *[(2.0, "Well,")] * 3, *[(2.0, LATE)] * 2], False, {}, 0.5)
 @given(PIECES, st.booleans(), st.dictionaries(st.integers(1, 3), st.floats(0.0, 8.0)), st.floats(0.05, 1.5))
 def test_no_word_is_lost_or_said_twice_whatever_happens(pieces, waits, breaks, first_audio):
     voice = OneStream(first_audio, waits=waits, breaks=breaks).reply(*pieces)
