@@ -124,9 +124,7 @@ def _java(google: Served) -> list[str]:
         f'        .setEndpoint("{google.env["SPEECH_EMULATOR_HOST"]}")',
         "        .setChannelConfigurator(ManagedChannelBuilder::usePlaintext).build())",
         "    .setCredentialsProvider(NoCredentialsProvider.create()).build();",
-        _comment(
-            tr('Text-to-Speech alike, at "{address}".').format(address=google.env["TEXTTOSPEECH_EMULATOR_HOST"]), "//"
-        ),
+        _tts_alike(google),
         _comment(tr("Gemini: a trust store holds the emulator's authority:"), "//"),
         f"keytool -importcert -noprompt -alias emulator -file {google.env['SSL_CERT_FILE']} "
         "-keystore emulator.jks -storepass emulator",
@@ -142,9 +140,7 @@ def _go(google: Served) -> list[str]:
         f'    option.WithEndpoint("{google.env["SPEECH_EMULATOR_HOST"]}"),',
         "    option.WithoutAuthentication(),",
         "    option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))",
-        _comment(
-            tr('Text-to-Speech alike, at "{address}".').format(address=google.env["TEXTTOSPEECH_EMULATOR_HOST"]), "//"
-        ),
+        _tts_alike(google),
         _comment(tr("Gemini takes the environment:"), "//"),
         *_exports({name: google.env[name] for name in ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY", "SSL_CERT_FILE")}),
     ]
