@@ -13,11 +13,10 @@ from google.protobuf import empty_pb2
 from halfcascade.emulator.actions import RequestError, invalid
 from halfcascade.emulator.call import UnaryCalls
 from halfcascade.emulator.rpc import Rpc
+from halfcascade.emulator.speech.stored import check_free, fill_page
 
 _CLASS = re.compile(r"\$\{([^}]+)\}")
 _ID = re.compile(r"[A-Za-z][\w-]{0,62}")
-_MOST = 10_000
-_PAGE = 100
 Find = Callable[[str], Any]
 
 
@@ -171,10 +170,7 @@ class _Resources:
         if not _ID.fullmatch(identity):
             raise invalid(f"Invalid {self._kind.field} id {identity!r}: use letters, digits and dashes.")
         name = f"{request.parent}/{self._kind.collection}/{identity}"
-        if name in self._stored:
-            raise RequestError(grpc.StatusCode.ALREADY_EXISTS, f"{self._kind.name} {name} already exists.")
-        if len(self._stored) >= _MOST:
-            raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"There are {_MOST} of them already.")
+        check_free(self._stored, self._kind.name, name)
         created = getattr(request, self._kind.field)
         created.name = name
         return self._store(created)
@@ -203,12 +199,7 @@ class _Resources:
         """Fill a response with what one page of a listing holds."""
         prefix = f"{request.parent}/{self._kind.collection}/"
         names = [name for name in self._stored if name.startswith(prefix)]
-        start = int(request.page_token) if request.page_token.isdecimal() else 0
-        end = start + (request.page_size or _PAGE)
-        items = next(item.name for item in response.DESCRIPTOR.fields if item.name != "next_page_token")
-        getattr(response, items).extend(map(self._find, names[start:end]))
-        response.next_page_token = str(end) if end < len(names) else ""
-        return response
+        return fill_page(request, response, names, self._find)
 
     def _store(self, resource: Any) -> Any:
         self._stored[resource.name] = resource.SerializeToString()

@@ -13,11 +13,10 @@ from halfcascade.emulator.actions import RequestError, invalid
 from halfcascade.emulator.call import UnaryCalls
 from halfcascade.emulator.operations import Operations
 from halfcascade.emulator.rpc import Rpc
+from halfcascade.emulator.speech.stored import check_free, fill_page
 
 _ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PARENT = re.compile(r"projects/[^/]+/locations/[^/]+")
-_MOST = 10_000
-_PAGE = 100
 
 
 class Resources:
@@ -78,10 +77,7 @@ class Resources:
         if not _ID.fullmatch(identity):
             raise invalid(f"Invalid {self._field} id {identity!r}: use lower-case letters, digits and dashes.")
         name = f"{request.parent}/{self._collection}/{identity}"
-        if name in self._stored:
-            raise RequestError(grpc.StatusCode.ALREADY_EXISTS, f"{self._kind} {name} already exists.")
-        if len(self._stored) >= _MOST:
-            raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"There are {_MOST} of them already.")
+        check_free(self._stored, self._kind, name)
         created = self._message()
         created.CopyFrom(getattr(request, self._field))
         created.name, created.uid = name, str(uuid.uuid4())
@@ -104,14 +100,9 @@ class Resources:
             for name, item in self._stored.items()
             if name.startswith(prefix) and (request.show_deleted or item.state != gone)
         ]
-        start = int(request.page_token) if request.page_token.isdecimal() else 0
-        end = start + (request.page_size or _PAGE)
         name = "PhraseSets" if self._kind == "PhraseSet" else f"{self._kind}{'es' if self._kind.endswith('s') else 's'}"
         response = getattr(cloud_speech, f"List{name}Response").pb()()
-        field = next(item.name for item in response.DESCRIPTOR.fields if item.name != "next_page_token")
-        getattr(response, field).extend(found[start:end])
-        response.next_page_token = str(end) if end < len(found) else ""
-        return response
+        return fill_page(request, response, found)
 
     def _update(self, request: Any) -> Any:
         wanted = getattr(request, self._field)
