@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame, EndFrame, InterruptionFrame
+from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame, EndFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.transports.base_output import BaseOutputTransport
@@ -78,11 +78,7 @@ async def test_a_block_in_the_senders_hand_at_an_interruption_starts_nothing_and
     assert fit_out(output, playout) is playout
     async with Talking(output, playout) as talk:
         await talk.middle.say(np.full(OUT_RATE, 8000, np.int16))
-        await talk.middle.started.wait()
-        hand.hold()
-        await hand.holds.wait()
-        await talk.middle.push_frame(InterruptionFrame())
-        await talk.middle.stopped.wait()
+        await hand.interrupt(talk.middle)
         played = len(output.played)
         hand.let_go()
         await asyncio.sleep(3.5)

@@ -1,9 +1,10 @@
 """A moment of Pipecat's media sender that is otherwise a matter of chance."""
 
 import asyncio
+from typing import Any
 
 from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
-from pipecat.frames.frames import FilterControlFrame
+from pipecat.frames.frames import FilterControlFrame, InterruptionFrame
 
 
 class Hand(BaseAudioFilter):
@@ -25,6 +26,18 @@ class Hand(BaseAudioFilter):
     def hold(self) -> None:
         """Hold the next block."""
         self._go.clear()
+
+    async def interrupt(self, middle: Any) -> None:
+        """Interrupt what is said, and return with a block of it still held.
+
+        Args:
+            middle: Stands where the bot speaks.
+        """
+        await middle.started.wait()
+        self.hold()
+        await self.holds.wait()
+        await middle.push_frame(InterruptionFrame())
+        await middle.stopped.wait()
 
     def let_go(self) -> None:
         """Let it go."""

@@ -129,11 +129,7 @@ async def test_an_end_that_is_broken_off_keeps_no_start_from_being_told(broken_o
 
 async def interrupt_with_a_block_in_hand(rig, hand):
     await rig.middle.say(np.full(OUT_RATE, 8000, np.int16))
-    await rig.middle.started.wait()
-    hand.hold()
-    await hand.holds.wait()
-    await rig.middle.push_frame(InterruptionFrame())
-    await rig.middle.stopped.wait()
+    await hand.interrupt(rig.middle)
 
 
 @in_virtual_time

@@ -145,11 +145,7 @@ class Line:
     async def interrupt_with_a_block_in_hand(self):
         """Returns with the block still there."""
         await self.say(1.0)
-        await self.middle.started.wait()
-        self.hand.hold()
-        await self.hand.holds.wait()
-        await self.middle.push_frame(InterruptionFrame())
-        await self.middle.stopped.wait()
+        await self.hand.interrupt(self.middle)
 
     @property
     def told(self):
