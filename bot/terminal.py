@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from halfcascade import unwritten
 from halfcascade.bot.hanging import LABEL_COLUMNS, hanging
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.money import dollars
@@ -274,17 +275,18 @@ class _Steady:
             # A terminal of another character set shows what it can.
             encoding = getattr(self._stream, "encoding", None) or "ascii"
             return self._stream.write(text.encode(encoding, errors="replace").decode(encoding))
-        except OSError:
-            self._drop_the_rest()
+        except OSError as error:
+            self._drop_the_rest(error)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except OSError:
-            self._drop_the_rest()
+        except OSError as error:
+            self._drop_the_rest(error)
 
-    def _drop_the_rest(self) -> None:
+    def _drop_the_rest(self, error: OSError) -> None:
+        unwritten.note(error)
         # On the file below it, because Python itself flushes what the stream still holds when the process ends.
         with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 a device
             os.dup2(nowhere.fileno(), self._stream.fileno())

@@ -7,6 +7,9 @@ import os
 import sys
 from typing import NoReturn
 
+from halfcascade import unwritten
+from halfcascade.lines import tr, tr_error, use_language
+
 _INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO)
 
@@ -32,7 +35,8 @@ def run(program: str = "halfcascade") -> None:
             raise
         _leave(ending.code or 0)
     except KeyboardInterrupt:
-        sys.stderr.write("Ended before it began.\n")
+        use_language(os.environ.get("HALFCASCADE_LANGUAGE"))
+        _say(tr("Ended before it began."))
         _leave(_INTERRUPTED)
     except OSError as error:
         # Of writing: nothing else that a system refuses comes up to here.
@@ -60,6 +64,7 @@ def _leave(code: int, failed: OSError | None = None) -> NoReturn:
     """
     with contextlib.suppress(Exception):  # Python itself only prints what fails here, and nobody reads it any more
         atexit._run_exitfuncs()
+    failed = failed or next(iter(unwritten.failures), None)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -70,9 +75,15 @@ def _leave(code: int, failed: OSError | None = None) -> NoReturn:
     # Whoever read it may be gone, which is no error: `| head`.
     if failed and failed.errno != errno.EPIPE:
         code = code or 1
-        with contextlib.suppress(OSError, ValueError):
-            os.write(2, f"error: What is told cannot be written ({failed.strerror}): free some space.\n".encode())
+        line = f"What is told cannot be written ({failed.strerror}): free some space."
+        _say(f"{tr('error')}: {tr_error(line)}")
     os._exit(code)
+
+
+def _say(line: str) -> None:
+    """Write a line to standard error, whatever has become of it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.write(2, f"{line}\n".encode(getattr(sys.stderr, "encoding", None) or "utf-8", errors="replace"))
 
 
 def _run_emulator(program: str) -> None:

@@ -1,6 +1,7 @@
 """Lines for people in their own language: gettext catalogues, a ``.po`` file each, English where there is none."""
 
 import ast
+import errno
 import functools
 import gettext
 import locale
@@ -19,6 +20,10 @@ _QUOTE = re.compile(r" \(.*\)$", re.DOTALL)
 _SHORTEST = 5
 # A value may be a line that was made of a template itself.
 _DEPTH = 3
+
+_ENGLISH = "en"
+# What a system says of a call that it refused, wherever it stands in a line.
+_SYSTEMS_WORDS = frozenset(map(os.strerror, errno.errorcode))
 
 CATALOGUES = Path(__file__).parent / "locale"
 
@@ -80,7 +85,10 @@ class Catalogue(gettext.NullTranslations):
             return ""
         values = found.groupdict()
         # What a person has typed, or a server has said, stays as it is, be it a word of the catalogue.
-        told = {name: self._told(value, depth) if name in template.nested else "" for name, value in values.items()}
+        told = {
+            name: self._told(value, depth) if name in template.nested or value in _SYSTEMS_WORDS else ""
+            for name, value in values.items()
+        }
         last = next((name for name in values if found.end(name) == len(line)), None)
         if last and not told[last] and values[last].endswith(".") and values[last] != ".":
             # What stands last is no sentence, so that the full stop is the line's own.
@@ -182,12 +190,12 @@ def use_language(language: str | None = None) -> None:
     """Choose the language of all lines from now on.
 
     Args:
-        language: BCP 47 tag of the talk, or None for the locale of this machine.
+        language: BCP 47 tag of the talk. The locale of this machine counts if it is None, or one that no lines are in.
     """
     global _chosen  # noqa: PLW0603 one process speaks one language to its terminal
-    code = (language or _locale()).replace("_", "-").split("-")[0].lower()
-    path = CATALOGUES / f"{code}.po"
-    catalogue = _catalogue(path) if code and path.is_file() else None
+    codes = [tag.replace("_", "-").split("-")[0].lower() for tag in (language or "", _locale())]
+    code = next((code for code in codes if code == _ENGLISH or (CATALOGUES / f"{code}.po").is_file()), _ENGLISH)
+    catalogue = None if code == _ENGLISH else _catalogue(CATALOGUES / f"{code}.po")
     # Question marks in a person's own language say less than English does.
     _chosen = catalogue if catalogue and _can_write(catalogue) else gettext.NullTranslations()
 

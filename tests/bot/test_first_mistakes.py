@@ -169,12 +169,17 @@ async def test_who_has_neither_credentials_nor_loudspeaker_is_told_of_credential
         await without_loudspeaker(Choice(Backend.GOOGLE, ""), tmp_path, monkeypatch)
 
 
+FULL = "error: What is told cannot be written (No space left on device): free some space.\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a shell and /dev/full")
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
         ("--version <&- >&- 2>&-", 0, ""),
-        ("--help >/dev/full", 1, "error: What is told cannot be written (No space left on device): free some space.\n"),
+        ("--help >/dev/full", 1, FULL),
+        ("sessions >/dev/full", 1, FULL),
+        ("sessions >/dev/full 2>/dev/full", 1, ""),
     ],
 )
 def test_output_that_leads_nowhere_is_no_traceback(tmp_path, line, code, said):

