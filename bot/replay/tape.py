@@ -11,6 +11,7 @@ files one behind the other; a line's ``audio`` names the place of its own as ``[
 - ``brain``: a message of the Live session as it passed: ``connection`` (counted from 1), ``event`` (``opened``,
   ``refused``, ``sent``, ``message``, ``lost``), ``secs`` since the last one sent, ``age`` of the connection, and
   ``text``, ``results``, ``message`` or ``error``.
+- ``lost``: how many ``lines`` are missing hereabouts, since the disk did not keep up.
 
 A time within an answer is counted from what it was the answer to, so that it can be given again at another moment: of
 the ears from the audio or the half-close (``after``: samples sent, or ``close``), of voice and brain from what was
@@ -19,7 +20,6 @@ sent.
 
 import io
 import json
-import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -31,12 +31,16 @@ import soundfile
 from loguru import logger
 from numpy.typing import NDArray
 
+from halfcascade.bot.session.backlog import Backlog
 from halfcascade.bot.session.names import SERVICES, SERVICES_AUDIO
 from halfcascade.bot.session.redaction import Redactor
 from halfcascade.processors.errors import ConfigurationError
 
 Samples = NDArray[np.int16]
 Line = dict[str, Any]
+
+# What a line takes in memory beside its sound, about.
+_LINE_BYTES = 1_000
 
 USER_RATE = 16_000
 VOICE_RATE = 24_000
@@ -48,7 +52,8 @@ class TapeWriter:
     Args:
         folder: The session folder.
         redactor: Keeps secrets out.
-        on_error: Called from that thread, once, with one line when they can no longer be written.
+        on_error: Called from any thread with one line, once each: when they can no longer be written, and when they
+            begin to lack something.
 
     Raises:
         OSError: If the files cannot be made.
@@ -58,7 +63,10 @@ class TapeWriter:
         self._redactor = redactor
         self._on_error = on_error
         self._path = folder / SERVICES
-        self._queue: queue.SimpleQueue[tuple[Line, bytes, int] | None] = queue.SimpleQueue()
+        self._queue: Backlog[tuple[Line, bytes, int] | None] = Backlog()
+        self._lost = 0
+        self._lost_lock = threading.Lock()
+        self._slowness_told = False
         # Unbuffered: what was written is in the file, whatever happens to this process next.
         self._lines = self._path.open("xb", buffering=0)
         self._audio = (folder / SERVICES_AUDIO).open("xb", buffering=0)
@@ -75,18 +83,28 @@ class TapeWriter:
             pcm: Its sound, 16-bit mono, or nothing.
             sample_rate: Samples per second of the sound.
         """
-        if not self._ended.is_set():
-            self._queue.put((line, pcm, sample_rate))
+        if self._ended.is_set() or self._queue.put((line, pcm, sample_rate), len(pcm) + _LINE_BYTES):
+            return
+        with self._lost_lock:
+            self._lost += 1
+            told, self._slowness_told = self._slowness_told, True
+        if not told:
+            self._on_error(
+                f"{self._path} lacks what the services answer from here on: the disk does not keep up. Let other "
+                "programs leave it alone."
+            )
 
     def close(self) -> None:
         """Write what is left and close the files. Waits for the disk: call it off the event loop."""
-        self._queue.put(None)
+        self._queue.put(None, 0)
         self._thread.join()
 
     def _run(self) -> None:
         try:
             while (item := self._queue.get()) is not None:
                 self._write(*item)
+                self._write_loss()
+            self._write_loss()
         except Exception as error:
             # Whatever it is: who talks shall know that the tape ends. Nothing more is taken, or the memory would fill.
             self._ended.set()
@@ -96,6 +114,13 @@ class TapeWriter:
             for file in (self._lines, self._audio):
                 with suppress(OSError):
                     file.close()
+
+    def _write_loss(self) -> None:
+        """Say in the file itself how many lines it lacks at this place."""
+        with self._lost_lock:
+            lost, self._lost = self._lost, 0
+        if lost:
+            self._write({"kind": "lost", "lines": lost}, b"", VOICE_RATE)
 
     def _write(self, line: Line, pcm: bytes, sample_rate: int) -> None:
         line = self._redactor.value(line)

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from loguru import logger
 
+from halfcascade.bot.session.backlog import Backlog
 from halfcascade.bot.session.clock import SessionClock
 from halfcascade.bot.session.recording import RecordingOptions, part_name
 from halfcascade.bot.session.sound_files import open_writer
@@ -27,14 +28,15 @@ class Recorder:
     """An ``AudioTap`` that writes 16-bit stereo: left what the microphone gave, right what the loudspeaker played.
 
     A thread of its own writes several times a second, in such a way that the file can be read at any moment, also
-    after a crash.
+    after a crash. What a disk that hangs leaves no room for is silent in the file, and told of by its times.
 
     Args:
         folder: Where the files go.
         clock: Started by the first block.
         options: Their format, and when another one is begun.
         sample_rate: Samples per second of the files.
-        on_error: Called from the writing thread, once, with one line when the file can no longer be written.
+        on_error: Called from any thread with one line: once when the file can no longer be written, once when it begins
+            to lack sound, and after each gap.
 
     Raises:
         OSError: If the first file cannot be made.
@@ -55,7 +57,10 @@ class Recorder:
         self._rate = sample_rate
         self._mixer = StereoMixer(sample_rate)
         self._on_error = on_error
-        self._blocks: queue.SimpleQueue[tuple[_Side, bytes, int, float] | None] = queue.SimpleQueue()
+        self._blocks: Backlog[tuple[_Side, bytes, int, float] | None] = Backlog()
+        self._gap: tuple[float, float] | None = None
+        self._gap_lock = threading.Lock()
+        self._slowness_told = False
         self._stop = threading.Event()
         self._part = 0
         self._part_bytes = 0
@@ -86,12 +91,35 @@ class Recorder:
     def close(self) -> None:
         """Write what is left and close the file. Waits for the disk: call it off the event loop."""
         self._stop.set()
-        self._blocks.put(None)
+        self._blocks.put(None, 0)
         self._thread.join()
 
     def _put(self, side: _Side, audio: bytes, sample_rate: int, at: float) -> None:
-        if not self._stop.is_set():
-            self._blocks.put((side, audio, sample_rate, at - self._clock.start(at)))
+        if self._stop.is_set():
+            return
+        since = at - self._clock.start(at)
+        if not self._blocks.put((side, audio, sample_rate, since), len(audio)):
+            self._lose(since, since + len(audio) / 2 / sample_rate)
+
+    def _lose(self, since: float, until: float) -> None:
+        with self._gap_lock:
+            first, last = self._gap or (since, until)
+            self._gap = min(first, since), max(last, until)
+            told, self._slowness_told = self._slowness_told, True
+        if not told:
+            self._on_error(
+                f"The recording {self._path} lacks sound from {since:.1f} s on: the disk does not keep up. Let other "
+                "programs leave it alone."
+            )
+
+    def _tell_gap(self) -> None:
+        with self._gap_lock:
+            gap, self._gap = self._gap, None
+        if gap:
+            self._on_error(
+                f"The recording {self._path} lacks sound between {gap[0]:.1f} and {gap[1]:.1f} s, as the disk did not "
+                "keep up."
+            )
 
     def _run(self) -> None:
         try:
@@ -103,7 +131,8 @@ class Recorder:
         except Exception as error:
             # Whatever it is, nothing more is taken, or the memory would fill.
             self._stop.set()
-            self._on_error(f"The recording {self._path} ends here, it cannot be written any more: {error}.")
+            cause = getattr(error, "strerror", None) or error
+            self._on_error(f"The recording {self._path} ends here, it cannot be written any more: {cause}.")
         finally:
             with suppress(OSError, struct.error):
                 self._file.close()
@@ -129,8 +158,9 @@ class Recorder:
     def _drain(self) -> None:
         while True:
             try:
-                block = self._blocks.get_nowait()
+                block = self._blocks.get(block=False)
             except queue.Empty:
+                self._tell_gap()
                 return
             if block:
                 side, audio, sample_rate, at = block

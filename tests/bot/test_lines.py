@@ -52,7 +52,7 @@ def template(node: ast.AST) -> str | None:
 PYDANTIC = "Input should be "
 TYPER = ("No such ", "{0} is not one of ", "Invalid value for ", "Missing argument ", "Got unexpected ", "Option {0} ")
 ERRORS = {"ConfigurationError", "SynthesisError", "MindError", "EmulatorError"}
-TOLD = {"fail", "warn"}
+TOLD = {"fail", "warn", "_on_error"}
 PYTHON = ("No module named ", "module {0} has no attribute ")
 SAYINGS = {"say", "working"}
 

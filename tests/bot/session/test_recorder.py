@@ -1,4 +1,5 @@
 import io
+import threading
 import time
 
 import numpy as np
@@ -104,13 +105,42 @@ def test_a_disk_that_refuses_ends_the_recording_with_one_line(tmp_path, monkeypa
     assert "\n" not in told[0]
 
 
+def test_a_disk_that_hangs_fills_no_memory_and_the_file_is_silent_where_it_lacks_sound(tmp_path, monkeypatch):
+    told: list[str] = []
+    recorder = Recorder(tmp_path, SessionClock(), on_error=told.append)
+    recorder._blocks._most = 3 * 2 * RECORDING_RATE  # bytes: three seconds of a side
+    hanging, goes_on = threading.Event(), threading.Event()
+    write = recorder._file.write
+
+    def hang(data):
+        hanging.set()
+        assert goes_on.wait(10)
+        write(data)
+
+    monkeypatch.setattr(recorder._file, "write", hang)
+    assert hanging.wait(10)
+    block = np.full(RECORDING_RATE, 2_000, "<i2").tobytes()
+    for second in range(8):
+        recorder.captured(block, RECORDING_RATE, 100.0 + second)
+    assert recorder._blocks.waiting <= 3 * len(block)
+    assert len(told) == 1 and "lacks sound from 3.0 s on" in told[0]
+    goes_on.set()
+    wait_for(lambda: len(told) == 2)
+    assert "between 3.0 and 8.0 s" in told[1]
+    recorder.captured(block, RECORDING_RATE, 108.0)
+    recorder.close()
+    sound = heard(recordings(tmp_path))[:, 0]
+    levels = [int(abs(sound[second * RECORDING_RATE : (second + 1) * RECORDING_RATE]).min()) for second in range(9)]
+    assert levels == [2_000] * 3 + [0] * 5 + [2_000] and len(told) == 2
+
+
 def test_a_recorder_that_fails_for_any_reason_says_so_and_takes_nothing_more(tmp_path, monkeypatch):
     told = []
     recorder = Recorder(tmp_path, SessionClock(), on_error=told.append)
     monkeypatch.setattr(recorder._mixer, "take", lambda: 1 / 0)
     wait_for(lambda: told)
     play(recorder, 1.0)
-    assert recorder._blocks.qsize() == 0, "the memory does not fill"
+    assert recorder._blocks.waiting == 0, "the memory does not fill"
     recorder.close()
     assert len(told) == 1
 
