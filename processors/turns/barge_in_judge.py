@@ -51,19 +51,22 @@ class BargeInParams:
             by, so the surer it has to be. Words are seldom there by then: interim results lag.
         settle_secs: Silence after which speech is over and, unless it sounded like an interruption, a backchannel.
         speech: How sure the detector of speech has to be, at each of the looks, that the newest sound is speech.
+        speech_unvoiced: The same where less than ``voiced`` of it is voiced. A cough makes the detector half sure; of a
+            word that begins without a voice ("stop") it is surer.
         spoken: How likely the whole beginning has to be speech: laughter may sound like words to the detector.
         spoken_after_none: How likely soon after a sound that was none: laughter and coughs come in bursts.
         burst_secs: How soon that is.
         longest_backchannel_secs: Speech that lasts longer is an interruption, unless its words say otherwise. Real
             backchannels last up to 1.9 s (99 % of them), and who says more has words by then.
         steady: Share of the last second that surely has to be speech for that.
-        voiced: Share of all of it that has to be voiced: a laugh is less.
+        voiced: Share of all of it that has to be voiced: a laugh is less, and so is a cough.
         longest_backchannel_words_secs: Speech that lasts longer is one whatever its words.
     """
 
     looks: tuple[Look, ...] = (Look(0.3, 0.5), Look(0.37, 0.5), Look(0.5, 0.5), Look(0.65, 0.4, goes_on=True))
     settle_secs: float = 0.12
     speech: float = 0.5
+    speech_unvoiced: float = 0.63
     spoken: float = 0.7
     spoken_after_none: float = 0.85
     burst_secs: float = 0.6
@@ -190,7 +193,8 @@ class BargeInJudge:
             return
         spoken = heard.spoken >= self._spoken_needed
         self._spoken = self._spoken or spoken
-        if spoken and heard.speech >= params.speech:
+        sure = params.speech if heard.voiced >= params.voiced else params.speech_unvoiced
+        if spoken and heard.speech >= sure:
             self._sounds_real = self._sounds_real or heard.interruption >= params.looks[self._looks - 1].threshold
 
     def verdict(self) -> Verdict:

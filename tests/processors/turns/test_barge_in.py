@@ -153,7 +153,7 @@ async def test_a_cough_does_not_stop_the_bot():
 
 @in_virtual_time
 async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
-    any_sound = BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, spoken=0.0)
+    any_sound = BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, speech_unvoiced=0.0, spoken=0.0)
     frames, _ = await hear([*sound(0.1), ONSET, *sound(1.2), PAUSED, *quiet(0.2), WAIT], params=any_sound)
     assert [frame.gain for frame in frames] == [pytest.approx(0.25), 1.0]
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], params=any_sound)
@@ -162,7 +162,9 @@ async def test_a_sound_of_which_the_detector_is_not_sure_stops_nobody():
 
 @in_virtual_time
 async def test_sounds_are_judged_again_after_strategies_were_applied_anew():
-    strategies = user_turn_strategies("en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, spoken=0.0))
+    strategies = user_turn_strategies(
+        "en-US", barge_in=BargeInParams(looks=(Look(0.35, 0.0),), speech=0.0, speech_unvoiced=0.0, spoken=0.0)
+    )
     await strategies.start[0].cleanup()
     frames, _ = await hear([*sound(0.1), ONSET, *sound(0.4), STARTED, *sound(0.1), WAIT], strategies=strategies)
     assert InterruptionFrame in kinds(frames)
@@ -322,7 +324,7 @@ def test_a_verdict_comes_within_its_time(kind):
 
 def test_each_look_hears_the_beginning_of_speech_once():
     looks = (Look(0.3, 0.9), Look(0.5, 0.5))
-    judge = BargeInJudge(turn_words("en-US"), BargeInParams(looks=looks, speech=0.0, spoken=0.0))
+    judge = BargeInJudge(turn_words("en-US"), BargeInParams(looks=looks, speech=0.0, speech_unvoiced=0.0, spoken=0.0))
     for frame in quiet(0.5):
         judge.audio(frame.audio)
     heard = []

@@ -109,6 +109,16 @@ def test_a_likelier_interruption_never_stops_the_bot_later(opinion, more):
 
 
 @settings(deadline=None, max_examples=40)
+@given(st.floats(PARAMS.speech, 1.0), shares)
+def test_a_sound_with_little_voice_has_to_be_more_surely_speech(speech, voiced):
+    listener = Listener(Heard(1.0, speech=speech, voiced=voiced))
+    listener.judge.begin(0.1)
+    listener.hear(7)
+    coughed = voiced < PARAMS.voiced and speech < PARAMS.speech_unvoiced
+    assert (listener.judge.verdict() is Verdict.INTERRUPTION) is not coughed
+
+
+@settings(deadline=None, max_examples=40)
 @given(opinions, st.floats(0.0, PARAMS.spoken, exclude_max=True))
 def test_the_beginning_of_what_is_no_speech_stops_nobody_however_it_sounds(opinion, spoken):
     listener = Listener(replace(opinion, spoken=spoken))
