@@ -193,6 +193,8 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         secs = frame.start_secs if isinstance(frame, VADUserStartedSpeakingFrame) else frame.secs
         self._judge.speech(time.monotonic() - secs)
         self._maybe_speaking = self._heard_nothing = False
+        # What was final at a pause does not hold what follows; no start of speech need be reported between both.
+        self._transcript_finalized = False
         self._dismiss_foreseen()
         await self._stop_waiting()
         await self._withdraw_speculation()
@@ -235,6 +237,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self._said = join_text(self._said, frame.text)
         self._words, self._interim = _go_on(self._words, frame.text), ""
         self._judge.said(self._words)
+        self._transcript_finalized = frame.finalized
         if frame.finalized:
             self._ask(self._words)
             if not self._vad_user_speaking and not self._vad_stopped:

@@ -87,7 +87,11 @@ def say(text: str, finalized: bool = True) -> list:
 
 
 async def turns(
-    frames, *verdicts: float, speculate: bool = False, text_end: TextEnd | None = None, longest_wait: float = WAIT_SECS
+    frames,
+    *verdicts: float,
+    speculate: bool = False,
+    text_end: TextEnd | None = None,
+    longest_wait: float = WAIT_SECS,
 ):
     """What leaves the aggregator, and the user's messages."""
     context = LLMContext()
@@ -155,6 +159,27 @@ async def test_words_that_cannot_end_a_sentence_keep_the_turn_open():
 @in_virtual_time
 async def test_a_segment_final_does_not_end_the_turn():
     frames = [*AUDIO, STARTED, *AUDIO, WAIT, stopped(), final("Tell me", finalized=False), WAIT]
+    down, _, _ = await turns(frames, 0.95)
+    assert count(down, UserStoppedSpeakingFrame) == 0
+
+
+@in_virtual_time
+async def test_what_was_final_at_a_pause_does_not_end_what_is_said_after_it():
+    pause = [SpeechPausedFrame(0.06), final("I would like a table."), WAIT, SpeechResumedFrame(0.01), WAIT]
+    ended = [*AUDIO, STARTED, *AUDIO, WAIT, *pause, stopped(), WAIT, WAIT]
+    down, _, _ = await turns(ended, 0.95)
+    assert count(down, UserStoppedSpeakingFrame) == 0
+    down, said, _ = await turns([*ended, final("Please."), WAIT], 0.95)
+    assert said == ["I would like a table. Please."]
+    assert count(down, UserStoppedSpeakingFrame) == 1
+    _, said, _ = await turns([*ended, SpeechCoveredFrame(), WAIT], 0.95)
+    assert said == ["I would like a table."]
+
+
+@in_virtual_time
+async def test_words_of_which_more_are_to_come_are_not_the_last_because_others_were():
+    words = [final("A table."), final("For two", finalized=False), WAIT]
+    frames = [*AUDIO, STARTED, *AUDIO, WAIT, *words, stopped(), WAIT]
     down, _, _ = await turns(frames, 0.95)
     assert count(down, UserStoppedSpeakingFrame) == 0
 
