@@ -6,7 +6,8 @@ python -m bench.turn_corpus.strangers [--switchboard FOLDER] [--backcast FOLDER]
   Complete: the words of a turn that a full stop or question mark ends and after which the other takes the floor.
   Unfinished: the words of a turn up to a unit that was given up (``%``), where the same speaker goes on.
 - ``--backcast``: ``databases/BACKCast`` of etri/etri-miai (Korean broadcast talk with the times of all words,
-  CC BY-NC-SA 4.0). Complete: as above. Unfinished: the words before a pause of 0.6 to 2 s within a sentence.
+  CC BY-NC-SA 4.0). Complete: as above. Unfinished: the words before a pause of 0.6 to 2 s within a sentence. Of both
+  sources, up to three words after a question of the other's are counted besides.
 - ``--intents``: ``data/fci.txt`` of warnikchow/3i4k (Korean questions, commands and statements, CC BY-SA 4.0), all of
   them complete; halved by a hash of each.
 
@@ -40,6 +41,8 @@ ANSWER_SECS = 0.63
 LONG_SECS, PAUSE_SECS = 0.6, 1.4
 """A complete turn that waits longer waits too long; the pause into which an unfinished one may be talked."""
 _MOST_WORDS = 60
+# An answer of so many words may be less than a sentence.
+_ANSWER_WORDS = 3
 _LISTENERS = frozenset({"b", "bh", "bk", "ba", "b^m", "x"})
 _QUESTIONS = frozenset({"qy", "qw", "qo", "qy^d", "qw^d", "qrr", "qh", "^g"})
 # Units that were given up and end like this are mostly a listener's, at which the talk was cut into units.
@@ -66,6 +69,21 @@ class Words:
     complete: bool
     kind: str
     language: str
+
+    @property
+    def newest(self) -> str:
+        """The last sentence of the other."""
+        return re.split(r"(?<=[.?!]) ", self.before)[-1]
+
+    @property
+    def asked(self) -> bool:
+        """Whether the other had just asked something."""
+        return self.before.rstrip().endswith("?")
+
+    @property
+    def answers(self) -> bool:
+        """Whether they are few words after a question."""
+        return self.asked and len(self.text.split()) <= _ANSWER_WORDS
 
 
 def half_of(name: str) -> str:
@@ -162,7 +180,7 @@ class Answers:
         """
         if self._model is None or not self._model.knows(words.text):
             return None
-        before = re.split(r"(?<=[.?!]) ", words.before)[-1]
+        before = words.newest
         key = f"{before}|{words.text}"
         if key not in self._known:
             self._known[key] = self._model.probability(words.text, before)
@@ -189,8 +207,9 @@ def wait_secs(words: Words, ends: float | None) -> float:
         words: What was said.
         ends: The language model's probability that it ends, if it was asked.
     """
-    judge = EndOfTurnJudge(turn_words(words.language))
-    judge.begin(0.0)
+    known = turn_words(words.language)
+    judge = EndOfTurnJudge(known)
+    judge.begin(0.0, answers=words.asked and known.asks_for_little(words.newest))
     judge.silence(1.0)
     judge.sounded(0.5)
     judge.said(words.text)
@@ -209,6 +228,8 @@ def summarize(judged: list[tuple[Words, float]]) -> dict[str, Any]:
                 wrong = secs > LONG_SECS if complete else secs + ANSWER_SECS < PAUSE_SECS
                 kinds[words.kind].append(wrong)
                 kinds["all"].append(wrong)
+                if words.answers:
+                    kinds["few words, asked"].append(wrong)
         found[name] = {
             kind: {"turns": len(those), "wrong": sum(those), "percent": round(100 * sum(those) / len(those), 1)}
             for kind, those in sorted(kinds.items())
@@ -226,6 +247,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=1500, help="how many of each kind to judge, chosen at random")
     parser.add_argument("--show", type=int, default=0, help="print so many turns of each kind that are judged wrong")
     parser.add_argument("--answers", type=Path, help="file in which the language model's answers are kept")
+    parser.add_argument("--answering", action="store_true", help="judge only few words that follow a question")
     parser.add_argument("--no-model", action="store_true", help="judge without the language model")
     options = parser.parse_args()
     logger.remove()
@@ -233,7 +255,7 @@ def main() -> int:
     for read, folder in sources:
         if folder is None:
             continue
-        turns = list(read(folder, options.half))
+        turns = [turn for turn in read(folder, options.half) if turn.answers or not options.answering]
         rng = random.Random(0)
         chosen = [
             turn for complete in (True, False)

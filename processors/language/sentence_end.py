@@ -12,6 +12,8 @@ class SentenceEnd(Enum):
         CLOSED: The last word is marked as the end of a sentence, in languages that mark it (``-요``).
         UNKNOWN: Lists do not tell.
         DEPENDENT: They begin with a clause that another one has to follow ("if it rains"), which may have come or not.
+        FRAGMENT: They are few, and nothing in them calls for more: a complete turn as an answer ("two tickets"), and
+            otherwise perhaps the beginning of one.
         HANGING: In a language that marks the ends of its sentences, this is not marked as one.
         READING_OUT: A number, a code or an address is being read out, which people do in groups.
         OPEN: No sentence ends like this ("tell me a", ``-는데``).
@@ -22,6 +24,7 @@ class SentenceEnd(Enum):
     CLOSED = "closed"
     UNKNOWN = "unknown"
     DEPENDENT = "dependent"
+    FRAGMENT = "fragment"
     HANGING = "hanging"
     READING_OUT = "reading out"
     OPEN = "open"

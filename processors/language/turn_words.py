@@ -9,7 +9,7 @@ from itertools import product, takewhile
 from typing import Any, Protocol
 
 from halfcascade.processors.language.languages import known, language
-from halfcascade.processors.language.scripts import is_word_character
+from halfcascade.processors.language.scripts import has_unspaced, is_word_character
 from halfcascade.processors.language.sentence_end import SentenceEnd
 
 _APOSTROPHES = frozenset("'\u2019\u02bc")
@@ -33,8 +33,12 @@ _FINALS, _FIRST_FINAL = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄ�
 _QUESTION_REACH = slice(-9, -2)
 # How many of the last words may hold the question word of an ending that asks.
 _ASKED_WORDS = 5
+# Among how many words at the end of a question one tells what it asks for.
+_NAMING_WORDS = 6
 # In how many words those of ``announcing`` announce something; behind more they end it.
 _ANNOUNCING_WORDS = 2
+# Of how many words a fragment consists at most; where no spaces part them, of how many letters.
+_FRAGMENT_WORDS, _FRAGMENT_LETTERS = 3, 6
 # Scripts in which listeners' words are written together.
 _SYLLABLES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
@@ -77,6 +81,13 @@ class TurnWords(Protocol):
             text: Everything said in the turn so far. A full stop or question mark behind it tells nothing.
         """
 
+    def asks_for_little(self, question: str) -> bool:
+        """Whether a few words are likely to be all of the answer to a question.
+
+        Args:
+            question: It.
+        """
+
     def marks_ends(self, text: str) -> bool:
         """Whether the language of the text marks the ends of its sentences, and the endings are known.
 
@@ -93,6 +104,7 @@ class LanguageTurnWords:
     open_phrases: frozenset[str] = frozenset()
     closed_phrases: frozenset[str] = frozenset()
     question_words: frozenset[str] = frozenset()
+    naming_words: frozenset[str] = frozenset()
     stranded_words: frozenset[str] = frozenset()
     open_suffixes: tuple[str, ...] = ()
     answers: frozenset[str] = frozenset()
@@ -208,8 +220,16 @@ class LanguageTurnWords:
             return SentenceEnd.CLOSED
         if self.is_open_ended(text):
             return SentenceEnd.OPEN
-        unmarked = SentenceEnd.DEPENDENT if self._is_dependent(words) else SentenceEnd.UNKNOWN
-        return SentenceEnd.HANGING if self.closed_suffixes else unmarked
+        return self._unmarked_end(words)
+
+    def asks_for_little(self, question: str) -> bool:
+        """Whether a question asks for a name or a number, where words that do are known; any question elsewhere.
+
+        Args:
+            question: It.
+        """
+        asking = normalize(question).split()[-_NAMING_WORDS:]
+        return not self.naming_words or any(word.startswith(name) for word in asking for name in self.naming_words)
 
     def marks_ends(self, text: str) -> bool:
         """Whether the language marks the ends of its sentences, and the endings are known.
@@ -224,6 +244,27 @@ class LanguageTurnWords:
         first = next((number for number, word in enumerate(words) if not self._is_lead(word)), 0)
         begins = {" ".join(words[first : first + count]) for count in range(1, _LONGEST_PHRASE + 1)}
         return bool(begins & self.dependent_starts)
+
+    def _unmarked_end(self, words: list[str]) -> SentenceEnd:
+        if not self.closed_suffixes and self._is_dependent(words):
+            return SentenceEnd.DEPENDENT
+        if self._is_fragment(words):
+            return SentenceEnd.FRAGMENT
+        return SentenceEnd.HANGING if self.closed_suffixes else SentenceEnd.UNKNOWN
+
+    def _is_fragment(self, words: list[str]) -> bool:
+        """Whether the words are few, and nothing among them has to be gone on from.
+
+        In a language that marks the parts of its sentences, particles and words of listeners begin one ("저는 서울",
+        "네 서울"). In others anything may stand before a noun ("a cheap one"), so that only the last word tells.
+        """
+        if len(words) > _FRAGMENT_WORDS or (has_unspaced(words[0]) and len("".join(words)) > _FRAGMENT_LETTERS):
+            return False
+        if not self.closed_suffixes:
+            return len(words) > 1 or not self._is_lead(words[0])
+        leads = any(self._is_lead(word) for word in (words[0], words[-1]))
+        goes_on = _parts(words[-1]) in self.open_suffixes or any(map(self.is_open_ended, words[:-1]))
+        return not leads and not goes_on
 
     def _is_lead(self, word: str) -> bool:
         return word in self.backchannels or word in self.backchannel_sounds
@@ -252,7 +293,7 @@ class LanguageTurnWords:
 
     def _read_out_share(self, word: str, *, is_clock: bool) -> int:
         """How many digits or letters a word stands for, at most as many as make it certain that somebody reads out."""
-        spelled = len(word) > 1 and all(letter in self.digits for letter in word)
+        spelled = len(word) >= _LONG_NUMBER and all(letter in self.digits for letter in word)
         if spelled or (word.isdigit() and len(word) >= _LONG_NUMBER and not is_clock):
             return _SHORTEST_READ_OUT
         is_letter = len(word) == 1 and word.isascii() and word.isalpha() and word not in _SHORT_WORDS
@@ -321,6 +362,14 @@ class MixedTurnWords:
             text: Everything said in the turn so far.
         """
         return min((words.sentence_end(text) for words in self._likely(text)), key=list(SentenceEnd).index)
+
+    def asks_for_little(self, question: str) -> bool:
+        """Whether the question asks for few words in the language that it is most likely in.
+
+        Args:
+            question: It.
+        """
+        return any(words.asks_for_little(question) for words in self._likely(question))
 
     def marks_ends(self, text: str) -> bool:
         """Whether the language that the text is most likely in marks the ends of its sentences.

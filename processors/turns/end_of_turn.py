@@ -26,12 +26,14 @@ class Weights:
         sound: For each unit of log-odds by which Smart Turn takes the turn to be complete.
         text: For each unit of log-odds by which the language model takes the text to end here.
         ends: For each way in which the words end.
+        answer: Besides, where few words follow a question that asks for no more.
     """
 
     bias: float
     sound: float
     text: float
     ends: dict[SentenceEnd, float] = field(default_factory=dict)
+    answer: float = 0.0
 
 
 WITH_MODEL = Weights(
@@ -55,6 +57,7 @@ WITHOUT_MODEL = Weights(
         SentenceEnd.OPEN: 3.0,
         SentenceEnd.READING_OUT: 3.0,
     },
+    answer=-1.0,
 )
 # Endings tell more than the sound does in languages that mark the end of a sentence.
 WITH_ENDINGS = Weights(
@@ -64,10 +67,12 @@ WITH_ENDINGS = Weights(
     ends={
         SentenceEnd.ANSWER: -4.0,
         SentenceEnd.CLOSED: -3.2,
+        SentenceEnd.FRAGMENT: 1.0,
         SentenceEnd.HANGING: 1.0,
         SentenceEnd.OPEN: 2.0,
         SentenceEnd.READING_OUT: 2.0,
     },
+    answer=-2.0,
 )
 
 
@@ -175,16 +180,19 @@ class EndOfTurnJudge:
         self._asked: dict[str, float] = {}
         self._ended_silence: float | None = None
         self._ended_began_at: float | None = None
+        self._ended_answers = False
         self.pauses = UserPauses()
         self.begin()
 
-    def begin(self, now: float | None = None) -> None:
+    def begin(self, now: float | None = None, *, answers: bool = False) -> None:
         """Begin a turn.
 
         Args:
             now: When, if it is known.
+            answers: Whether the bot has just asked something that a few words may answer.
         """
         self._began_at = now
+        self._answers = answers
         self._text = ""
         self._asked.clear()
         self._silent_since: float | None = None
@@ -194,6 +202,7 @@ class EndOfTurnJudge:
         """Take note that the turn is over."""
         self.pauses.ended()
         self._ended_silence, self._ended_began_at = self._silent_since, self._began_at
+        self._ended_answers = self._answers
         self.begin()
 
     def reopen(self, now: float) -> None:
@@ -202,7 +211,7 @@ class EndOfTurnJudge:
         Args:
             now: Since when.
         """
-        self._began_at = self._ended_began_at
+        self._began_at, self._answers = self._ended_began_at, self._ended_answers
         if self._ended_silence is not None:
             self.pauses.reopened(max(0.0, now - self._ended_silence))
             self._ended_silence = None
@@ -301,6 +310,8 @@ class EndOfTurnJudge:
         else:
             weights = self._params.with_endings if self._words.marks_ends(text) else self._params.without_model
         log_odds = weights.bias + weights.ends.get(end, 0.0) + self.pauses.log_odds
+        if self._answers and end is SentenceEnd.FRAGMENT:
+            log_odds += weights.answer
         if self._sound is not None:
             log_odds += weights.sound * _log_odds(self._sound)
         if ends is not None:

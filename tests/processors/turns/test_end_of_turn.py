@@ -21,6 +21,8 @@ TEXTS = [
     "만약에 비가 오면",
     "비가 와요",
     "my number is 5 5 5",
+    "Seoul",
+    "내일 아침",
 ]
 shares = st.floats(0.0, 1.0)
 
@@ -28,16 +30,23 @@ shares = st.floats(0.0, 1.0)
 words_of = cache(turn_words)
 
 
-def judge(language: str = "en-US") -> EndOfTurnJudge:
+def judge(language: str = "en-US", *, answers: bool = False) -> EndOfTurnJudge:
     made = EndOfTurnJudge(words_of(language), PARAMS)
-    made.begin()
+    made.begin(answers=answers)
     made.speech(10.0)
     made.silence(12.0)
     return made
 
 
-def wait(text: str, *, sound: float | None = 0.9, ends: float | None = None, language: str = "en-US") -> float:
-    made = judge(language)
+def wait(
+    text: str,
+    *,
+    sound: float | None = 0.9,
+    ends: float | None = None,
+    language: str = "en-US",
+    answers: bool = False,
+) -> float:
+    made = judge(language, answers=answers)
     made.said(text)
     if sound is not None:
         made.sounded(sound)
@@ -57,6 +66,7 @@ evidence = st.lists(
         st.tuples(st.just("reopen"), st.floats(10.0, 20.0)),
         st.tuples(st.just("end")),
         st.tuples(st.just("begin")),
+        st.tuples(st.just("answer")),
     ),
     max_size=30,
 )
@@ -67,7 +77,10 @@ evidence = st.lists(
 def test_every_silence_ends_the_turn_within_the_limit(steps, language):
     made = EndOfTurnJudge(words_of(language), PARAMS)
     for name, *arguments in steps:
-        getattr(made, name)(*arguments)
+        if name == "answer":
+            made.begin(answers=True)
+        else:
+            getattr(made, name)(*arguments)
         assert 0.0 <= made.wait_secs <= LIMIT
         assert 0.0 <= made.goes_on <= 1.0
     made.silence(30.0)
@@ -76,12 +89,12 @@ def test_every_silence_ends_the_turn_within_the_limit(steps, language):
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.sampled_from(TEXTS), shares, shares)
-def test_the_order_in_which_evidence_comes_changes_nothing(text, sound, ends):
+@given(st.sampled_from(TEXTS), shares, shares, st.booleans())
+def test_the_order_in_which_evidence_comes_changes_nothing(text, sound, ends, answers):
     ways = []
     steps = [("said", text), ("sounded", sound), ("text_ends", text, ends), ("text_ends", "something else", 0.5)]
     for order in itertools.permutations(steps):
-        made = judge()
+        made = judge(answers=answers)
         for name, *arguments in order:
             getattr(made, name)(*arguments)
         ways.append((made.goes_on, made.wait_secs, made.ends_at))
@@ -94,6 +107,8 @@ def test_surer_evidence_never_waits_longer(text, sound, less, more):
     less, more = sorted((less, more))
     assert wait(text, sound=sound, ends=more) <= wait(text, sound=sound, ends=less)
     assert wait(text, sound=more) <= wait(text, sound=less)
+    assert wait(text, sound=more, answers=True) <= wait(text, sound=more)
+    assert wait(text, sound=less, ends=less, answers=True) <= wait(text, sound=less, ends=less)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +146,49 @@ def test_between_both_the_wait_is_graded():
 )
 def test_korean_endings(text, shortest, longest):
     assert shortest <= wait(text, sound=0.9, language="ko-KR") <= longest
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Seoul", "en-US"), ("two tickets", "en-US"), ("a cheap one", "en-US"), ("uh huh", "en-US"),
+        ("서울", "ko-KR"), ("내일 아침", "ko-KR"), ("서울", "auto"), ("京都", "ja-JP"),
+    ],
+)  # fmt: skip
+def test_few_words_that_answer_a_question_do_not_wait_long(text, language):
+    assert wait(text, sound=0.5, language=language) > 1.2
+    assert wait(text, sound=0.5, language=language, answers=True) <= 0.6
+    assert wait(text, sound=0.9, language=language, answers=True) <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("my number is five five five", "en-US"), ("five five five", "en-US"), ("it's at", "en-US"), ("well", "en-US"),
+        ("the", "en-US"), ("음 그게", "ko-KR"), ("저는", "ko-KR"), ("저는 서울", "ko-KR"), ("네 서울", "ko-KR"),
+        ("지금 가야", "ko-KR"), ("공일공", "ko-KR"), ("서울에서 오는 기차 표", "ko-KR"),
+        ("京都から東京までの切符", "ja-JP"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_still_being_given_waits_as_ever(text, language):
+    assert wait(text, sound=0.5, language=language, answers=True) > 1.2
+
+
+def test_a_turn_that_is_taken_up_again_answers_what_it_did():
+    made = judge(answers=True)
+    made.end()
+    made.begin()
+    made.reopen(13.0)
+    made.silence(14.0)
+    made.said("Two tickets")
+    made.sounded(0.9)
+    assert made.wait_secs < wait("Two tickets")
+    made.end()
+    made.begin()
+    made.silence(20.0)
+    made.said("Two tickets")
+    made.sounded(0.9)
+    assert made.wait_secs >= wait("Two tickets")
 
 
 def test_before_smart_turn_has_answered_the_wait_is_the_longest():
@@ -212,7 +270,7 @@ def test_what_sound_and_lists_are_sure_of_does_not_wait_for_the_language_model()
         ("When I was in Paris last year I lost my passport", SentenceEnd.DEPENDENT),
         ("As soon as she arrives", SentenceEnd.DEPENDENT),
         ("When is the next bus", SentenceEnd.UNKNOWN),
-        ("Play some music", SentenceEnd.UNKNOWN),
+        ("Play some music", SentenceEnd.FRAGMENT),
         ("Because of the", SentenceEnd.OPEN),
     ],
 )

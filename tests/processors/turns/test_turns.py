@@ -35,6 +35,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from halfcascade.bot.replay import virtual_time
 from halfcascade.processors.frames import SpeechCoveredFrame, SpeechOnsetFrame, SpeechPausedFrame, SpeechResumedFrame
 from halfcascade.processors.turns import text_end as text_end_module
+from halfcascade.processors.turns.bot_speech import BotSpeech
 from halfcascade.processors.turns.early_smart_turn import EarlySmartTurnAnalyzer
 from halfcascade.processors.turns.end_of_turn import EndOfTurnParams
 from halfcascade.processors.turns.networks import Silero, listening_threads
@@ -92,12 +93,18 @@ async def turns(
     speculate: bool = False,
     text_end: TextEnd | None = None,
     longest_wait: float = WAIT_SECS,
+    question: str = "",
+    language: str = "en-US",
 ):
     """What leaves the aggregator, and the user's messages."""
     context = LLMContext()
+    speech = BotSpeech()
+    speech.wrote(question)
+    speech.heard(question)
     stop = SmartTurnStopStrategy(
         turn_analyzer=Verdicts(*verdicts),
-        words=turn_words("en-US"),
+        words=turn_words(language),
+        bot_speech=speech,
         params=EndOfTurnParams(longest_wait_secs=longest_wait),
         text_end=text_end,
         speculations=Speculations() if speculate else None,
@@ -182,6 +189,17 @@ async def test_words_of_which_more_are_to_come_are_not_the_last_because_others_w
     frames = [*AUDIO, STARTED, *AUDIO, WAIT, *words, stopped(), WAIT]
     down, _, _ = await turns(frames, 0.95)
     assert count(down, UserStoppedSpeakingFrame) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "ends"),
+    [("어느 도시로 갈까요?", True), ("서울이 좋지요?", False), ("도시는 많아요.", False), ("", False)],
+)
+@in_virtual_time
+async def test_few_words_end_the_turn_sooner_if_the_bot_asked_for_them(question, ends):
+    frames = [*say("서울"), SleepFrame(0.6)]
+    down, _, _ = await turns(frames, 0.6, longest_wait=1.6, question=question, language="ko-KR")
+    assert count(down, UserStoppedSpeakingFrame) == ends
 
 
 @in_virtual_time
