@@ -36,3 +36,8 @@ def test_one_gap_that_two_counters_know_is_one():
 
 def test_a_transport_without_counters_tells_nothing():
     assert GapNews().look({"opened": "x"}, 0.0) == 0
+
+
+@pytest.mark.parametrize(("every", "told_of"), [(9.0, 3), (11.0, 0)])
+def test_three_gaps_are_news_within_twenty_seconds(every, told_of):
+    assert told(0, 1, 2, 3, every=every)[-1] == told_of

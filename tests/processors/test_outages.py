@@ -1,6 +1,15 @@
+from typing import Any
+
 import numpy as np
 import pytest
-from pipecat.frames.frames import BotStartedSpeakingFrame, OutputAudioRawFrame, TTSSpeakFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    LLMTextFrame,
+    OutputAudioRawFrame,
+    TTSSpeakFrame,
+    UserStartedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+)
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import SleepFrame, run_test
@@ -129,3 +138,24 @@ def test_the_tone_is_heard_and_does_not_click():
     samples = np.frombuffer(trouble_tone(24_000), np.int16).astype(int)
     assert 0.2 < len(samples) / 24_000 < 0.5 and 3_000 < np.abs(samples).max() < 8_000
     assert abs(samples[0]) < 100 and abs(samples[-1]) < 100 and np.abs(np.diff(samples)).max() < 1_500
+
+
+@pytest.mark.parametrize("by", [UserStartedSpeakingFrame, VADUserStartedSpeakingFrame])
+def test_the_reason_is_not_said_into_what_the_user_says(by):
+    news = [ServiceOutageFrame(service=Service.EARS), SleepFrame(0.1), by(), SleepFrame(REASON_SECS + 0.1)]
+    assert spoken(news) == [phrases("en-US").fillers[0]]
+
+
+def test_that_all_is_well_is_not_said_over_an_answer():
+    outage, over = ServiceOutageFrame(service=Service.EARS), ServiceRecoveredFrame(service=Service.EARS)
+    news = [outage, SleepFrame(REASON_SECS + 0.1), BotStartedSpeakingFrame(), over, LLMTextFrame("It is four.")]
+    words = phrases("en-US")
+    assert spoken([*news, SleepFrame(ANSWER_SECS + 0.1)]) == [words.fillers[0], words.deaf]
+
+
+def spoken(news: list[Any]) -> list[str]:
+    async def hold() -> list[str]:
+        down, _ = await run_test(OutageAnnouncer("en-US"), frames_to_send=news)
+        return [frame.text for frame in down if isinstance(frame, TTSSpeakFrame)]
+
+    return virtual_time.run(hold())

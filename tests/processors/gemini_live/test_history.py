@@ -219,3 +219,22 @@ def test_without_roles_everything_is_one_text() -> None:
         "[Earlier the user heard you say: Then.]",
         "Now.",
     ]
+
+
+def test_an_instruction_is_nobodys_words():
+    talk = Talk()
+    talk.say(user("Set a timer."))
+    talk.answers("Done.")
+    talk.context.append({"role": "system", "content": "The timer went off."})
+    told = talk.history.take(talk.context, 2)
+    assert told is not None and not told.by_user
+    talk.context.append(user("Stop it."))
+    said = talk.history.take(talk.context, 3)
+    assert said is not None and said.by_user
+
+
+def test_only_a_question_can_be_told_without_having_been_asked():
+    for messages, only_told in (([user("Hello?")], True), ([user("Hello?"), bot("Hi.")], False)):
+        history = History()
+        history.seed(messages)
+        assert history.is_only_told(messages) is only_told
