@@ -14,6 +14,8 @@ from halfcascade.lines import tr, tr_error, use_language
 _WIDE_COLUMNS = 64
 _NAMES_COLUMNS = 32
 _WIDEST_COLUMNS = 110
+# What the parser itself writes into the line that tells how something is called.
+_PIECES = ("[OPTIONS]", "COMMAND [ARGS]...")
 # What pydantic puts before a validator's own words.
 _PYDANTIC = "Value error, "
 # The class of all that the parser refuses, whatever package it comes from in this release of typer.
@@ -118,7 +120,8 @@ def _translated(params: Sequence[Any]) -> list[Any]:
 
 def _usage(command: Any, ctx: Any) -> str:
     # Newer releases of typer put what is required into braces.
-    pieces = " ".join(piece.strip("{}") for piece in command.collect_usage_pieces(ctx))
+    bare = [piece.strip("{}") for piece in command.collect_usage_pieces(ctx)]
+    pieces = " ".join(tr(piece) if piece in _PIECES else piece for piece in bare)
     return f"{tr('Usage: {line}').format(line=f'{ctx.command_path} {pieces}')}\n"
 
 

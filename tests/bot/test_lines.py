@@ -11,6 +11,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from halfcascade.bot.cli import app
 from halfcascade.bot.environment import OTHER_NAMES
@@ -306,3 +307,10 @@ def test_particles_are_chosen_in_every_way_that_lines_are_filled():
     assert told.startswith("에뮬레이터와 ")
     assert tr_error("Missing argument 'DIR'.").startswith("인수 'DIR'이(가) ")
     assert tr_error("Missing argument '폴더'.").startswith("인수 '폴더'가 ")
+
+
+def test_how_a_command_is_called_is_told_in_korean(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    for arguments, told in ((["--help"], "[옵션] 명령 [인수]..."), (["talk", "--help"], "talk [옵션]\n")):
+        shown = CliRunner().invoke(app, arguments, prog_name="halfcascade").output
+        assert told in shown and "OPTIONS" not in shown
