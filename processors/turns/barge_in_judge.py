@@ -8,7 +8,7 @@ import numpy as np
 from halfcascade.processors.audio_history import AudioHistory
 from halfcascade.processors.turns.barge_in_sound import RATE as MODEL_RATE
 from halfcascade.processors.turns.barge_in_sound import find_start, to_rate
-from halfcascade.processors.turns.speech_sound import Excerpt, Heard
+from halfcascade.processors.turns.speech_sound import Excerpt, Heard, above_background
 from halfcascade.processors.turns.words import TurnWords
 
 # As long as speech may last before its words alone decide.
@@ -56,6 +56,8 @@ class BargeInParams:
         spoken: How likely the whole beginning has to be speech: laughter may sound like words to the detector.
         spoken_after_none: How likely soon after a sound that was none: laughter and coughs come in bursts.
         burst_secs: How soon that is.
+        above_background_db: How much louder it has to be than what went on in the second before. Music and television
+            go on; who speaks hardly louder than they do is told by words.
         longest_backchannel_secs: Speech that lasts longer is an interruption, unless its words say otherwise. Real
             backchannels last up to 1.9 s (99 % of them), and who says more has words by then.
         steady: Share of the last second that surely has to be speech for that.
@@ -70,6 +72,7 @@ class BargeInParams:
     spoken: float = 0.7
     spoken_after_none: float = 0.85
     burst_secs: float = 0.6
+    above_background_db: float = 7.0
     longest_backchannel_secs: float = 1.9
     steady: float = 0.35
     voiced: float = 0.5
@@ -106,6 +109,7 @@ class BargeInJudge:
         self._sounds_real = self._goes_on = self._sure = False
         self._long_looks = 0
         self._spoken = False
+        self._stands_out = True
         self._spoken_needed = self._params.spoken
         # Up to where what begins is likely to be more of a sound that was no speech.
         self._burst_until = -1
@@ -181,6 +185,7 @@ class BargeInJudge:
         else:
             return None
         samples, start = self._samples(), self._at_model_rate(self._since)
+        self._stands_out = above_background(samples, start) >= self._params.above_background_db
         first = max(0, start - round(_CONTEXT_SECS * MODEL_RATE))
         beginning = round(self._params.looks[self._looks - 1].secs * MODEL_RATE)
         return Excerpt(samples[first : start + round(until * MODEL_RATE)], start - first, beginning)
@@ -194,7 +199,7 @@ class BargeInJudge:
         spoken = heard.spoken >= self._spoken_needed
         self._spoken = self._spoken or spoken
         sure = params.speech if heard.voiced >= params.voiced else params.speech_unvoiced
-        if spoken and heard.speech >= sure:
+        if spoken and heard.speech >= sure and self._stands_out:
             self._sounds_real = self._sounds_real or heard.interruption >= params.looks[self._looks - 1].threshold
 
     def verdict(self) -> Verdict:

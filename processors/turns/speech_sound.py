@@ -15,6 +15,9 @@ _FRAME, _HOP = 960, 160
 # Periods of voices, 50 to 400 Hz, and how alike two of them have to be.
 _SHORTEST, _LONGEST = RATE // 400, RATE // 50
 _VOICED = 0.6
+# What goes on before a sound, up to shortly before it, for it may begin softly; -50 dBFS and less is silence.
+_BEFORE_SECS, _ONSET_SECS = 1.0, 0.05
+_AUDIBLE_POWER = 10 ** (-50 / 10) * 32768**2
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,26 @@ def voiced_share(samples: np.ndarray) -> float:
     likeness = np.fft.irfft(power, axis=1)[:, : _LONGEST + 1]
     best = likeness[:, _SHORTEST:].max(axis=1) / (likeness[:, 0] + 1e-9)
     return float((best > _VOICED).mean())
+
+
+def above_background(samples: np.ndarray, start: int) -> float:
+    """How much louder a sound is than what went on before it.
+
+    Args:
+        samples: Mono audio at ``RATE``, as loud as 16-bit integers, up to now.
+        start: Index of the sound's beginning.
+
+    Returns:
+        In dB, from the median of the second before, so that a word and a pause in it are no background; infinite where
+        that is silence, or too short to tell.
+    """
+    last = start - round(_ONSET_SECS * RATE)
+    before = samples[max(0, start - round(_BEFORE_SECS * RATE)) : max(0, last)].astype(np.float64)
+    now = samples[start:].astype(np.float64)
+    count = len(before) // _HOP
+    if count < _BEFORE_SECS * RATE / _HOP / 2 or not len(now):
+        return float("inf")
+    background = np.median(np.square(before[: count * _HOP]).reshape(count, _HOP).mean(axis=1))
+    if background < _AUDIBLE_POWER:
+        return float("inf")
+    return float(10 * np.log10((np.square(now).mean() + 1e-9) / background))

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halfcascade.processors.turns.barge_in_judge import BargeInJudge, BargeInParams, Verdict
-from halfcascade.processors.turns.speech_sound import Heard
+from halfcascade.processors.turns.speech_sound import Heard, above_background
 from halfcascade.processors.turns.words import turn_words
 
 RATE = 16_000
@@ -144,3 +146,27 @@ def test_what_follows_laughter_closely_has_to_be_surer_to_be_words(first, second
     laughed = first < PARAMS.spoken and tenths / 10 <= PARAMS.burst_secs
     needed = PARAMS.spoken_after_none if laughed else PARAMS.spoken
     assert (judge.verdict() is Verdict.INTERRUPTION) is (second >= needed)
+
+
+def noise(secs: float, loudness: float) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal(round(secs * RATE)) * loudness
+
+
+@pytest.mark.parametrize(("background", "interrupts"), [(0, True), (30, True), (600, True), (2000, False)])
+def test_what_is_hardly_louder_than_what_went_on_before_stops_nobody_by_its_sound(background, interrupts):
+    judge = BargeInJudge(english("en-US"))
+    for piece in (noise(1.5, background), noise(0.6, 3000)):
+        for block in np.array_split(piece.clip(-32768, 32767).astype(np.int16), 20):
+            judge.audio(block.tobytes())
+            if judge.active and judge.listen() is not None:
+                judge.sounded(Heard(1.0))
+        if not judge.active:
+            judge.begin(0.0)
+    assert (judge.verdict() is Verdict.INTERRUPTION) is interrupts
+
+
+def test_a_word_and_a_pause_before_a_sound_are_no_background():
+    said = np.concatenate([noise(0.6, 10), noise(0.3, 3000), noise(0.3, 10), noise(0.3, 3000)])
+    assert above_background(said, round(1.2 * RATE)) == np.inf
+    assert above_background(noise(0.5, 3000), round(0.2 * RATE)) == np.inf
+    assert above_background(noise(2, 3000), RATE) == pytest.approx(0, abs=1)
