@@ -276,3 +276,38 @@ def test_what_sound_and_lists_are_sure_of_does_not_wait_for_the_language_model()
 )
 def test_a_clause_that_another_has_to_follow_is_told_apart(text, end):
     assert words_of("en-US").sentence_end(text) is end
+
+
+def test_a_language_model_that_is_asked_late_does_not_lengthen_the_longest_wait():
+    made = judge()
+    made.said("I was born in the south")
+    made.sounded(0.5)
+    made.asked("I was born in the south", 12.0 + LIMIT - 0.05)
+    assert made.ends_at == 12.0 + LIMIT
+
+
+def test_how_speech_sounded_tells_nothing_of_what_follows_it():
+    made = judge()
+    made.said("Which one is cheaper")
+    made.text_ends("Which one is cheaper", 0.9)
+    made.sounded(0.9)
+    assert made.wait_secs == 0.0
+    made.speech(12.5)
+    made.silence(13.0)
+    assert made.wait_secs == LIMIT
+
+
+def test_an_end_that_was_none_counts_as_a_pause_alone():
+    reopened, paused = UserPauses(), UserPauses()
+    reopened.ended()
+    reopened.reopened(1.0)
+    paused.went_on(1.0)
+    assert reopened.log_odds == paused.log_odds
+
+
+def test_what_a_question_asks_for_is_told_near_its_end():
+    words = words_of("ko-KR")
+    assert words.asks_for_little("내일은 어디로 갈까요?")
+    assert not words.asks_for_little("누가 뭐라고 해도 저는 그 사람이 늘 옳다고 보는데 그렇지 않나요?")
+    assert not words.asks_for_little("왜 그랬을까요?")
+    assert words_of("en-US").asks_for_little("Do you like it?")

@@ -594,3 +594,14 @@ async def test_the_model_reads_a_turn_of_several_parts_as_one_sentence_and_each_
     assert model.asked[:2] == ["If I had known that", "If I had known that I would have"]
     assert "If I had known that you would have stayed I know" in model.asked
     assert len(model.asked) == len(set(model.asked))
+
+
+def test_turns_without_guesses_earn_no_more_than_the_allowance():
+    speculations = Speculations()
+    for _ in range(100):
+        speculations.turn_ended()
+    for _ in range(int(speculations.most)):
+        assert speculations.allowed
+        speculations.asked()
+        speculations.withdrawn()
+    assert not speculations.allowed
