@@ -25,6 +25,8 @@ from halfcascade.processors.gemini_live.protocol.calls import CallLedger, respon
 from halfcascade.processors.gemini_live.protocol.history import Composed, History, Turn
 from halfcascade.processors.gemini_live.protocol.link import Handle, Link
 from halfcascade.processors.gemini_live.protocol.options import SessionOptions
+from halfcascade.processors.gemini_live.protocol.patience import Patience
+from halfcascade.processors.gemini_live.protocol.suspicion import Suspicion
 from halfcascade.processors.gemini_live.protocol.turn_events import (
     Ended,
     TextDelta,
@@ -35,11 +37,6 @@ from halfcascade.processors.gemini_live.protocol.turn_events import (
 from halfcascade.processors.gemini_live.protocol.turns import TurnMachine
 from halfcascade.processors.gemini_live.protocol.watchdog import Step, Watchdog
 
-# A connection that has said nothing for this part of the time an answer may take is not asked anything else.
-_SUSPICION = 0.5
-# Seconds in which a quick model begins to answer.
-_FIRST_TEXT_SECS = 0.5
-
 
 class Exchange:
     """Gets every turn to the model, and an answer back or an apology out.
@@ -48,6 +45,7 @@ class Exchange:
         turns: Deals what the server sends out to the turns.
         history: What the session's memory holds.
         calls: Functions that run.
+        patience: How long the user waits for a word.
         waiting: The turn that waits to be sent.
         queued_at: Clock reading since when it waits.
         current: The turn that was sent last, unless it was undone.
@@ -73,21 +71,19 @@ class Exchange:
         self.turns = TurnMachine(link.model, link.model.modality)
         self.history = History()
         self.calls = CallLedger()
+        self.patience = Patience(options)
         self.waiting: Turn | None = None
         self.queued_at = 0.0
-        self._turn_at = 0.0
         self.current: Turn | None = None
         self.unheard = False
         self.outage = False
         self._watchdog = Watchdog(options)
+        self._suspicion = Suspicion(options)
         self._attempt = 0
         self._mark_before = 0
         self._handle_before: Handle | None = None
         self._fence_until: float | None = None
         self._notes: list[str] = []
-        self._filled = 0
-        self._bot_speaks = False
-        self._asked_at: float | None = None
 
     @property
     def unanswered(self) -> bool:
@@ -119,9 +115,9 @@ class Exchange:
         Returns:
             Clock reading, or None.
         """
-        due = [self.turns.deadline, self._filler_at()]
+        due = [self.turns.deadline, self._filler_at]
         if self._link.is_open:
-            due.append(self._suspect_at())
+            due.append(self._suspect_at)
             due.append(self._watchdog.due_at(self.turns.waiting, self.turns.heard_from_at, self._link.model))
             due.append(self._fence_until if self.waiting is not None else None)
         return min((at for at in due if at is not None), default=None)
@@ -140,7 +136,7 @@ class Exchange:
             # An instruction of our own stands in no context where it could be found again.
             turn = replace(turn, text=f"{waiting.text}\n{turn.text}")
         if self.pending is None or self.pending.number != turn.number:
-            self._turn_at = now
+            self.patience.waits(now)
         self.waiting = turn
         self.queued_at = now
 
@@ -262,7 +258,7 @@ class Exchange:
         turn = replace(early, messages=(*early.messages[:-1], message), context=context, provisional=False)
         self.waiting = turn if self.waiting is early else self.waiting
         self.current = turn if self.current is early else self.current
-        self._turn_at = now  # the user waits from now on
+        self.patience.waits(now)
 
     def withdraw(self) -> bool:
         """The user's newest turn was sent too early: suppress its answer, and do not send it again.
@@ -310,7 +306,7 @@ class Exchange:
             now: Clock reading.
         """
         if message.server_content or message.tool_call or message.tool_call_cancellation:
-            self._asked_at = None
+            self._suspicion.cleared()
         self.deal(self.turns.message(message, now), now)
 
     def disconnected(self, *, refused: str = "") -> None:
@@ -320,7 +316,7 @@ class Exchange:
             refused: The server's words, if it closed because of something it was sent.
         """
         self.turns.disconnected()
-        self._asked_at = None
+        self._suspicion.cleared()
         self._fence_until = None
         if refused:
             # A turn that was refused is sent once more at most: to a fresh session, without notes. Twice is blind.
@@ -329,45 +325,25 @@ class Exchange:
                 self.give_up(self.current, f"Gemini Live refused a message ({refused}): it is not sent again.")
 
     def tick(self, now: float) -> None:
-        """Let time pass: end texts that are over.
+        """Let time pass: end texts that are over, and tell a user who waits that it goes on.
 
         Args:
             now: Clock reading.
         """
         self.deal(self.turns.tick(now), now)
-        filler_at = self._filler_at()
-        if filler_at is not None and now >= filler_at and (turn := self.pending) is not None:
-            self._filled = turn.number
+        if (at := self._filler_at) is not None and now >= at and (turn := self.pending) is not None:
+            self.patience.told(turn.number)
             offline = not self._link.is_open
             self.outage = self.outage or offline
             self._todo.append(Waiting(turn.number, offline))
 
-    def bot_speaks(self, speaks: bool, now: float) -> None:
-        """The bot's voice is heard, or no longer: only in silence has anybody to be told that it goes on.
-
-        Args:
-            speaks: Whether it is.
-            now: Clock reading.
-        """
-        if self._bot_speaks and not speaks:
-            self._turn_at = max(self._turn_at, now)
-        self._bot_speaks = speaks
-
+    @property
     def _filler_at(self) -> float | None:
-        """When the user has waited long enough for a word from us; once a turn."""
+        """When the user has waited long enough for a word from us, as long as nothing has come of their turn."""
         turn = self.pending
-        if turn is None or not turn.by_user or turn.provisional or turn.number == self._filled:
+        if turn is not None and (self.calls.of_turn(turn.number) or self.turns.delivered(turn.number)):
             return None
-        if self._bot_speaks or self.calls.of_turn(turn.number) or self.turns.delivered(turn.number):
-            return None
-        at = self._turn_at + self._options.filler_secs
-        waiting = self.turns.waiting
-        if waiting is None:
-            return at
-        # An answer that got its chance only now would have to wait until a word of ours is over.
-        return max(at, min(at + self._options.filler_grace_secs, waiting.sent_at + _FIRST_TEXT_SECS))
-
-    # Suspicion outlives a turn: what was asked on a connection and brought no sign of life counts until one comes.
+        return self.patience.over_at(turn, self.turns.waiting)
 
     def suspect(self, now: float) -> bool:
         """Tell whether the connection took what it was asked and has said nothing since, for too long.
@@ -375,12 +351,12 @@ class Exchange:
         Args:
             now: Clock reading.
         """
-        return (at := self._suspect_at()) is not None and now >= at
+        return (at := self._suspect_at) is not None and now >= at
 
+    @property
     def _suspect_at(self) -> float | None:
-        if self._asked_at is None or self.turns.waiting is not None:
-            return None  # the watchdog looks after an answer that is waited for
-        return self._asked_at + _SUSPICION * (self._options.answer_timeout_secs or self._link.model.answer_timeout_secs)
+        # The watchdog looks after an answer that is waited for.
+        return None if self.turns.waiting is not None else self._suspicion.due_at(self._link.model)
 
     def chase(self, now: float) -> None:
         """Go after an answer that does not come.
@@ -474,5 +450,4 @@ class Exchange:
             self._todo.append(SendContent(tuple(composed.contents())))
         else:
             self._todo.append(SendText(composed.plain()))
-        if self._asked_at is None:
-            self._asked_at = now
+        self._suspicion.asked(now)
