@@ -17,7 +17,6 @@ from pipecat.frames.frames import (
     TTSSpeakFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.services.tts_service import TTSService
 from pipecat.utils.text.base_text_aggregator import Aggregation
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.time import nanoseconds_to_seconds
@@ -26,7 +25,7 @@ from halfcascade.processors.chirp_tts.pace import CutClock
 from halfcascade.processors.chirp_tts.pending import PendingText
 from halfcascade.processors.chirp_tts.reply import GOES_ON, WORDS, ReplyAccount
 from halfcascade.processors.chirp_tts.segmenter import FirstSegment, Place
-from halfcascade.processors.chirp_tts.settings import ChirpTTSSettings
+from halfcascade.processors.chirp_tts.speaker import Speaker
 from halfcascade.processors.chirp_tts.text import Clause, SpeechTextAggregator
 
 
@@ -41,18 +40,15 @@ class _CutDueFrame(ControlFrame):
     place: Place = Place.ANY
 
 
-class ReplyCutter(TTSService):
-    """Pipecat's service, which gives each segment to the voice as soon as it is good enough to be spoken.
+class ReplyCutter(Speaker):
+    """Gives each segment to the voice as soon as it is good enough to be spoken.
 
     What is only shown is pushed on in its place, and a reply that holds nothing to say is answered by a short phrase.
     """
 
-    _settings: ChirpTTSSettings
-
     def __init__(
         self,
         *,
-        settings: ChirpTTSSettings,
         first_segment: FirstSegment | None,
         text_transforms: Sequence[tuple[str, TextTransform]] | None,
         **kwargs: Any,
@@ -60,13 +56,11 @@ class ReplyCutter(TTSService):
         """Begin without text.
 
         Args:
-            settings: Complete settings.
             first_segment: When the first segment of a reply is good enough to be spoken.
             text_transforms: Rewriting of text before synthesis, after what makes it speakable.
-            **kwargs: Arguments of Pipecat's ``TTSService``.
+            **kwargs: Arguments of ``Speaker``.
         """
         super().__init__(
-            settings=settings,
             push_text_frames=False,
             push_start_frame=True,
             text_transforms=[("*", self._to_words), *(text_transforms or [])],

@@ -1,9 +1,8 @@
 """The voice: Chirp 3 HD by StreamingSynthesize, early, gapless, and with an account of what was heard."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from google.cloud import texttospeech_v1 as tts
 from pipecat.frames.frames import (
@@ -13,14 +12,11 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMFullResponseStartFrame,
-    StartFrame,
     TTSAudioRawFrame,
     TTSStoppedFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
-from pipecat.services.google.tts import language_to_google_tts_language
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import TTSSettings
-from pipecat.transcriptions.language import Language
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.transforms.text_transform import TextTransform
 from pipecat.utils.tracing.service_decorators import traced_tts
@@ -33,10 +29,8 @@ from halfcascade.processors.chirp_tts.heard.ledger import HeardLedger, LedgerEnt
 from halfcascade.processors.chirp_tts.heard.playback import PlaybackClock
 from halfcascade.processors.chirp_tts.heard.sequencer import SpokenSequencer
 from halfcascade.processors.chirp_tts.heard.text import SpeechRate
-from halfcascade.processors.chirp_tts.measuring import VoiceMeasures, measure_synthesis
 from halfcascade.processors.chirp_tts.outcome import SpeechOutcome, TTSDiscardedMetricsData
 from halfcascade.processors.chirp_tts.phrase_cache import PhraseCache
-from halfcascade.processors.chirp_tts.probing import probe_synthesis
 from halfcascade.processors.chirp_tts.protocol.events import (
     Action,
     Done,
@@ -56,14 +50,12 @@ from halfcascade.processors.chirp_tts.segmenter import FirstSegment
 from halfcascade.processors.chirp_tts.settings import (
     SAMPLE_RATE,
     ChirpTTSSettings,
-    check_settings,
-    default_settings,
     prior_rate,
 )
+from halfcascade.processors.chirp_tts.speaker import MakeClient
 from halfcascade.processors.chirp_tts.synthesizer import ChirpSynthesizer
 from halfcascade.processors.chirp_tts.text import split_utf8
 from halfcascade.processors.chirp_tts.utterance import Utterance
-from halfcascade.processors.errors import ConfigurationError
 from halfcascade.processors.frames import (
     AnswerForeseenFrame,
     PlayoutDelayFrame,
@@ -72,14 +64,9 @@ from halfcascade.processors.frames import (
     ServiceRecoveredFrame,
     TurnSentFrame,
 )
-from halfcascade.processors.google_calls import PROBE_SECS, Probe
-from halfcascade.processors.google_channel import CloudChannel
-from halfcascade.processors.google_clients import texttospeech_client
 from halfcascade.processors.written.speakable import speakable
 
 __all__ = ["ChirpTTSService", "TTSDiscardedMetricsData"]
-
-MakeClient = Callable[[str | None], tts.TextToSpeechAsyncClient]
 
 # facts/tts#limits: 5,000 bytes a request. Some room is left for what the server may count besides the text.
 MAX_SEGMENT_BYTES = 4_500
@@ -94,9 +81,6 @@ class ChirpTTSService(ReplyCutter):
     whole sentences, synthesized ahead of what is heard. Words are reported (as ``TTSTextFrame``) while they are heard,
     so that captions follow the voice and the context holds what was heard when the user interrupts.
     """
-
-    Settings = ChirpTTSSettings
-    _settings: ChirpTTSSettings
 
     def __init__(
         self,
@@ -133,19 +117,16 @@ class ChirpTTSService(ReplyCutter):
         Raises:
             ConfigurationError: If voice, language and speaking rate do not fit together.
         """
-        defaults = default_settings()
-        if settings is not None:
-            defaults.apply_update(settings)
         super().__init__(
-            settings=defaults,
+            client=client,
+            location=location,
+            settings=settings,
+            environ=environ,
+            make_client=make_client,
             first_segment=first_segment,
             text_transforms=text_transforms,
             **kwargs,
         )
-        check_settings(self._settings)
-        self._location = location
-        self._client_for = make_client or partial(texttospeech_client, environ=environ)
-        self._channel = CloudChannel(self._make_client, client)
         self._synthesizer = ChirpSynthesizer(
             self._channel.require, self._settings, self._sent, self.create_task, phrase_cache
         )
@@ -167,67 +148,6 @@ class ChirpTTSService(ReplyCutter):
     def can_generate_metrics(self) -> bool:
         """Whether this service reports metrics: it does."""
         return True
-
-    def language_to_service_language(self, language: Language) -> str | None:
-        """Convert a language to Google's locale.
-
-        Args:
-            language: The language.
-
-        Returns:
-            Locale.
-        """
-        return language_to_google_tts_language(language)
-
-    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as Pipecat's own
-        """Make the client.
-
-        Args:
-            setup: Pipecat's setup.
-
-        Raises:
-            ConfigurationError: If there are no usable credentials.
-        """
-        await super().setup(setup)
-        self._channel.open()
-
-    async def probe(self, secs: float = PROBE_SECS) -> Probe:
-        """Ask Text-to-Speech, before a talk, whether it would speak: one word on a call as talks make it.
-
-        Args:
-            secs: How long that may take.
-
-        Returns:
-            What was found.
-
-        Raises:
-            ConfigurationError: Why it would not work, and what to do.
-        """
-        async with self._channel.before_a_talk() as client:
-            took = await probe_synthesis(client, self._settings, secs)
-        voice = "a custom voice" if self._settings.voice_cloning_key else self._settings.voice
-        return Probe(f"Text-to-Speech speaks: {voice} in {self._location or 'global'}", took)
-
-    async def measure(self) -> VoiceMeasures:
-        """Measure, before a talk, how soon the voice begins and what lies between two pieces; under a minute.
-
-        Returns:
-            What was measured.
-
-        Raises:
-            ConfigurationError: Why it does not work, and what to do.
-        """
-        async with self._channel.before_a_talk() as client:
-            return await measure_synthesis(client, self._settings)
-
-    async def start(self, frame: StartFrame) -> None:
-        """Begin to connect, so that the first reply finds the channel warm.
-
-        Args:
-            frame: The start frame.
-        """
-        await super().start(frame)
-        self._channel.connect()
 
     async def stop(self, frame: EndFrame) -> None:
         """Finish what is being said, then end.
@@ -253,7 +173,6 @@ class ChirpTTSService(ReplyCutter):
         """Release what is left."""
         self._stop_everything()
         await super().cleanup()
-        await self._channel.close()
 
     #
     # Frames
@@ -485,17 +404,7 @@ class ChirpTTSService(ReplyCutter):
     # Settings
     #
 
-    def _make_client(self) -> tts.TextToSpeechAsyncClient:
-        return self._client_for(self._location)
-
     async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:  # type: ignore[override]  # as Pipecat's own
-        wanted = replace(self._settings)
-        wanted.apply_update(cast(ChirpTTSSettings, delta))
-        try:
-            check_settings(wanted)
-        except ConfigurationError as error:
-            await self.push_error(f"The voice stays as it was: {error}")
-            return {}
         changed = await super()._update_settings(delta)
         if changed:
             self._synthesizer.close()
