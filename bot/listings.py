@@ -113,16 +113,20 @@ def print_settings(rows: Iterable[Row], terminal: Terminal, *, explain: bool) ->
     """
     rows = list(rows)
     width = max(len(row.variable) for row in rows)
+    # Values in one column leave no room for themselves on a narrow terminal.
+    aligned = width if terminal.columns >= 2 * width else 0
     for row in rows:
         source = tr(row.source)
         if row.source != "default" and row.default:
             source += f", {tr('default: {value}').format(value=_short(row.default))}"
-        terminal.say(
-            f"{row.variable:<{width}}  {_short(row.value) or '-'}  ({source})",
-            "green" if row.source != "default" else "",
+        terminal.say_row(
+            row.variable.ljust(aligned),
+            _short(row.value) or "-",
+            f"({source})",
+            style="green" if row.source != "default" else "",
         )
         if explain:
-            terminal.say(f"    {tr(row.meaning)}", "dim")
+            terminal.say_row("", tr(row.meaning), style="dim")
 
 
 def settings_page() -> str:

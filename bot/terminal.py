@@ -1,16 +1,18 @@
 """What a person sees while talking: live where there is a terminal, plain lines where there is none."""
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from halfcascade import unwritten
+from halfcascade.bot.cells import side_by_side
 from halfcascade.bot.hanging import LABEL_COLUMNS, hanging
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.money import dollars
@@ -67,6 +69,11 @@ class Terminal:
         self.modules: Sequence[str] = ()
         """What it needs to show a talk, by full names: imported beside the talk, for audio would wait for it later."""
 
+    @property
+    def columns(self) -> int:
+        """How wide a line may be: as the terminal, or as it likes where there is none."""
+        return self.console.width if self.console.is_terminal else sys.maxsize
+
     def say(self, text: str, style: str = "") -> None:
         """Print a line.
 
@@ -75,6 +82,24 @@ class Terminal:
             style: A rich style.
         """
         self.console.print(Text(text, style=style), soft_wrap=self._soft_wrap)
+
+    def say_row(self, *cells: str, style: str = "") -> None:
+        """Print a row of a listing; on a terminal that is too narrow for it, indented lines follow the first.
+
+        Args:
+            cells: One line each, free of secrets; the first is what the row is about, and may be empty.
+            style: A rich style.
+        """
+        for line in side_by_side(cells, self.columns):
+            words = Text(line.lstrip(), style=style)
+            indent = line[: -len(words)]
+            rows = (
+                words.wrap(self.console, max(2, self.columns - len(indent)))
+                if cell_len(line) > self.columns
+                else [words]
+            )
+            for row in rows:
+                self.console.print(Text(indent).append_text(row), soft_wrap=self._soft_wrap)
 
     def fail(self, text: str) -> None:
         """Print why something does not work.

@@ -198,9 +198,9 @@ def _list_sessions(query: str, root: Path, limit: int, terminal: Terminal) -> No
         cost = f"{dollars(talk.usd)}{'+' if talk.unpriced else ''}{tr(' (emulator)') if talk.emulated else ''}"
         started = talk.started[:16].replace("T", " ")
         turns = tr("1 turn") if talk.turns == 1 else tr("{count} turns").format(count=talk.turns)
-        terminal.say(f"{talk.folder}  {started}  {_length(talk.seconds)}  {turns}  {talk.language}  {cost}")
+        terminal.say_row(str(talk.folder), started, _length(talk.seconds), turns, talk.language, cost)
         if talk.excerpt:
-            terminal.say(f"    {talk.excerpt[:150]}", "dim")
+            terminal.say_row("", talk.excerpt[:150], style="dim")
     if not talks:
         told = tr("No talk in {root} has that in it.") if query and months else tr("No talks in {root}.")
         terminal.say(told.format(root=root))
