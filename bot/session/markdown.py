@@ -1,4 +1,4 @@
-"""A transcript as Markdown."""
+"""A transcript as Markdown, with its headings in the language of this terminal."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from halfcascade.bot.harmless import harmless
 from halfcascade.bot.session.reply_text import parts_of
 from halfcascade.bot.session.transcript import BotSaid, Entry, Fate, Prompt, ToolUsed, Transcript, UserSaid
+from halfcascade.lines import tr
 
 # A document keeps what was said; only what nobody can have said is cut.
 _LONGEST = 1_000_000
@@ -32,7 +33,7 @@ def head(title: Mapping[str, Any]) -> str:
     Args:
         title: Facts such as backend, model and voice.
     """
-    return f"# Conversation\n\n{', '.join(f'{key} {value}' for key, value in title.items() if value)}\n\n"
+    return f"# {tr('Conversation')}\n\n{', '.join(f'{key} {value}' for key, value in title.items() if value)}\n\n"
 
 
 def line_of(entry: Entry) -> str:
@@ -45,25 +46,25 @@ def line_of(entry: Entry) -> str:
         One line; empty if there is nothing to say.
     """
     if isinstance(entry, UserSaid):
-        aside = " *(in passing)*" if entry.backchannel else ""
-        return f"**User** ({_time(entry.t)}): {_flat(entry.text)}{aside}"
+        aside = f" *{tr('(in passing)')}*" if entry.backchannel else ""
+        return f"**{tr('User')}** ({_time(entry.t)}): {_flat(entry.text)}{aside}"
     if isinstance(entry, BotSaid):
         if not entry.text.strip():
             return ""
         pieces = [(part, piece.fate) for piece in entry.pieces() for part in _prose_and_blocks(piece.text)]
         parts = [part if fate is Fate.HEARD else f"~~{_flat(part)}~~" for part, fate in pieces]
         if entry.opener:
-            parts.append("*(while the answer was on its way)*")
+            parts.append(f"*({tr('while the answer was on its way')})*")
         if entry.interrupted and pieces and pieces[-1][1] is not Fate.HEARD:
-            parts.append("*(interrupted)*")
-        return f"**Bot** ({_time(entry.t)}): {' '.join(parts)}".rstrip()
+            parts.append(f"*({tr('interrupted')})*")
+        return f"**{tr('Bot')}** ({_time(entry.t)}): {' '.join(parts)}".rstrip()
     if isinstance(entry, ToolUsed):
         result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
         arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
-        return f"> ({_time(entry.t)}) tool `{_flat(entry.name)}` {_flat(arguments)} → {_flat(result)}"
+        return f"> ({_time(entry.t)}) {tr('tool')} `{_flat(entry.name)}` {_flat(arguments)} → {_flat(result)}"
     if isinstance(entry, Prompt):
-        return f"> ({_time(entry.t)}) the bot was told: {_flat(entry.text)}"
-    return f"> ({_time(entry.t)}) error: {_flat(entry.message)}"
+        return f"> ({_time(entry.t)}) {tr('the bot was told')}: {_flat(entry.text)}"
+    return f"> ({_time(entry.t)}) {tr('error')}: {_flat(entry.message)}"
 
 
 def _prose_and_blocks(text: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from halfcascade.bot.session.events import Event
 from halfcascade.bot.session.markdown import render
 from halfcascade.bot.session.reply_text import heard_length
 from halfcascade.bot.session.transcript import Transcript
+from halfcascade.lines import use_language
 
 
 def told(*events) -> str:
@@ -258,3 +259,17 @@ def test_a_turn_that_was_guessed_too_early_is_told_once():
         ("turn_sent", {"text": "My name is Daniel. I live in Boston.", "turn": 2, "attempt": 1}),
     )
     assert text == "**User** (00:00.0): My name is Daniel. I live in Boston."
+
+
+def test_its_headings_are_in_the_readers_language():
+    use_language("ko-KR")
+    transcript = Transcript()
+    passing = ("backchannel", {"text": "네."})
+    cut = [*reply("오늘은 ", "맑습니다."), *heard("오늘은 "), INTERRUPTED]
+    asked = ("tool_call", {"name": "weather", "id": "1", "arguments": {"city": "서울"}})
+    broken = ("error", {"message": "gone"})
+    for number, (type_, fields) in enumerate([*user("날씨 어때?"), *cut, asked, passing, broken]):
+        transcript.apply(Event(float(number), type_, fields))
+    text = render(transcript, {"model": "m"})
+    assert text.startswith("# 대화\n\nmodel m\n\n**사용자** (00:00.0): 날씨 어때?\n\n**봇** (00:04.0): 오늘은 ")
+    assert "*(끊김)*" in text and ") 도구 `weather`" in text and "네. *(맞장구)*" in text and ") 오류: gone" in text
