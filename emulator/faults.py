@@ -69,11 +69,6 @@ class Fault:
             and (self.after_text is None or texts >= self.after_text)
         )
 
-    @property
-    def immediate(self) -> bool:
-        """Whether it happens as soon as a stream begins."""
-        return self.at is None and self.after_bytes is None and self.after_text is None
-
 
 @dataclass
 class Faults:

@@ -21,7 +21,6 @@ _SPACES = re.compile(r"\s+")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Joiners shape Persian, Indic words and emoji; they are part of the text.
 _KEPT_FORMATS = frozenset("\u200c\u200d")
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _CUT = " …"
 
 
@@ -41,19 +40,6 @@ def harmless(text: str, limit: int = LONGEST_LINE) -> str:
     text = _ESCAPES.sub("", text)
     kept = _SPACES.sub(" ", "".join(c for c in _SPACES.sub(" ", text) if _is_shown(c)))
     return kept if len(kept) <= limit else kept[:limit] + _CUT
-
-
-def harmless_markdown(text: str, limit: int = LONGEST_LINE) -> str:
-    """Make one harmless line of Markdown of a text: it is shown as it is, and forges no heading, link or speaker.
-
-    Args:
-        text: Any text.
-        limit: Characters at most.
-
-    Returns:
-        The text with Markdown's own marks escaped.
-    """
-    return _MARKUP.sub(r"\\\1", harmless(text, limit))
 
 
 def harmless_lines(text: str) -> str:

@@ -134,11 +134,6 @@ def last_results(conversation: Conversation) -> list[FunctionResult]:
     return results
 
 
-def model_texts(conversation: Conversation) -> list[str]:
-    """Give what the model has said so far, as the server's history holds it."""
-    return [message.text for message in conversation.messages if message.role == "model" and message.text]
-
-
 def cut(text: str, size: int) -> list[str]:
     """Cut a text into pieces at word boundaries.
 

@@ -32,9 +32,7 @@ def test_endless_faults_stay():
 def test_due(fault, due, not_yet):
     assert fault.due(*due)
     assert not fault.due(*not_yet)
-    assert not fault.immediate
 
 
-def test_a_fault_without_conditions_is_immediate():
-    assert Fault("tts", "error").immediate
+def test_a_fault_without_conditions_is_due_at_once():
     assert Fault("tts", "error").due(0.0)

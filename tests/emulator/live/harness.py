@@ -9,7 +9,7 @@ from halfcascade.emulator.live.faults import FaultScript, LiveFaults
 from halfcascade.emulator.live.machine import Limits, LiveMachine
 from halfcascade.emulator.live.session import SessionStore
 from halfcascade.emulator.live.voice import Voice
-from halfcascade.emulator.minds.base import FunctionCall, Hypothesis
+from halfcascade.emulator.minds.base import Conversation, FunctionCall, Hypothesis
 from halfcascade.emulator.profiles import ThinkerProfile
 
 MODEL = "gemini-3.8-live"
@@ -179,3 +179,8 @@ class Client:
                     self.stopped.append(action.reply)
                 case Close():
                     self.close = action
+
+
+def model_texts(conversation: Conversation) -> list[str]:
+    """Give what the model has said so far, as the server's history holds it."""
+    return [message.text for message in conversation.messages if message.role == "model" and message.text]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from halfcascade.emulator.errors import EmulatorError
 from halfcascade.emulator.minds.base import Conversation, FunctionCall, FunctionResult, Message
-from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker, cut, model_texts, parse_script
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker, cut, parse_script
 from halfcascade.emulator.profiles import ThinkerProfile
+from tests.emulator.live.harness import model_texts
 
 
 def asked(*texts: str) -> Conversation:

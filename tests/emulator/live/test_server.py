@@ -21,9 +21,10 @@ from halfcascade.emulator.faults import Faults
 from halfcascade.emulator.live.faults import Drop, GoAway, LiveFaults
 from halfcascade.emulator.live.server import LiveServer
 from halfcascade.emulator.minds.base import Conversation, FunctionCall
-from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker, model_texts
+from halfcascade.emulator.minds.scripted_thinker import ScriptedReply, ScriptedThinker
 from halfcascade.emulator.profiles import NetworkProfile, Profile, ThinkerProfile
 from tests.emulator.live.conftest import KEY, Serve
+from tests.emulator.live.harness import model_texts
 
 MODEL = "gemini-3.8-live"
 TRANSCRIBED: types.LiveConnectConfigDict = {"output_audio_transcription": {}}
