@@ -21,6 +21,7 @@ from halfcascade.bot.settings import Settings
 from halfcascade.bot.terminal import Terminal
 from halfcascade.lines import tr
 from halfcascade.processors.errors import ConfigurationError
+from halfcascade.unusable import tell_path
 
 _SESSIONS = Path("sessions")
 _LINGER_SECS = 0.5
@@ -100,7 +101,9 @@ async def _hold(settings: Settings, wanted: Path, terminal: Terminal, *, verbose
             outcome.fail(str(error))
         except Exception as error:  # whatever it is, a person gets one line and the log the rest
             logger.exception("The conversation failed.")
-            outcome.fail(f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more.")
+            of_a_path = tell_path(error) if isinstance(error, OSError) else ""
+            bug = f"{type(error).__name__}: {error}. This is a bug; {folder / LOG_FILE} tells more."
+            outcome.fail(of_a_path or bug)
         finally:
             if outcome.failure and not session.has_told(outcome.failure):
                 session.emit(EventType.ERROR, message=outcome.failure, source="bot", permanent=True)

@@ -103,6 +103,9 @@ def main(
         **ports,
     }
     try:
+        if ready_file is not None and not ready_file.absolute().parent.is_dir():
+            told = f"There is no folder {ready_file.parent}: make it first, or name another file."
+            raise EmulatorError(told)
         google: Served
         if record is not None or replay is not None:
             google = _of_cassettes(record, replay, speed=clock_scale, where=where)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from halfcascade import unwritten
 from halfcascade.lines import tr, tr_error, use_language
+from halfcascade.unusable import tell_path
 
 _INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO)
@@ -39,10 +40,13 @@ def run(program: str = "halfcascade") -> None:
         _say(tr("Ended before it began."))
         _leave(_INTERRUPTED)
     except OSError as error:
-        # Of writing: nothing else that a system refuses comes up to here.
-        if error.errno not in _UNWRITABLE:
+        # Of writing, or of a path that no file can have: nothing else that a system refuses comes up to here.
+        if error.errno in _UNWRITABLE:
+            _leave(1, error)
+        if not (line := tell_path(error)):
             raise
-        _leave(1, error)
+        _say(f"{tr('error')}: {tr_error(line)}")
+        _leave(1)
 
 
 def _open_what_is_closed() -> None:

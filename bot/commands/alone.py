@@ -167,7 +167,7 @@ async def serving(settings: Settings, terminal: Terminal, service: str) -> Async
 
 async def _say(settings: Settings, text: str, out: Path | None, *, batch: bool, terminal: Terminal) -> None:
     from halfcascade.processors.alone import Speech, synthesize_stream
-    from halfcascade.processors.alone.synthesize import check_folder
+    from halfcascade.processors.alone.synthesize import check_sound_file
 
     options: dict[str, Any] = {
         "voice": settings.voice_name,
@@ -177,7 +177,7 @@ async def _say(settings: Settings, text: str, out: Path | None, *, batch: bool, 
         "batch": batch,
     }
     if out:
-        check_folder(out)
+        check_sound_file(out)
     async with serving(settings, terminal, VOICE):
         speech = synthesize_stream(text, **options)
         if out:

@@ -110,6 +110,8 @@ def load_talk(folder: Path) -> SavedTalk:
     if not (folder / EVENTS).is_file():
         if folder.is_dir():
             raise ConfigurationError(f"{folder} holds no session: name a session folder, one with {EVENTS} in it.")
+        if folder.exists():
+            raise ConfigurationError(f"{folder} is no folder: name a session folder, one with {EVENTS} in it.")
         raise ConfigurationError(f"{folder} does not exist: name a session folder, one with {EVENTS} in it.")
     talk.written = _read_json(folder / METRICS, talk.problems)
     _read_events(folder / EVENTS, talk)

@@ -1,5 +1,7 @@
 """Every knob of the server, in one typed place."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -87,7 +89,7 @@ class ServeSettings(BaseSettings):
         """Make sure that the server would be safe.
 
         Raises:
-            ConfigurationError: If it would be open to the world, or half set up for HTTPS.
+            ConfigurationError: If it would be open to the world, is half set up for HTTPS, or cannot keep sessions.
         """
         beyond = self.public_host or not is_loopback(self.host)
         if beyond and not self.secret:
@@ -104,3 +106,16 @@ class ServeSettings(BaseSettings):
         for path in (self.tls_certificate, self.tls_key):
             if path and not path.is_file():
                 raise ConfigurationError(f"There is no file {path}: HTTPS needs a certificate and a key as PEM files.")
+        if self.keep_sessions:
+            _make_folder(self.keep_sessions)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder that sessions go to now, rather than let every visitor's talk fail for want of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        told = f"Sessions cannot be kept in {folder} ({error.strerror}): name another folder with --keep-sessions."
+        raise ConfigurationError(told) from error

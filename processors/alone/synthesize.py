@@ -1,6 +1,8 @@
 """The voice alone: text in, speech out."""
 
 import asyncio
+import errno
+import io
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -56,27 +58,49 @@ class Speech:
         Raises:
             ConfigurationError: If the file cannot be written.
         """
-        check_folder(path)
+        file_format = check_sound_file(path)
+        packed = io.BytesIO()
         try:
-            soundfile.write(path, np.frombuffer(self.pcm, dtype="<i2"), self.sample_rate)
-        except (OSError, TypeError, ValueError, soundfile.SoundFileError) as error:
-            raise ConfigurationError(f"{path} cannot be written ({error}): name a .wav file that can.") from error
+            soundfile.write(packed, np.frombuffer(self.pcm, dtype="<i2"), self.sample_rate, format=file_format)
+            # By Python, which says why a file cannot be written.
+            Path(path).write_bytes(packed.getbuffer())
+        except OSError as error:
+            raise _unwritable(path, error.strerror) from error
+        except (TypeError, ValueError, soundfile.SoundFileError) as error:
+            raise _unwritable(path, error) from error
 
 
-def check_folder(path: Path | str) -> None:
-    """Make sure that there is a folder for a file, and that it can be written.
+def check_sound_file(path: Path | str) -> str:
+    """Make sure, without touching it, that a file can be written and names a format of sound.
 
     Args:
         path: The file.
 
+    Returns:
+        The format, as libsndfile calls it.
+
     Raises:
-        ConfigurationError: If there is none, or it cannot.
+        ConfigurationError: If there is no folder for it, it cannot be written, or its ending names no format.
     """
     file = Path(path).absolute()
-    if not file.parent.is_dir():
-        raise ConfigurationError(f"There is no folder {Path(path).parent}: make it first, or name another file.")
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise ConfigurationError(f"{path} cannot be written (no permission): name a file that can.")
+    try:
+        if not file.parent.is_dir():
+            raise ConfigurationError(f"There is no folder {Path(path).parent}: make it first, or name another file.")
+        if file.is_dir():
+            raise _unwritable(path, os.strerror(errno.EISDIR))
+        if not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise ConfigurationError(f"{path} cannot be written (no permission): name a file that can.")
+    except OSError as error:  # no file can have such a name
+        raise _unwritable(path, error.strerror) from error
+    ending = file.suffix.removeprefix(".").upper()
+    if ending not in soundfile.available_formats() or ending == "RAW":  # which needs to be told more
+        told = f"The ending of {path} names no format of sound: name a file that ends in .wav, .flac or .ogg."
+        raise ConfigurationError(told)
+    return ending
+
+
+def _unwritable(path: Path | str, why: object) -> ConfigurationError:
+    return ConfigurationError(f"{path} cannot be written ({why}): name a .wav file that can.")
 
 
 async def synthesize(

@@ -2,17 +2,19 @@
 
 import asyncio
 import io
+import os
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from rich.console import Console
 
+from halfcascade.__main__ import run
 from halfcascade.bot.backend import Choice
 from halfcascade.bot.choices import check_command
 from halfcascade.bot.conversation import Conversation
@@ -57,8 +59,9 @@ def test_a_mistyped_voice_is_answered_with_the_one_that_was_meant(voice, meant):
     [
         (("hear", "없는 파일.wav"), "error: 없는 파일.wav does not exist: name a sound file"),
         (("say", "hi", "--out", "없는 폴더/소리.wav"), "error: There is no folder 없는 폴더: make it first"),
+        (("say", "hi", "--out", "소리"), "error: The ending of 소리 names no format of sound: name a file"),
     ],
-    ids=["hear", "say"],
+    ids=["hear", "folder", "format"],
 )
 async def test_a_wrong_path_is_told_before_servers_start(tmp_path, arguments, told):
     run = await finish(await start_bot(tmp_path, *arguments, "--backend", "emulator"), tmp_path / "s")
@@ -135,6 +138,52 @@ def test_a_tool_server_that_is_not_here_is_told_without_its_arguments(server, to
     assert "s3cret" not in str(error.value)
     for usable in ("https://example.com/mcp", f"{sys.executable} -m server"):
         check_command(usable)
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("say", "hi", "--out", f"{LONG}.wav"), f"{LONG}.wav cannot be written"),
+        (("hear", LONG), f"{LONG} cannot be used"),
+        (("report", LONG), f"{LONG}/events.jsonl cannot be used"),
+        (("diff", LONG, "."), f"{LONG}/events.jsonl cannot be used"),
+        (("replay", LONG), f"{LONG}/services.jsonl cannot be used"),
+        (("sessions", "--root", LONG), f"{LONG} cannot be used"),
+        (("talk", "--user-audio", LONG), f"{LONG} cannot be used"),
+        (("serve", "--port", "0", "--keep-sessions", LONG), f"Sessions cannot be kept in {LONG}"),
+        (("serve", "--port", "0", "--keep-sessions", "file/x"), "Sessions cannot be kept in file/x"),
+        (("replay", "file"), "file is no folder: name a session folder"),
+        (("emulator", "--tls-folder", "file/x"), "file/x cannot be used"),
+        (("emulator", "--scenario", LONG), f"{LONG} cannot be used"),
+        (("emulator", "--ready-file", "gone/ready.json"), "There is no folder gone: make it first"),
+    ],
+    ids=lambda value: "-".join(value).replace(LONG, "LONG") if isinstance(value, tuple) else "",
+)
+def test_a_path_that_no_file_can_have_is_told_by_every_command(tmp_path, monkeypatch, capfd, arguments, told):
+    def leave(code: int) -> NoReturn:
+        raise SystemExit(code)
+
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr("halfcascade.__main__.atexit._run_exitfuncs", lambda: None)
+    # Both would stay with the tests that follow.
+    monkeypatch.setattr("halfcascade.emulator.lean.leave_out_clients", lambda: None)
+    monkeypatch.setattr("halfcascade.bot.desk.set_up_logs", lambda *_, **__: None)
+    monkeypatch.setattr(sys, "argv", ["halfcascade", *arguments])
+    with pytest.raises(SystemExit) as ending:
+        run()
+    out, err = capfd.readouterr()
+    errors = [line for line in (out + err).splitlines() if line.startswith("error: ")]
+    assert ending.value.code in (1, 2)
+    assert len(errors) == 1 and errors[0].startswith(f"error: {told}"), out + err
+    assert "Traceback" not in err and "bug" not in out + err
+    use_language("ko-KR")
+    korean = tr_error(errors[0].removeprefix("error: "))
+    assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", korean), korean
 
 
 async def without_loudspeaker(choice: Choice, tmp_path, monkeypatch) -> None:

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from google.api_core import exceptions as google
 from google.cloud import texttospeech_v1 as tts
 
-from halfcascade.processors.alone import synthesize, synthesize_stream
+from halfcascade.processors.alone import Speech, synthesize, synthesize_stream
 from halfcascade.processors.chirp_tts.batch import cannot_stream
 from halfcascade.processors.chirp_tts.errors import SynthesisError
 from halfcascade.processors.errors import ConfigurationError
@@ -66,11 +68,38 @@ async def test_a_refusal_is_one_line(google_emulator_factory):
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
-    from halfcascade.processors.alone import Speech
+UNWRITABLE = {
+    "folder.wav": "Is a directory",
+    f"{'a' * 300}.wav": "File name too long",
+    "sound": "names no format of sound: name a file that ends in .wav",
+    "sound.mp4": "names no format of sound",
+    "sound.raw": "names no format of sound",
+}
 
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(ConfigurationError, match=r"There is no folder .*: make it first"):
         Speech(b"\0\0").save(tmp_path / "no" / "such.wav")
+    (tmp_path / "folder.wav").mkdir()
+    for name, told in UNWRITABLE.items():
+        with pytest.raises(ConfigurationError, match=told) as error:
+            Speech(b"\0\0").save(tmp_path / name)
+        assert "\n" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_named_as_what_it_is(tmp_path):
+    (tmp_path / "full.wav").symlink_to("/dev/full")
+    with pytest.raises(ConfigurationError, match=r"full\.wav cannot be written \(No space left on device\)"):
+        Speech(b"\0\0").save(tmp_path / "full.wav")
+
+
+@pytest.mark.parametrize("ending", ["wav", "WAV", "flac", "ogg", "mp3"])
+def test_the_ending_decides_the_format(tmp_path, ending):
+    file = tmp_path / f"a.{ending}"
+    Speech(b"\0\0" * 2400).save(file)
+    assert soundfile.info(file).format == ending.upper()
 
 
 class _BatchOnly:
