@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -201,6 +202,12 @@ def test_what_google_refuses_is_told_in_korean_with_its_own_words(kind, service,
     assert service.name in told and said in told
     outside = re.sub(r"`[^`]*`", "", told.replace(said, "").replace(service.name, ""))
     assert not re.search(r"[a-z]{3,} [a-z]{3,}", outside), told
+
+
+def test_each_line_is_translated_once():
+    lines = re.findall(r'^msgid ("(?:.*)"(?:\n".*")*)', (CATALOGUES / "ko.po").read_text("utf-8"), re.MULTILINE)
+    assert len(lines) > 500
+    assert [line for line, times in Counter(lines).items() if times > 1] == []
 
 
 @given(st.text(), st.text(alphabet=":(). ", min_size=1))
