@@ -1,7 +1,6 @@
 """Makes text of others harmless for a person's screen and files: one line, no controls, no disguise, bounded."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +16,18 @@ _ESCAPES = re.compile(
 )
 _LINE_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
-# Controls that turn writing around: what is read is then not what is there.
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Joiners shape Persian, Indic words and emoji; they are part of the text.
-_KEPT_FORMATS = frozenset("\u200c\u200d")
+# A flag of a part of a country is spelled with tags, which alone are invisible letters.
+_TAGGED_FLAG = "\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f"
+_NO_CHARACTERS = "\ufdd0-\ufdef" + "".join(
+    f"{chr(plane | 0xFFFE)}{chr(plane | 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
+)
+# Controls but tab and newline; what turns writing around, so that what is read is not what is there, or hides, but the
+# joiners, which shape Persian, Indic words and emoji; halves of characters, which no encoding takes; what is none. What
+# a later Unicode may assign stays.
+_UNSHOWN = re.compile(
+    f"({_TAGGED_FLAG})|[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    f"\ud800-\udfff\ufeff\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f{_NO_CHARACTERS}]"
+)
 _CUT = " …"
 
 
@@ -37,8 +44,7 @@ def harmless(text: str, limit: int = LONGEST_LINE) -> str:
     """
     if text.isascii() and text.isprintable() and len(text) <= limit:
         return text
-    text = _ESCAPES.sub("", text)
-    kept = _SPACES.sub(" ", "".join(c for c in _SPACES.sub(" ", text) if _is_shown(c)))
+    kept = _SPACES.sub(" ", shown(_SPACES.sub(" ", _ESCAPES.sub("", text))))
     return kept if len(kept) <= limit else kept[:limit] + _CUT
 
 
@@ -54,7 +60,20 @@ def harmless_lines(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     lines = _LINE_BREAKS.split(_ESCAPES.sub("", text))
-    return "\n".join("".join(c for c in line.replace("\t", "    ") if _is_shown(c)) for line in lines)
+    return "\n".join(shown(line.replace("\t", "    ")) for line in lines)
+
+
+def shown(text: str) -> str:
+    """Take out what a terminal or a browser would act on instead of showing it, or what hides.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text with its tabs and newlines, without escape sequences, control, bidirectional and other invisible
+        characters and lone surrogates.
+    """
+    return _UNSHOWN.sub(r"\1", _ESCAPES.sub("", text))
 
 
 def harmless_value(value: Any) -> Any:
@@ -73,11 +92,3 @@ def harmless_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [harmless_value(item) for item in value]
     return value
-
-
-def _is_shown(character: str) -> bool:
-    if character in _BIDI:
-        return False
-    if character in _KEPT_FORMATS:
-        return True
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")

@@ -13,7 +13,7 @@ from halfcascade.bot.harmless import harmless
         ("a\x1b]0;title\x07b", "ab"),
         ("a\x1b]52;c;aGVsbG8=\x1b\\b", "ab"),
         ("a\x1b]0;never ends", "a"),
-        ("\x9b31mx\x9d0;t\x9c", "x0;t"),
+        ("\x9b31mx\x9d0;t\x9cy", "xy"),
         ("\x1bPq#0\x1b\\z\x1bc", "z"),
         ("one\r\ntwo\rthree\ttab\x00\x08", "one twothree tab"),
         ("left\u202eright\u2066x\u2069\u200b\ufeff", "leftrightx"),

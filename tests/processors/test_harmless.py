@@ -24,6 +24,9 @@ from halfcascade.processors.harmless import harmless, harmless_lines, harmless_v
         ("soft\u00adhyphen and zero\u200bwidth", "softhyphen and zerowidth"),
         ("half \ud83d emoji", "half emoji"),
         ("안녕하세요 नमस्ते 👩\u200d👩\u200d👧 می\u200cخواهم", "안녕하세요 नमस्ते 👩\u200d👩\u200d👧 می\u200cخواهم"),
+        ("hidden\U000e0068\U000e0069 🏴\U000e0067\U000e0062\U000e007f", "hidden 🏴\U000e0067\U000e0062\U000e007f"),
+        ("a later emoji \U0001fae9, \ue0b0", "a later emoji \U0001fae9, \ue0b0"),
+        ("no\ufdd0 character\U0010ffff", "no character"),
         ("x" * 5_000, "x" * 4_000 + " …"),
     ],
 )
