@@ -135,6 +135,30 @@ async def test_it_counts_when_the_user_went_on_not_when_that_was_noticed():
 
 
 @in_virtual_time
+async def test_a_sound_counts_from_its_beginning_not_from_when_it_was_noticed():
+    for secs, joined in ((0.4, True), (0.1, False)):
+        turns = await run(
+            *say(NAME), WAIT, BotStartedSpeakingFrame(), SleepFrame(1.2), SpeechOnsetFrame(secs=secs), WAIT, STARTED,
+            *AUDIO, WAIT, stopped(), final(PLACE), WAIT,
+        )  # fmt: skip
+        assert turns.asked == [[NAME], [BOTH] if joined else [NAME, PLACE]]
+
+
+@in_virtual_time
+async def test_words_that_come_before_their_speech_is_noticed_follow_those_of_the_turn():
+    turns = await run(*say(NAME), WAIT, final(PLACE), WAIT, *say("")[:-1], SpeechCoveredFrame(), WAIT)
+    assert turns.asked[-1] == [BOTH]
+
+
+@in_virtual_time
+async def test_a_turn_that_is_taken_up_again_is_judged_by_all_its_words():
+    for secs, ends in ((0.1, 1), (0.6, 2)):
+        turns = await run(*say("My address is."), SleepFrame(0.6), *say("Twelve Baker Street."), SleepFrame(secs))
+        assert len(turns.order(TurnReopenedFrame)) == 1
+        assert len(turns.order(UserStoppedSpeakingFrame)) == ends
+
+
+@in_virtual_time
 async def test_a_sound_without_words_costs_no_answer():
     turns = await run(*say(NAME), WAIT, *AUDIO, STARTED, *AUDIO, WAIT, stopped(), SpeechCoveredFrame(), WAIT)
     assert turns.asked == [[NAME], [NAME]]
