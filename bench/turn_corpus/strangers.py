@@ -6,8 +6,9 @@ python -m bench.turn_corpus.strangers [--switchboard FOLDER] [--backcast FOLDER]
   Complete: the words of a turn that a full stop or question mark ends and after which the other takes the floor.
   Unfinished: the words of a turn up to a unit that was given up (``%``), where the same speaker goes on.
 - ``--backcast``: ``databases/BACKCast`` of etri/etri-miai (Korean broadcast talk with the times of all words,
-  CC BY-NC-SA 4.0). Complete: as above. Unfinished: the words before a pause of 0.6 to 2 s within a sentence. Of both
-  sources, up to three words after a question of the other's are counted besides.
+  CC BY-NC-SA 4.0). Complete: as above. Unfinished: the words before a pause of 0.6 to 2 s within a sentence,
+  counted by the length of each pause, too (``real pause``). Of both sources, up to three words after a question of the
+  other's are counted besides.
 - ``--intents``: ``data/fci.txt`` of warnikchow/3i4k (Korean questions, commands and statements, CC BY-SA 4.0), all of
   them complete; halved by a hash of each.
 
@@ -62,6 +63,7 @@ class Words:
         complete: Whether the turn was over.
         kind: What it is.
         language: Locale.
+        pause_secs: How long they were silent in mid-sentence, where that is known.
     """
 
     text: str
@@ -69,6 +71,7 @@ class Words:
     complete: bool
     kind: str
     language: str
+    pause_secs: float | None = None
 
     @property
     def newest(self) -> str:
@@ -147,7 +150,8 @@ def _turns_of_words(rows: list[dict[str, str]]) -> Iterator[Words]:
                 yield Words(turn.rstrip(_MARKS), before, complete=True, kind=kind, language="ko-KR")
             turn, before = "", turn
         elif short and not ended and following["sid"] == row["sid"] and _GAP_SECS <= gap <= _LONGEST_GAP_SECS:
-            yield Words(turn.rstrip(_MARKS), before, complete=False, kind="pause", language="ko-KR")
+            words = turn.rstrip(_MARKS)
+            yield Words(words, before, complete=False, kind="pause", language="ko-KR", pause_secs=gap)
 
 
 class Answers:
@@ -207,9 +211,8 @@ def wait_secs(words: Words, ends: float | None) -> float:
         words: What was said.
         ends: The language model's probability that it ends, if it was asked.
     """
-    known = turn_words(words.language)
-    judge = EndOfTurnJudge(known)
-    judge.begin(0.0, answers=words.asked and known.asks_for_little(words.newest))
+    judge = EndOfTurnJudge(turn_words(words.language))
+    judge.begin(0.0, answers=words.asked)
     judge.silence(1.0)
     judge.sounded(0.5)
     judge.said(words.text)
@@ -218,23 +221,42 @@ def wait_secs(words: Words, ends: float | None) -> float:
     return judge.wait_secs
 
 
+def is_wrong(words: Words, secs: float, pause_secs: float = PAUSE_SECS) -> bool:
+    """Whether a complete turn waits too long, or the bot is heard in the pause of an unfinished one.
+
+    Args:
+        words: What was said.
+        secs: How long is waited.
+        pause_secs: How long the pause is.
+    """
+    return secs > LONG_SECS if words.complete else secs + ANSWER_SECS < pause_secs
+
+
 def summarize(judged: list[tuple[Words, float]]) -> dict[str, Any]:
-    """Shares by kind: complete turns that wait too long, unfinished ones into whose pause the bot is heard."""
-    found: dict[str, Any] = {}
-    for complete, name in ((True, "complete"), (False, "unfinished")):
-        kinds = defaultdict(list)
-        for words, secs in judged:
-            if words.complete == complete:
-                wrong = secs > LONG_SECS if complete else secs + ANSWER_SECS < PAUSE_SECS
-                kinds[words.kind].append(wrong)
-                kinds["all"].append(wrong)
-                if words.answers:
-                    kinds["few words, asked"].append(wrong)
-        found[name] = {
-            kind: {"turns": len(those), "wrong": sum(those), "percent": round(100 * sum(those) / len(those), 1)}
-            for kind, those in sorted(kinds.items())
-        }
-    return found
+    """Shares by kind of what is wrong: with a pause of ``PAUSE_SECS``, and with the real ones where they are known.
+
+    Args:
+        judged: What was said, and how long is waited.
+    """
+    by_name = {
+        "complete": [(words, is_wrong(words, secs)) for words, secs in judged if words.complete],
+        "unfinished": [(words, is_wrong(words, secs)) for words, secs in judged if not words.complete],
+        "real pause": [
+            (words, is_wrong(words, secs, words.pause_secs)) for words, secs in judged if words.pause_secs is not None
+        ],
+    }
+    return {name: _shares(those) for name, those in by_name.items() if those}
+
+
+def _shares(judged: list[tuple[Words, bool]]) -> dict[str, Any]:
+    kinds = defaultdict(list)
+    for words, wrong in judged:
+        for kind in (words.kind, "all", *(["few words, asked"] if words.answers else [])):
+            kinds[kind].append(wrong)
+    return {
+        kind: {"turns": len(those), "wrong": sum(those), "percent": round(100 * sum(those) / len(those), 1)}
+        for kind, those in sorted(kinds.items())
+    }
 
 
 def main() -> int:
@@ -277,10 +299,7 @@ def _some(turns: list[Words], most: int, rng: random.Random) -> list[Words]:
 
 def _show(judged: list[tuple[Words, float]], most: int) -> None:
     for complete in (True, False):
-        those = [
-            (words, secs) for words, secs in judged
-            if words.complete == complete and (secs > LONG_SECS if complete else secs + ANSWER_SECS < PAUSE_SECS)
-        ]  # fmt: skip
+        those = [(words, secs) for words, secs in judged if words.complete == complete and is_wrong(words, secs)]
         for words, secs in those[:most]:
             end = turn_words(words.language).sentence_end(words.text).value
             print("complete" if complete else "unfinished", words.kind, f"{secs:.2f}", end, "|", words.text[-90:])

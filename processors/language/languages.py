@@ -32,7 +32,6 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "open_phrases",
                 "closed_phrases",
                 "question_words",
-                "naming_words",
                 "stranded_words",
                 "open_suffixes",
                 "answers",

@@ -13,7 +13,7 @@ class SentenceEnd(Enum):
         UNKNOWN: Lists do not tell.
         DEPENDENT: They begin with a clause that another one has to follow ("if it rains"), which may have come or not.
         FRAGMENT: They are few, and nothing in them calls for more: a complete turn as an answer ("two tickets"), and
-            otherwise perhaps the beginning of one.
+            otherwise perhaps the beginning of one. Or what was left open is closed with a "yes" (``…해서 네``).
         HANGING: In a language that marks the ends of its sentences, this is not marked as one.
         READING_OUT: A number, a code or an address is being read out, which people do in groups.
         OPEN: No sentence ends like this ("tell me a", ``-는데``).

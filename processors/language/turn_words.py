@@ -33,8 +33,6 @@ _FINALS, _FIRST_FINAL = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄ�
 _QUESTION_REACH = slice(-9, -2)
 # How many of the last words may hold the question word of an ending that asks.
 _ASKED_WORDS = 5
-# Among how many words at the end of a question one tells what it asks for.
-_NAMING_WORDS = 6
 # In how many words those of ``announcing`` announce something; behind more they end it.
 _ANNOUNCING_WORDS = 2
 # Of how many words a fragment consists at most; where no spaces part them, of how many letters.
@@ -81,13 +79,6 @@ class TurnWords(Protocol):
             text: Everything said in the turn so far. A full stop or question mark behind it tells nothing.
         """
 
-    def asks_for_little(self, question: str) -> bool:
-        """Whether a few words are likely to be all of the answer to a question.
-
-        Args:
-            question: It.
-        """
-
     def marks_ends(self, text: str) -> bool:
         """Whether the language of the text marks the ends of its sentences, and the endings are known.
 
@@ -104,7 +95,6 @@ class LanguageTurnWords:
     open_phrases: frozenset[str] = frozenset()
     closed_phrases: frozenset[str] = frozenset()
     question_words: frozenset[str] = frozenset()
-    naming_words: frozenset[str] = frozenset()
     stranded_words: frozenset[str] = frozenset()
     open_suffixes: tuple[str, ...] = ()
     answers: frozenset[str] = frozenset()
@@ -222,15 +212,6 @@ class LanguageTurnWords:
             return SentenceEnd.OPEN
         return self._unmarked_end(words)
 
-    def asks_for_little(self, question: str) -> bool:
-        """Whether a question asks for a name or a number, where words that do are known; any question elsewhere.
-
-        Args:
-            question: It.
-        """
-        asking = normalize(question).split()[-_NAMING_WORDS:]
-        return not self.naming_words or any(word.startswith(name) for word in asking for name in self.naming_words)
-
     def marks_ends(self, text: str) -> bool:
         """Whether the language marks the ends of its sentences, and the endings are known.
 
@@ -253,11 +234,13 @@ class LanguageTurnWords:
         return SentenceEnd.HANGING if self.closed_suffixes else SentenceEnd.UNKNOWN
 
     def _is_fragment(self, words: list[str]) -> bool:
-        """Whether the words are few, and nothing among them has to be gone on from.
+        """Whether the words are few, and nothing among them has to be gone on from; or a "yes" closes what was open.
 
         In a language that marks the parts of its sentences, particles and words of listeners begin one ("저는 서울",
         "네 서울"). In others anything may stand before a noun ("a cheap one"), so that only the last word tells.
         """
+        if words[-1] in self.answers & self.trailing_words:
+            return True
         if len(words) > _FRAGMENT_WORDS or (has_unspaced(words[0]) and len("".join(words)) > _FRAGMENT_LETTERS):
             return False
         if not self.closed_suffixes:
@@ -362,14 +345,6 @@ class MixedTurnWords:
             text: Everything said in the turn so far.
         """
         return min((words.sentence_end(text) for words in self._likely(text)), key=list(SentenceEnd).index)
-
-    def asks_for_little(self, question: str) -> bool:
-        """Whether the question asks for few words in the language that it is most likely in.
-
-        Args:
-            question: It.
-        """
-        return any(words.asks_for_little(question) for words in self._likely(question))
 
     def marks_ends(self, text: str) -> bool:
         """Whether the language that the text is most likely in marks the ends of its sentences.

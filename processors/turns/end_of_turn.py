@@ -67,12 +67,11 @@ WITH_ENDINGS = Weights(
     ends={
         SentenceEnd.ANSWER: -4.0,
         SentenceEnd.CLOSED: -3.2,
-        SentenceEnd.FRAGMENT: 1.0,
+        SentenceEnd.FRAGMENT: -1.0,
         SentenceEnd.HANGING: 1.0,
         SentenceEnd.OPEN: 2.0,
         SentenceEnd.READING_OUT: 2.0,
     },
-    answer=-2.0,
 )
 
 

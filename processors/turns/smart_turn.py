@@ -79,7 +79,6 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             match_policy: Decides whether the final words are those the answer was asked for with.
         """
         super().__init__(turn_analyzer=turn_analyzer)
-        self._turn_words = words
         self._judge = EndOfTurnJudge(words, params)
         self._asker = TextEndAsker(text_end, self._text_end_answered) if text_end else None
         self._bot_speech = bot_speech or BotSpeech()
@@ -183,7 +182,7 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
         self._silent_since = None
         self._heard_nothing = False
         # Now: what the brain writes of the next answer is not what this turn answers.
-        self._judge.begin(answers=self._asked_for_little())
+        self._judge.begin(answers=self._bot_speech.asks)
         await self._stop_waiting()
         await self._withdraw_speculation()
 
@@ -230,10 +229,6 @@ class SmartTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
             self._maybe_speaking = False
             self._reconsider()
             await self._maybe_trigger_user_turn_stopped()
-
-    def _asked_for_little(self) -> bool:
-        speech = self._bot_speech
-        return speech.asks and self._turn_words.asks_for_little(speech.last_sentence)
 
     def _dismiss_foreseen(self) -> None:
         if isinstance(self._turn_analyzer, EarlySmartTurnAnalyzer):
