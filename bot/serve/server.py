@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from loguru import logger
 
-from halfcascade.bot.choices import check_choices
+from halfcascade.bot.choices import check_choices, check_services
 from halfcascade.bot.loading import load
 from halfcascade.bot.logs import intercept_logging, log_to
 from halfcascade.bot.outcome import Outcome, ending_on_signals
@@ -124,6 +124,8 @@ async def _serve(settings: Settings, serve: ServeSettings, terminal: Terminal, *
         house = House(settings, serve, servers.environ, redactor=redactor, traced=set_up_traces())
         keeper = Gatekeeper(serve.secret, serve.origins, serve.hosts)
         try:
+            # Not before: what it imports is what was loaded.
+            await asyncio.to_thread(check_services, settings)
             async with _app(house, keeper, servers) as app:
                 await _hold_open(app, serve, servers, socket, outcome=outcome, terminal=terminal)
         finally:

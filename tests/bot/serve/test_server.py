@@ -279,3 +279,11 @@ async def test_a_port_in_use_is_told_in_one_line(served, google, tmp_path):
     assert process.returncode == 1
     errors = [line for line in output.decode().splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and "--port" in errors[0] and "Traceback" not in output.decode()
+
+
+@pytest.mark.slow
+async def test_a_voice_that_does_not_exist_is_told_before_anybody_visits(google, tmp_path):
+    process = await start_server(tmp_path, "--port", "0", "--voice", "Koree", **google.env)
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert [line for line in output.decode().splitlines() if line.startswith("error: ") and "Kore" in line]
