@@ -1,6 +1,7 @@
 """A transcript as Markdown, with its headings in the language of this terminal."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from halfcascade.lines import tr
 
 # A document keeps what was said; only what nobody can have said is cut.
 _LONGEST = 1_000_000
+# Where a tag, an address in angle brackets, or the address of a link or a picture begins.
+_ACTIVE = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
 
 
 def render(transcript: Transcript, title: Mapping[str, Any]) -> str:
@@ -47,7 +50,7 @@ def line_of(entry: Entry) -> str:
     """
     if isinstance(entry, UserSaid):
         aside = f" *{tr('(in passing)')}*" if entry.backchannel else ""
-        return f"**{tr('User')}** ({_time(entry.t)}): {_flat(entry.text)}{aside}"
+        return f"**{tr('User')}** ({_time(entry.t)}): {_inert(entry.text)}{aside}"
     if isinstance(entry, BotSaid):
         if not entry.text.strip():
             return ""
@@ -61,10 +64,10 @@ def line_of(entry: Entry) -> str:
     if isinstance(entry, ToolUsed):
         result = "…" if entry.result is None else json.dumps(entry.result, ensure_ascii=False, default=str)
         arguments = json.dumps(entry.arguments, ensure_ascii=False, default=str)
-        return f"> ({_time(entry.t)}) {tr('tool')} `{_flat(entry.name)}` {_flat(arguments)} → {_flat(result)}"
+        return f"> ({_time(entry.t)}) {tr('tool')} `{_flat(entry.name)}` {_inert(arguments)} → {_inert(result)}"
     if isinstance(entry, Prompt):
-        return f"> ({_time(entry.t)}) {tr('the bot was told')}: {_flat(entry.text)}"
-    return f"> ({_time(entry.t)}) {tr('error')}: {_flat(entry.message)}"
+        return f"> ({_time(entry.t)}) {tr('the bot was told')}: {_inert(entry.text)}"
+    return f"> ({_time(entry.t)}) {tr('error')}: {_inert(entry.message)}"
 
 
 def _prose_and_blocks(text: str) -> Iterator[str]:
@@ -78,6 +81,11 @@ def _prose_and_blocks(text: str) -> Iterator[str]:
 
 def _flat(text: str) -> str:
     return " ".join(harmless(text, longest=_LONGEST).split())
+
+
+def _inert(text: str) -> str:
+    """What others wrote, on one line: whoever looks at the document loads and follows nothing of theirs."""
+    return _ACTIVE.sub(r"\\\g<0>", _flat(text))
 
 
 def _time(t: float) -> str:
