@@ -308,9 +308,7 @@ class GeminiLiveTextProcessor(FunctionRunner):
         if early and not self._speculation_gate.is_speculating:
             return  # the turn has ended already: what confirms it is right behind, and asks
         upstream = direction is FrameDirection.UPSTREAM
-        if self._asked.is_unconfirmed and not (
-            upstream and self._machine.history.take(frame.context.messages, 0) is None
-        ):
+        if self._asked.is_unconfirmed and not (upstream and self._machine.take(frame.context.messages, 0) is None):
             # What is asked now takes its place, also where its answer is held and where its turn ends.
             self._withdraw()
             if not frame.speculation:
@@ -348,10 +346,10 @@ class GeminiLiveTextProcessor(FunctionRunner):
             Whether there was anything.
         """
         messages = context.messages
-        rewritten = self._machine.history.is_rewritten(messages)
+        rewritten = self._machine.is_rewritten(messages)
         self._apply_changes(fresh=rewritten, force=rewritten)
-        turn = self._machine.history.take(messages, self._turn + 1, provisional=provisional)
-        if turn is None and (insist or (named and self._machine.history.is_only_told(messages))):
+        turn = self._machine.take(messages, self._turn + 1, provisional=provisional)
+        if turn is None and (insist or (named and self._machine.is_only_told(messages))):
             turn = Turn(self._turn + 1, wording.CONTINUE_PROMPT, (), messages)
         if turn is None:
             return False

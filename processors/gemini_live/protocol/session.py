@@ -104,6 +104,35 @@ class SessionMachine:
         """
         return self.turns.is_speakable(turn)
 
+    def is_rewritten(self, messages: Sequence[Any]) -> bool:
+        """Tell whether the context lost messages that the session holds: it was summarized or replaced.
+
+        Args:
+            messages: All messages of the context.
+        """
+        return self.history.is_rewritten(messages)
+
+    def is_only_told(self, messages: Sequence[Any]) -> bool:
+        """Tell whether the user's newest message is in the session's memory without ever having been asked.
+
+        Args:
+            messages: All messages of the context.
+        """
+        return self.history.is_only_told(messages)
+
+    def take(self, messages: Sequence[Any], number: int, *, provisional: bool = False) -> Turn | None:
+        """Find what is new at the end of the context and wants an answer.
+
+        Args:
+            messages: All messages of the context.
+            number: Number the turn will have.
+            provisional: Whether the newest message is not confirmed yet.
+
+        Returns:
+            The turn, or None if the session knows everything already.
+        """
+        return self.history.take(messages, number, provisional=provisional)
+
     @property
     def turns(self) -> TurnMachine:
         """Whose answer comes, and whether it may be spoken."""
