@@ -12,8 +12,9 @@ from halfcascade.lines import tr
 
 # A document keeps what was said; only what nobody can have said is cut.
 _LONGEST = 1_000_000
-# Where a tag, an address in angle brackets, or the address of a link or a picture begins.
-_ACTIVE = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
+# Where a tag, an address in angle brackets, or the address of a link or a picture begins; backslashes of others before
+# it would take ours for their own.
+_ACTIVE = re.compile(r"(?<!\\)(\\*)(<(?=[A-Za-z/!?])|(?<=\])\()")
 
 
 def render(transcript: Transcript, title: Mapping[str, Any]) -> str:
@@ -85,7 +86,7 @@ def _flat(text: str) -> str:
 
 def _inert(text: str) -> str:
     """What others wrote, on one line: whoever looks at the document loads and follows nothing of theirs."""
-    return _ACTIVE.sub(r"\\\g<0>", _flat(text))
+    return _ACTIVE.sub(r"\1\1\\\2", _flat(text))
 
 
 def _time(t: float) -> str:

@@ -236,6 +236,13 @@ def test_what_others_wrote_forges_no_line_and_loads_nothing():
         assert not re.search(r"\]\(|(?<!\\)<img", outside)
 
 
+@given(st.integers(0, 5))
+def test_no_backslashes_of_others_undo_ours(count):
+    text = told(*user("\\" * count + "<img src=x>"))
+    before = re.search(r"(\\*)<img", text)
+    assert before and len(before[1]) == 2 * count + 1
+
+
 WORD = st.text("abcdefgäß가나", min_size=1, max_size=6)
 
 
